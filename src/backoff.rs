@@ -1,0 +1,77 @@
+//! How long to wait: until renewing a token, and between tries. Pure arithmetic on milliseconds.
+
+use crate::policy::Policy;
+use crate::time::millis;
+
+/// A seeded generator ([SplitMix64](https://doi.org/10.1145/2714064.2660195)): same seed, same life.
+#[derive(Clone, Debug)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// `wait` less a random part of at most its `fraction`.
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    fn shorten(&mut self, wait: u64, fraction: f32) -> u64 {
+        if fraction == 0.0 {
+            return wait;
+        }
+        let drawn = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
+        wait.saturating_sub((wait as f64 * f64::from(fraction) * drawn) as u64)
+    }
+}
+
+/// How long after its acceptance to renew a token that is valid for `left` more milliseconds (1 or more).
+pub(crate) fn until_renewal(policy: &Policy, left: u64, random: &mut Random) -> u64 {
+    let (before, half) = (left.saturating_sub(policy.window_millis()), left / 2);
+    let due = if policy.renews_before_half() && before > 0 { before } else { before.max(half) };
+    let floor = policy.floor_millis().max(1);
+    random.shorten(due.max(floor), policy.jitter()).max(floor).min(left)
+}
+
+/// How long to leave the refresher alone after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rest {
+    /// Before the timer tries again.
+    pub(crate) timer: u64,
+    /// Before a request that finds no valid token tries again; never more.
+    pub(crate) request: u64,
+}
+
+/// What is known of a failure.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failure {
+    /// Its place in its row, from 1.
+    pub(crate) row: u32,
+    pub(crate) permanent: bool,
+    pub(crate) retry_after: core::time::Duration,
+    /// Milliseconds left of the held token; 0 if none is valid.
+    pub(crate) left: u64,
+}
+
+/// The rest after a failure; `None` if the policy knows none.
+pub(crate) fn rest(policy: &Policy, failure: Failure, random: &mut Random) -> Option<Rest> {
+    let (initial, max) = policy.retry_millis()?;
+    let (floor, asked) = (policy.floor_millis(), millis(failure.retry_after));
+    // The timer's rest, the part of it that jitter may not touch, and the request's rest.
+    let (timer, least, request) = if failure.permanent {
+        (max.max(asked), asked.max(floor.min(max)), max)
+    } else {
+        let doubled = 1_u64.checked_shl(failure.row.saturating_sub(1)).unwrap_or(u64::MAX);
+        let base = initial.saturating_mul(doubled).min(max);
+        let calm = if failure.left > 0 { base.min(failure.left / 2) } else { base };
+        let least = asked.max(floor);
+        (calm.max(least), least, base.min(policy.request_rest_millis()).max(asked.min(max)).max(floor))
+    };
+    let timer = random.shorten(timer, policy.jitter()).max(least).max(1);
+    Some(Rest { timer, request: request.max(1).min(timer) })
+}

@@ -1,0 +1,325 @@
+//! What can go wrong, and whose fault it was.
+
+use alloc::boxed::Box;
+#[cfg(not(target_has_atomic = "ptr"))]
+use alloc::rc::Rc as Arc;
+#[cfg(target_has_atomic = "ptr")]
+use alloc::sync::Arc;
+use core::error::Error as StdError;
+use core::fmt;
+use core::time::Duration;
+
+use crate::time::UnixTime;
+
+/// Why a caller gets no token.
+///
+/// ```
+/// use acs_common::{Error, FailureKind};
+///
+/// fn advise(error: &Error) -> &'static str {
+///     match error {
+///         Error::RefreshFailed { cause, .. } if cause.is_permanent() => "sign in again",
+///         Error::RefreshFailed { cause, .. } if cause.kind() == FailureKind::TimedOut => "look at the network",
+///         Error::RefreshFailed { retry_in: Some(_), .. } => "ask again after that",
+///         Error::Disposed => "make a new credential",
+///         _ => "ask again",
+///     }
+/// }
+/// assert_eq!(advise(&Error::Disposed), "make a new credential");
+/// ```
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No valid token is held, and the refresh that was to bring one failed.
+    #[error("no valid token: {cause}")]
+    #[non_exhaustive]
+    RefreshFailed {
+        /// Why it failed.
+        #[source]
+        cause: RefreshError,
+        /// From when on asking again starts another refresh, counted from this answer; until then the same failure is
+        /// the answer. `None`: at once.
+        retry_in: Option<Duration>,
+    },
+    /// The credential was disposed: it gives out no token any more.
+    #[error("the credential is disposed: make a new one")]
+    Disposed,
+    /// What drives the credential has ended (its task was dropped, its runtime shut down), so no token can be got.
+    #[error(
+        "the credential's driver has ended: keep its task, and the runtime it runs on, alive as long as the credential"
+    )]
+    DriverStopped,
+}
+
+/// Why a refresh brought no token.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum RefreshError {
+    /// The refresher failed.
+    Refresher(RefresherError),
+    /// The refresher's token was dead on arrival: it is stale (a cache?), or one of the clocks is wrong.
+    #[non_exhaustive]
+    ExpiredToken {
+        /// When it expired.
+        expires_on: UnixTime,
+    },
+    /// The refresher's token is none.
+    InvalidToken(InvalidToken),
+    /// The refresher did not answer in time.
+    #[non_exhaustive]
+    TimedOut {
+        /// [`refresh_timeout`](crate::PolicyBuilder::refresh_timeout).
+        timeout: Duration,
+    },
+    /// The service refused the token, and the one that replaced it too.
+    Rejected,
+}
+
+/// Which kind of [`RefreshError`] it was, for comparing and counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// [`RefreshError::Refresher`]
+    RefreshFailed,
+    /// [`RefreshError::ExpiredToken`]
+    ExpiredToken,
+    /// [`RefreshError::InvalidToken`]
+    InvalidToken,
+    /// [`RefreshError::TimedOut`]
+    TimedOut,
+    /// [`RefreshError::Rejected`]
+    Rejected,
+}
+
+impl FailureKind {
+    /// The kind's name in scenario files, logs and metrics.
+    ///
+    /// ```
+    /// use acs_common::FailureKind;
+    ///
+    /// assert_eq!(FailureKind::TimedOut.as_str(), "timed_out");
+    /// ```
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RefreshFailed => "refresh_failed",
+            Self::ExpiredToken => "expired_token",
+            Self::InvalidToken => "invalid_token",
+            Self::TimedOut => "timed_out",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+impl RefreshError {
+    /// Which kind it is.
+    ///
+    /// ```
+    /// use acs_common::{FailureKind, RefreshError};
+    ///
+    /// assert_eq!(RefreshError::Rejected.kind(), FailureKind::Rejected);
+    /// ```
+    #[must_use]
+    pub const fn kind(&self) -> FailureKind {
+        match self {
+            Self::Refresher(_) => FailureKind::RefreshFailed,
+            Self::ExpiredToken { .. } => FailureKind::ExpiredToken,
+            Self::InvalidToken(_) => FailureKind::InvalidToken,
+            Self::TimedOut { .. } => FailureKind::TimedOut,
+            Self::Rejected => FailureKind::Rejected,
+        }
+    }
+
+    /// Whether the refresher said that trying again is no use until somebody does something about it.
+    ///
+    /// ```
+    /// use acs_common::{RefreshError, RefresherError};
+    ///
+    /// let revoked = RefreshError::Refresher(RefresherError::new("refresh token revoked").permanent());
+    /// assert!(revoked.is_permanent());
+    /// assert!(!RefreshError::Rejected.is_permanent());
+    /// ```
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        matches!(self, Self::Refresher(error) if error.is_permanent())
+    }
+
+    /// How long the issuer asked to be left alone; zero if it did not.
+    pub(crate) fn retry_after(&self) -> Duration {
+        match self {
+            Self::Refresher(error) => error.retry_after.unwrap_or_default(),
+            Self::ExpiredToken { .. } | Self::InvalidToken(_) | Self::TimedOut { .. } | Self::Rejected => {
+                Duration::ZERO
+            }
+        }
+    }
+}
+
+impl fmt::Display for RefreshError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refresher(error) => write!(f, "the refresher failed: {error}"),
+            Self::ExpiredToken { expires_on } => write!(
+                f,
+                "the refresher's token had already expired (at Unix time {} s): is it cached, or this machine's clock fast?",
+                expires_on.as_millis().div_euclid(1_000),
+            ),
+            Self::InvalidToken(error) => write!(f, "the refresher's token is invalid: {error}"),
+            Self::TimedOut { timeout } => write!(
+                f,
+                "the refresher did not answer within {timeout:?}: is the network up? (interactive sign-ins need a longer refresh_timeout, or none)",
+            ),
+            Self::Rejected => f.write_str(
+                "the service refused the token, and its replacement too: are they for another resource, or the user's rights revoked?",
+            ),
+        }
+    }
+}
+
+impl StdError for RefreshError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Refresher(error) => Some(&*error.source),
+            Self::InvalidToken(error) => Some(error),
+            Self::ExpiredToken { .. } | Self::TimedOut { .. } | Self::Rejected => None,
+        }
+    }
+}
+
+/// What a refresher answers when it fails. Transient unless it says otherwise: the machine rests, then tries again.
+///
+/// Made from any error with `?` or `into`. It keeps that error for [`source`](StdError::source) to find, and shows
+/// what it shows, so that error must hold no secret.
+///
+/// ```
+/// use acs_common::RefresherError;
+/// use core::time::Duration;
+///
+/// fn parse(answer: &str) -> Result<u32, RefresherError> {
+///     Ok(answer.parse::<u32>()?)
+/// }
+/// assert_eq!(parse("?").unwrap_err().to_string(), "invalid digit found in string");
+///
+/// let busy = RefresherError::new("429 Too Many Requests").with_retry_after(Duration::from_secs(20));
+/// let revoked = RefresherError::new("invalid_grant: the user signed out").permanent();
+/// assert!(revoked.is_permanent() && !busy.is_permanent());
+/// ```
+#[derive(Clone)]
+pub struct RefresherError {
+    source: Arc<dyn StdError + Send + Sync>,
+    permanent: bool,
+    retry_after: Option<Duration>,
+}
+
+impl RefresherError {
+    /// A transient failure, from a message or an error.
+    #[must_use]
+    pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { source: Arc::from(source.into()), permanent: false, retry_after: None }
+    }
+
+    /// Trying again is no use until somebody does something about it: credentials revoked, user signed out. The machine
+    /// rests for [`retry_max`](crate::PolicyBuilder::retry_max), or until [`TryNow`](crate::Event::TryNow).
+    #[must_use]
+    pub fn permanent(self) -> Self {
+        Self { permanent: true, ..self }
+    }
+
+    /// The issuer asked to be left alone for so long
+    /// ([`Retry-After`](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
+    #[must_use]
+    pub fn with_retry_after(self, delay: Duration) -> Self {
+        Self { retry_after: Some(delay), ..self }
+    }
+
+    /// Whether it is [permanent](Self::permanent).
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        self.permanent
+    }
+}
+
+impl fmt::Debug for RefresherError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefresherError")
+            .field("source", &self.source)
+            .field("permanent", &self.permanent)
+            .field("retry_after", &self.retry_after)
+            .finish()
+    }
+}
+
+impl fmt::Display for RefresherError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
+impl<E: StdError + Send + Sync + 'static> From<E> for RefresherError {
+    fn from(error: E) -> Self {
+        Self::new(error)
+    }
+}
+
+/// Why a string is no token.
+///
+/// ```
+/// use acs_common::InvalidToken;
+///
+/// assert!(InvalidToken::Blank.to_string().contains("pass the bare token string"));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidToken {
+    /// Nothing but white space.
+    #[error("the token is blank: pass the bare token string, without `Bearer` or quotes")]
+    Blank,
+    /// 1 MiB or more.
+    #[error(
+        "the token has {bytes} bytes, and 1 MiB or more is refused: pass the bare token string, not what it came in"
+    )]
+    #[non_exhaustive]
+    TooLong {
+        /// How long it is.
+        bytes: usize,
+    },
+    /// Not a JWT with an `exp`, and the policy refuses what it cannot read.
+    #[error(
+        "the token is no JWT with a usable `exp`: pass its expiry with it, or let the policy accept undecodable tokens"
+    )]
+    Undecodable,
+}
+
+impl InvalidToken {
+    /// The first length, in bytes, that is refused.
+    pub(crate) const TOO_LONG: usize = 1 << 20;
+}
+
+/// Which knob of a [`Policy`](crate::Policy) cannot have the value it was given.
+///
+/// ```
+/// use acs_common::{Policy, PolicyError};
+///
+/// assert_eq!(Policy::builder().jitter(1.5).build(), Err(PolicyError::JitterOutOfRange));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// `min_refresh_interval` is over 60 seconds.
+    #[error("min_refresh_interval is over 60 s, so that whoever has no token might wait that long: make it shorter")]
+    MinRefreshIntervalTooLong,
+    /// `retry_initial` is over `retry_max`.
+    #[error("retry_initial is longer than retry_max: make it shorter, or retry_max longer")]
+    RetryInitialOverMax,
+    /// `refresh_timeout` is zero.
+    #[error("refresh_timeout is zero, so no refresh could ever succeed: give it some time, or None for no timeout")]
+    ZeroRefreshTimeout,
+    /// `opaque_token_lifetime` is zero.
+    #[error(
+        "opaque_token_lifetime is zero, so every opaque token would be dead on arrival: give it some time, or reject undecodable tokens"
+    )]
+    ZeroOpaqueTokenLifetime,
+    /// `jitter` is not a fraction.
+    #[error("jitter is outside 0..=1: it is the fraction of a wait that may be cut")]
+    JitterOutOfRange,
+}

@@ -1,0 +1,50 @@
+//! What a host tells the machine.
+
+use crate::error::RefresherError;
+use crate::token::{NewToken, Token};
+
+/// Names one call of the refresher. Minted by the machine only, so that an answer can be told from a late one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId(pub(crate) u64);
+
+/// What happened. `W` is the host's name for a waiter: a key, a file descriptor, a channel.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<W> {
+    /// Somebody wants a token. Exactly one [`ReturnToken`](crate::Action::ReturnToken) will answer, unless the request is
+    /// cancelled first. Names should differ among those who wait.
+    TokenRequested {
+        /// Who.
+        waiter: W,
+    },
+    /// Somebody no longer waits: there will be no answer. Ignored if there was one already. A refresh in flight goes on.
+    RequestCancelled {
+        /// Who.
+        waiter: W,
+    },
+    /// The refresher answered. Ignored unless `request` is the call in flight.
+    TokenReceived {
+        /// Which call, from [`CallRefresher`](crate::Action::CallRefresher).
+        request: RequestId,
+        /// What it brought.
+        token: NewToken,
+    },
+    /// The refresher failed. Ignored unless `request` is the call in flight.
+    RefreshFailed {
+        /// Which call.
+        request: RequestId,
+        /// Why.
+        error: RefresherError,
+    },
+    /// The timer fired, or somebody just looked at the clocks: early, late, repeated, all harmless.
+    TimeAdvanced,
+    /// The service refused this very token (a 401). Ignored if another is held by now. A static token stays.
+    TokenRejected {
+        /// Which.
+        token: Token,
+    },
+    /// Trying makes sense again: the network is back, the user signed in, the device woke up.
+    TryNow,
+    /// The end: everyone who waits is told so, the token is forgotten, nothing else is answered from now on.
+    Disposed,
+}

@@ -1,0 +1,148 @@
+//! Reading `exp` and `iat` out of a JWT, and nothing else. No signature is verified.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use serde_core::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use crate::time::UnixTime;
+
+/// What the machine needs to know of a JWT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claims {
+    pub(crate) exp: UnixTime,
+    /// Only if it is a finite number below `exp`.
+    pub(crate) iat: Option<UnixTime>,
+}
+
+/// The claims, if the text is a JWT with a usable `exp`: two or more parts, the second a base64 JSON object.
+pub(crate) fn read(text: &str) -> Option<Claims> {
+    let payload = decode(text.trim_ascii().split('.').nth(1)?)?;
+    // Bytes that are not UTF-8 are replaced, as the reference does: they can only stand in claims nobody reads here.
+    let json = match core::str::from_utf8(&payload) {
+        Ok(json) => return parse(json),
+        Err(_) => Zeroizing::new(String::from_utf8_lossy(&payload).into_owned()),
+    };
+    parse(&json)
+}
+
+/// Both alphabets, mixed too, padded or not, spare bits ignored: what the reference's decoders accept together.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+fn decode(part: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let standard = |byte| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => other,
+    };
+    let part = Zeroizing::new(part.bytes().map(standard).collect::<Vec<u8>>());
+    BASE64.decode(&*part).ok().map(Zeroizing::new)
+}
+
+fn parse(json: &str) -> Option<Claims> {
+    let mut json = serde_json::Deserializer::from_str(json);
+    let (exp, iat) = json.deserialize_map(ClaimsVisitor).ok()?;
+    json.end().ok()?;
+    let exp = number(exp?).or_else(|| digits(exp?))?;
+    Some(Claims { exp, iat: iat.and_then(number).filter(|iat| *iat < exp) })
+}
+
+/// Walks the object once and keeps nothing but the text of two claims; of duplicates the last counts, as in `JSON.parse`.
+///
+/// The text, since `serde_json` hands over numbers in another form when anything in the program turns its feature
+/// `arbitrary_precision` on.
+struct ClaimsVisitor;
+
+impl<'de> Visitor<'de> for ClaimsVisitor {
+    type Value = (Option<&'de str>, Option<&'de str>);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut exp, mut iat) = (None, None);
+        while let Some(name) = map.next_key::<Name>()? {
+            match name {
+                Name::Exp => exp = Some(map.next_value::<&RawValue>()?.get()),
+                Name::Iat => iat = Some(map.next_value::<&RawValue>()?.get()),
+                Name::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok((exp, iat))
+    }
+}
+
+enum Name {
+    Exp,
+    Iat,
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(NameVisitor)
+    }
+}
+
+struct NameVisitor;
+
+impl Visitor<'_> for NameVisitor {
+    type Value = Name;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a claim")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Name, E> {
+        Ok(match name {
+            "exp" => Name::Exp,
+            "iat" => Name::Iat,
+            _ => Name::Other,
+        })
+    }
+}
+
+/// A JSON number in seconds, if it is finite.
+fn number(json: &str) -> Option<UnixTime> {
+    if !json.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+        return None;
+    }
+    match json.parse() {
+        Ok(secs) => Some(UnixTime::from_secs(secs)),
+        Err(_) => json.parse().ok().filter(|secs: &f64| secs.is_finite()).map(from_fraction),
+    }
+}
+
+/// A JSON string of nothing but digits, in seconds.
+fn digits(json: &str) -> Option<UnixTime> {
+    let text: String = serde_json::from_str(json).ok()?;
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // The only way for digits not to be a number is to be too large a one.
+    digits.then(|| UnixTime::from_secs(text.parse().unwrap_or(i64::MAX)))
+}
+
+/// Cut to the millisecond. A tenth of a microsecond is granted first, since `1700000000.123` has no exact binary form
+/// and would otherwise read as `….122`; the cast saturates.
+#[expect(clippy::cast_possible_truncation, reason = "saturating is meant")]
+fn from_fraction(secs: f64) -> UnixTime {
+    let millis = secs * 1_000.0 + 0.000_5;
+    let cut = millis as i64;
+    #[expect(clippy::cast_precision_loss, reason = "only the sign of the difference matters")]
+    let above = cut as f64 > millis;
+    UnixTime::from_millis(if above { cut.saturating_sub(1) } else { cut })
+}

@@ -1,0 +1,516 @@
+//! Every transition of the credential, and nothing else.
+//!
+//! Two little machines: the *lease* (what is held) and the *attempt* (the refresh in flight). A failed attempt has no way
+//! to write the lease, so that it cannot cost a valid token.
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use crate::action::{Action, Notice};
+use crate::backoff::{self, Failure, Random};
+use crate::error::{Error, InvalidToken, RefreshError};
+use crate::event::{Event, RequestId};
+use crate::policy::Policy;
+use crate::time::{Monotonic, Now, Until};
+use crate::token::{NewToken, Token};
+
+/// The life of one credential, without a clock, I/O or threads. See the [crate's documentation](crate) for the contract
+/// with its host.
+///
+/// `W` names a waiter. A machine of no waiters and no token costs its own size, about 400 bytes.
+///
+/// ```
+/// use acs_common::{Action, Event, Machine, Monotonic, NewToken, Now, Policy, UnixTime};
+///
+/// let at = |ms: u64| Now::new(Monotonic::from_millis(ms), UnixTime::from_millis(1_700_000_000_000 + ms as i64));
+/// let mut machine = Machine::<&str>::new(None, Policy::default(), at(0))?;
+///
+/// machine.handle(Event::TokenRequested { waiter: "me" }, at(0));
+/// let Some(Action::CallRefresher { request }) = machine.poll_action() else { panic!("it has no token yet") };
+///
+/// let token = NewToken::new("eyJ…").with_expires_on(UnixTime::from_secs(1_700_003_600));
+/// machine.handle(Event::TokenReceived { request, token }, at(80));
+/// let actions: Vec<_> = std::iter::from_fn(|| machine.poll_action()).collect();
+/// assert!(matches!(&actions[0], Action::ReturnToken { waiter: "me", result: Ok(_) }));
+/// assert_eq!(machine.token(at(90)).unwrap().secret().expose(), "eyJ…");
+/// # Ok::<(), acs_common::InvalidToken>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Machine<W> {
+    policy: Policy,
+    kind: Kind,
+    lease: Option<Lease>,
+    attempt: Option<Attempt>,
+    /// An announced refresh that the host has yet to be told to drop.
+    abandoned: Option<RequestId>,
+    /// No refresh starts before.
+    floor: Option<Until>,
+    timer_rest: TimerRest,
+    request_rest: Option<Until>,
+    /// Until when a further failure belongs to the row.
+    row: Option<Until>,
+    failures: u32,
+    rejections: u32,
+    /// The token held last was rejected, so the next one is on trial.
+    replacing: bool,
+    /// A refresh is to start as soon as the floor allows, whether anybody waits or not.
+    urged: bool,
+    last_failure: Option<RefreshError>,
+    /// Whoever gets the lease if there is one, or waits for it.
+    waiters: VecDeque<W>,
+    failed: VecDeque<(W, Error)>,
+    notices: VecDeque<Notice>,
+    deadline: Option<Monotonic>,
+    announced: Option<Monotonic>,
+    /// The timer may have fired: announce it again, even if it has not moved.
+    timer_spent: bool,
+    last_id: u64,
+    random: Random,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Static,
+    Refreshing,
+    Disposed,
+}
+
+/// A token held, until it is dead, rejected or replaced.
+#[derive(Clone, Debug)]
+struct Lease {
+    token: Token,
+    /// `None`: never (a static token).
+    dead: Option<Until>,
+    /// When to renew; `None` once that has come.
+    renew: Option<Until>,
+    /// It replaced a rejected token: being rejected too until then is a failure.
+    trial: Option<Until>,
+}
+
+/// The refresh in flight.
+#[derive(Clone, Debug)]
+struct Attempt {
+    request: RequestId,
+    started: Now,
+    timeout: Option<Until>,
+    announced: bool,
+}
+
+/// Until when the timer leaves the refresher alone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum TimerRest {
+    Over,
+    Until(Until),
+    /// Until a request, or the host, starts a refresh that succeeds.
+    UntilAccepted,
+}
+
+impl<W> Machine<W> {
+    /// A refreshing credential. An initial token that has expired already is as good as none.
+    ///
+    /// A proactive one with no valid token has an action at once, so drain [`poll_action`](Self::poll_action) first.
+    ///
+    /// # Errors
+    /// The initial token is blank, too long, or undecodable against the policy.
+    pub fn new(initial: Option<NewToken>, policy: Policy, now: Now) -> Result<Self, InvalidToken> {
+        let mut machine = Self::empty(Kind::Refreshing, policy);
+        if let Some(token) = initial {
+            let (token, left) = token.accept(&machine.policy, now, now)?;
+            if left > 0 {
+                machine.hold(token, left, now);
+            }
+        }
+        machine.settle(false, now);
+        Ok(machine)
+    }
+
+    /// A static credential: one token, returned unchanged until it is disposed, even after it expired, since the service
+    /// decides; never refreshed.
+    ///
+    /// # Errors
+    /// The token is blank, too long, or undecodable against the policy.
+    pub fn with_static_token(token: NewToken, policy: Policy, now: Now) -> Result<Self, InvalidToken> {
+        let (token, _) = token.accept(&policy, now, now)?;
+        let mut machine = Self::empty(Kind::Static, policy);
+        machine.lease = Some(Lease { token, dead: None, renew: None, trial: None });
+        Ok(machine)
+    }
+
+    fn empty(kind: Kind, policy: Policy) -> Self {
+        Self {
+            random: Random::new(policy.seed().unwrap_or_default()),
+            policy,
+            kind,
+            lease: None,
+            attempt: None,
+            abandoned: None,
+            floor: None,
+            timer_rest: TimerRest::Over,
+            request_rest: None,
+            row: None,
+            failures: 0,
+            rejections: 0,
+            replacing: false,
+            urged: false,
+            last_failure: None,
+            waiters: VecDeque::new(),
+            failed: VecDeque::new(),
+            notices: VecDeque::new(),
+            deadline: None,
+            announced: None,
+            timer_spent: false,
+            last_id: 0,
+        }
+    }
+
+    /// The token a request at `now` would get at once. Changes nothing: it neither renews nor drops a dead token.
+    ///
+    /// Its answer changes with each [`handle`](Self::handle), and as time passes.
+    #[must_use]
+    pub fn token(&self, now: Now) -> Option<&Token> {
+        self.lease.as_ref().filter(|lease| !lease.is_dead(now)).map(|lease| &lease.token)
+    }
+
+    /// The held token with the time for which a request would do no more than return it: what a host needs for a fast
+    /// path of its own. `None` if a request would do more (start a refresh, wait, fail), so hand it in.
+    ///
+    /// Its answer changes with each [`handle`](Self::handle) only.
+    #[must_use]
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        let lease = self.lease.as_ref()?;
+        let fresh = match self.kind {
+            Kind::Static => None,
+            Kind::Refreshing | Kind::Disposed => Some(lease.renew?),
+        };
+        Some(Snapshot { token: lease.token.clone(), fresh })
+    }
+
+    /// When the host is to hand in [`TimeAdvanced`](Event::TimeAdvanced), if nothing else happens before: what the last
+    /// [`ScheduleTimer`](Action::ScheduleTimer) said or, undrained, is about to say. Changes with each
+    /// [`handle`](Self::handle) only.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Monotonic> {
+        self.deadline
+    }
+
+    /// The policy it was made with.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    // What follows from an event.
+
+    fn answered(&mut self, request: RequestId) -> Option<Attempt> {
+        self.attempt.take_if(|attempt| attempt.request == request)
+    }
+
+    fn receive(&mut self, attempt: &Attempt, token: NewToken, now: Now) {
+        match token.accept(&self.policy, attempt.started, now) {
+            Err(error) => self.fail_refresh(RefreshError::InvalidToken(error), now),
+            Ok((token, 0)) => self.fail_refresh(RefreshError::ExpiredToken { expires_on: token.expires_on() }, now),
+            Ok((token, left)) => {
+                self.notices.push_back(Notice::TokenChanged { expires_on: token.expires_on() });
+                self.failures = 0;
+                self.wake_up();
+                self.urged = false;
+                self.hold(token, left, now);
+            }
+        }
+    }
+
+    fn hold(&mut self, token: Token, left: u64, now: Now) {
+        let renew = backoff::until_renewal(&self.policy, left, &mut self.random);
+        let trial = self.policy.retry_millis().filter(|_| self.replacing).map(|(_, max)| now.plus(max).plus(1));
+        self.replacing = false;
+        self.lease = Some(Lease { token, dead: Some(now.plus(left)), renew: Some(now.plus(renew)), trial });
+    }
+
+    /// Ends the rest.
+    fn wake_up(&mut self) {
+        self.timer_rest = TimerRest::Over;
+        self.request_rest = None;
+        self.row = None;
+        self.last_failure = None;
+    }
+
+    /// The refresh failed: whoever waited for it, for want of a valid token, is told so.
+    fn fail_refresh(&mut self, cause: RefreshError, now: Now) {
+        self.failures = self.failures.saturating_add(1);
+        self.fail(cause.clone(), self.failures, now);
+        if self.token(now).is_none() {
+            self.refuse_waiters(&cause, now);
+        }
+    }
+
+    /// Rests after the `row`-th failure in a row, and reports it.
+    fn fail(&mut self, cause: RefreshError, row: u32, now: Now) {
+        let left = self.lease.as_ref().and_then(|lease| lease.dead).map_or(0, |dead| dead.left(now));
+        let failure = Failure { row, permanent: cause.is_permanent(), retry_after: cause.retry_after(), left };
+        match backoff::rest(&self.policy, failure, &mut self.random) {
+            Some(rest) => {
+                // A rest that is running is never shortened.
+                let timer = match self.timer_rest {
+                    TimerRest::Until(end) => end.later(now.plus(rest.timer)),
+                    TimerRest::Over | TimerRest::UntilAccepted => now.plus(rest.timer),
+                };
+                let request = now.plus(rest.request);
+                self.timer_rest = TimerRest::Until(timer);
+                self.request_rest = Some(self.request_rest.map_or(request, |end| end.later(request)));
+                self.row = self.policy.retry_millis().map(|(_, max)| timer.plus(max).plus(1));
+            }
+            None => self.timer_rest = TimerRest::UntilAccepted,
+        }
+        self.urged = false;
+        let retry_in = match (self.policy.refreshes_proactively(), self.timer_rest) {
+            (true, TimerRest::Until(end)) => Some(end.left(now)),
+            (_, TimerRest::UntilAccepted) => None,
+            _ => self.request_rest.map(|end| end.left(now)),
+        };
+        self.last_failure = Some(cause.clone());
+        self.notices.push_back(Notice::RefreshFailed { cause, retry_in: retry_in.map(Duration::from_millis) });
+    }
+
+    fn refuse_waiters(&mut self, cause: &RefreshError, now: Now) {
+        let retry_in = self.request_rest.map(|end| Duration::from_millis(end.left(now)));
+        let error = Error::RefreshFailed { cause: cause.clone(), retry_in };
+        self.failed.extend(self.waiters.drain(..).map(|waiter| (waiter, error.clone())));
+    }
+
+    fn reject(&mut self, token: &Token, now: Now) {
+        if self.kind != Kind::Refreshing {
+            return;
+        }
+        let Some(lease) = self.lease.take_if(|lease| lease.token.is_same(token)) else { return };
+        self.replacing = true;
+        if lease.trial.is_some_and(|end| !end.has_come(now)) {
+            self.rejections = self.rejections.saturating_add(1);
+            self.fail(RefreshError::Rejected, self.rejections, now);
+        } else {
+            self.rejections = 0;
+        }
+    }
+
+    fn try_now(&mut self, now: Now) {
+        self.wake_up();
+        self.failures = 0;
+        let due = self.token(now).is_none() || self.lease.as_ref().is_some_and(|lease| lease.renew.is_none());
+        self.urged = due && self.attempt.is_none() && self.kind == Kind::Refreshing;
+    }
+
+    fn dispose(&mut self) {
+        if self.kind == Kind::Disposed {
+            return;
+        }
+        self.kind = Kind::Disposed;
+        self.abandon();
+        self.lease = None;
+        self.last_failure = None;
+        self.urged = false;
+        self.notices.clear();
+        self.notices.push_back(Notice::Disposed);
+        self.failed.iter_mut().for_each(|(_, error)| *error = Error::Disposed);
+    }
+
+    fn abandon(&mut self) {
+        if let Some(attempt) = self.attempt.take_if(|attempt| attempt.announced) {
+            self.abandoned = Some(attempt.request);
+        }
+        self.attempt = None;
+    }
+
+    // What follows from the time.
+
+    /// Forgets the waits that are over.
+    fn lapse(&mut self, now: Now) {
+        let over = |end: &mut Until| end.has_come(now);
+        self.floor.take_if(over);
+        self.request_rest.take_if(over);
+        if self.row.take_if(over).is_some() {
+            self.failures = 0;
+        }
+        if matches!(self.timer_rest, TimerRest::Until(end) if end.has_come(now)) {
+            self.timer_rest = TimerRest::Over;
+        }
+        if let Some(lease) = &mut self.lease {
+            lease.renew.take_if(over);
+        }
+    }
+
+    /// Runs what follows from the state, however it came about; `asked`: a request has just come.
+    fn settle(&mut self, asked: bool, now: Now) {
+        if self.lease.take_if(|lease| lease.is_dead(now)).is_some() {
+            self.notices.push_back(Notice::TokenExpired);
+        }
+        if self.attempt.as_ref().is_some_and(|attempt| attempt.timeout.is_some_and(|end| end.has_come(now))) {
+            self.abandon();
+            let timeout = Duration::from_millis(self.policy.timeout_millis().unwrap_or_default());
+            self.fail_refresh(RefreshError::TimedOut { timeout }, now);
+        }
+        if self.kind == Kind::Disposed {
+            self.failed.extend(self.waiters.drain(..).map(|waiter| (waiter, Error::Disposed)));
+        } else if self.lease.is_none()
+            && self.attempt.is_none()
+            && self.request_rest.is_some()
+            && let Some(cause) = self.last_failure.clone()
+        {
+            self.refuse_waiters(&cause, now);
+        }
+        if self.until_start(asked, now) == Some(0) {
+            self.start(now);
+        }
+        self.deadline = self.until_due(now).map(|wait| now.monotonic.saturating_add(Duration::from_millis(wait)));
+    }
+
+    fn start(&mut self, now: Now) {
+        self.last_id = self.last_id.wrapping_add(1);
+        self.urged = false;
+        self.floor = (self.policy.floor_millis() > 0).then(|| now.plus(self.policy.floor_millis()));
+        self.attempt = Some(Attempt {
+            request: RequestId(self.last_id),
+            started: now,
+            timeout: self.policy.timeout_millis().map(|timeout| now.plus(timeout)),
+            announced: false,
+        });
+    }
+
+    /// In how many milliseconds a refresh is to start, if nothing else happens.
+    fn until_start(&self, asked: bool, now: Now) -> Option<u64> {
+        if self.kind != Kind::Refreshing || self.attempt.is_some() {
+            return None;
+        }
+        // Whoever may not ask yet has been refused.
+        let demanded = self.urged || self.lease.is_none() && !self.waiters.is_empty();
+        let rested = match self.timer_rest {
+            TimerRest::Over => Some(0),
+            TimerRest::Until(end) => Some(end.left(now)),
+            TimerRest::UntilAccepted => None,
+        };
+        let renewal = self.lease.as_ref().and_then(|lease| lease.renew).map_or(0, |renew| renew.left(now));
+        let due = rested.map(|rest| rest.max(renewal));
+        let wait = if demanded {
+            Some(0)
+        } else if self.policy.refreshes_proactively() {
+            due
+        } else {
+            due.filter(|wait| *wait == 0 && asked && self.lease.is_some())
+        };
+        wait.map(|wait| wait.max(self.floor.map_or(0, |floor| floor.left(now))))
+    }
+
+    /// In how many milliseconds something follows from the time.
+    fn until_due(&self, now: Now) -> Option<u64> {
+        let start = self.until_start(false, now);
+        let timeout = self.attempt.as_ref().and_then(|attempt| attempt.timeout).map(|end| end.left(now));
+        let proactive = self.policy.refreshes_proactively();
+        let death = self.lease.as_ref().filter(|_| proactive).and_then(|lease| lease.dead).map(|dead| dead.left(now));
+        [start, timeout, death].into_iter().flatten().min()
+    }
+}
+
+impl<W: PartialEq> Machine<W> {
+    /// Takes in what happened. Infallible, and the only thing that changes the machine; `now` is read just before. Drain
+    /// [`poll_action`](Self::poll_action) afterwards.
+    pub fn handle(&mut self, event: Event<W>, now: Now) {
+        self.lapse(now);
+        let mut asked = false;
+        match event {
+            Event::TokenRequested { waiter } => {
+                self.waiters.push_back(waiter);
+                asked = true;
+            }
+            Event::RequestCancelled { waiter } => self.forget(&waiter),
+            Event::TokenReceived { request, token } => {
+                if let Some(attempt) = self.answered(request) {
+                    self.receive(&attempt, token, now);
+                }
+            }
+            Event::RefreshFailed { request, error } => {
+                if self.answered(request).is_some() {
+                    self.fail_refresh(RefreshError::Refresher(error), now);
+                }
+            }
+            Event::TimeAdvanced => self.timer_spent = true,
+            Event::TokenRejected { token } => self.reject(&token, now),
+            Event::TryNow => self.try_now(now),
+            Event::Disposed => self.dispose(),
+        }
+        self.settle(asked, now);
+    }
+
+    fn forget(&mut self, waiter: &W) {
+        if let Some(index) = self.waiters.iter().position(|other| other == waiter) {
+            self.waiters.remove(index);
+        } else if let Some(index) = self.failed.iter().position(|(other, _)| other == waiter) {
+            self.failed.remove(index);
+        }
+    }
+
+    /// The next thing to do: answers first, the timer last; `None` when all is said. Derived when polled, so a token that
+    /// died since it was accepted is not given out.
+    ///
+    /// Its answer changes with each [`handle`](Self::handle) only.
+    pub fn poll_action(&mut self) -> Option<Action<W>> {
+        if let Some((waiter, error)) = self.failed.pop_front() {
+            return Some(Action::ReturnToken { waiter, result: Err(error) });
+        }
+        if let Some(lease) = &self.lease
+            && let Some(waiter) = self.waiters.pop_front()
+        {
+            return Some(Action::ReturnToken { waiter, result: Ok(lease.token.clone()) });
+        }
+        if let Some(request) = self.abandoned.take() {
+            return Some(Action::CancelRefresher { request });
+        }
+        if let Some(attempt) = &mut self.attempt
+            && !attempt.announced
+        {
+            attempt.announced = true;
+            return Some(Action::CallRefresher { request: attempt.request });
+        }
+        if let Some(notice) = self.notices.pop_front() {
+            return Some(Action::Notify(notice));
+        }
+        if self.timer_spent || self.announced != self.deadline {
+            self.timer_spent = false;
+            self.announced = self.deadline;
+            return Some(Action::ScheduleTimer { at: self.deadline });
+        }
+        None
+    }
+}
+
+impl Lease {
+    fn is_dead(&self, now: Now) -> bool {
+        self.dead.is_some_and(|dead| dead.has_come(now))
+    }
+}
+
+/// The held token, and for how long a request would do no more than return it ([`Machine::snapshot`]).
+///
+/// ```
+/// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
+///
+/// let at = |secs: i64| Now::new(Monotonic::from_millis(1_000 * secs as u64), UnixTime::from_secs(secs));
+/// let hour = NewToken::new("opaque").with_expires_on(UnixTime::from_secs(3_600));
+/// let machine = Machine::<()>::new(Some(hour), Policy::default(), at(0))?;
+///
+/// let snapshot = machine.snapshot().expect("it has just been accepted");
+/// assert!(snapshot.token(at(3_479)).is_some());
+/// assert!(snapshot.token(at(3_480)).is_none(), "time to renew it in the background, so ask the machine");
+/// # Ok::<(), acs_common::InvalidToken>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    token: Token,
+    /// `None`: for ever.
+    fresh: Option<Until>,
+}
+
+impl Snapshot {
+    /// The token, if a request at `now` would do no more than return it.
+    #[must_use]
+    pub fn token(&self, now: Now) -> Option<&Token> {
+        if self.fresh.is_some_and(|end| end.has_come(now)) { None } else { Some(&self.token) }
+    }
+}

@@ -1,0 +1,178 @@
+//! Moments on two clocks, in whole milliseconds; saturating arithmetic only.
+
+use core::time::Duration;
+
+/// A moment on the host's monotonic clock: milliseconds since an origin the host chooses once.
+///
+/// Waiting (rests, timeouts, renewal) is measured on it. It may stand still while the machine is suspended.
+///
+/// ```
+/// use acs_common::Monotonic;
+/// use core::time::Duration;
+///
+/// let start = Monotonic::from_millis(1_500);
+/// assert_eq!(start.saturating_add(Duration::from_secs(2)).as_millis(), 3_500);
+/// assert_eq!(Monotonic::from_millis(3_500).saturating_since(start), Duration::from_secs(2));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Monotonic(u64);
+
+impl Monotonic {
+    /// `millis` milliseconds after the host's origin.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the host's origin.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// This moment plus `duration` (a fraction of a millisecond counts as a whole one), at most the last moment there is.
+    #[must_use]
+    pub fn saturating_add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(millis(duration)))
+    }
+
+    /// How long after `earlier` this is; zero if it is not after it.
+    #[must_use]
+    pub const fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A moment on the wall clock: milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted (a JWT's `NumericDate`,
+/// [RFC 7519, section 2](https://www.rfc-editor.org/rfc/rfc7519#section-2), to the millisecond).
+///
+/// ```
+/// use acs_common::UnixTime;
+///
+/// let expiry = UnixTime::from_secs(1_700_000_000);
+/// assert_eq!(expiry.as_millis(), 1_700_000_000_000);
+/// assert_eq!(UnixTime::from_secs(i64::MAX), UnixTime::from_millis(i64::MAX), "it saturates");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixTime(i64);
+
+impl UnixTime {
+    /// `secs` seconds after the epoch, before it if negative.
+    #[must_use]
+    pub const fn from_secs(secs: i64) -> Self {
+        Self(secs.saturating_mul(1_000))
+    }
+
+    /// `millis` milliseconds after the epoch, before it if negative.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the epoch, negative before it.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    pub(crate) const fn saturating_add_millis(self, millis: u64) -> Self {
+        Self(self.0.saturating_add_unsigned(millis))
+    }
+
+    /// Milliseconds from `earlier` to this; 0 if this is not after it.
+    pub(crate) const fn millis_since(self, earlier: Self) -> u64 {
+        let millis = self.0.saturating_sub(earlier.0);
+        if millis > 0 { millis.unsigned_abs() } else { 0 }
+    }
+}
+
+/// A moment later than [`i64::MAX`] milliseconds, or earlier than [`i64::MIN`], becomes the last or first there is;
+/// fractions of a millisecond are cut.
+#[cfg(feature = "std")]
+impl From<std::time::SystemTime> for UnixTime {
+    fn from(time: std::time::SystemTime) -> Self {
+        let saturate = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
+        match time.duration_since(std::time::UNIX_EPOCH) {
+            Ok(after) => Self(saturate(after)),
+            Err(before) => Self(saturate(before.duration()).saturating_neg()),
+        }
+    }
+}
+
+/// A moment the platform's [`SystemTime`](std::time::SystemTime) cannot express is an error that hands it back.
+#[cfg(feature = "std")]
+impl TryFrom<UnixTime> for std::time::SystemTime {
+    type Error = UnixTime;
+
+    fn try_from(time: UnixTime) -> Result<Self, UnixTime> {
+        let distance = Duration::from_millis(time.0.unsigned_abs());
+        let epoch = std::time::UNIX_EPOCH;
+        if time.0 < 0 { epoch.checked_sub(distance) } else { epoch.checked_add(distance) }.ok_or(time)
+    }
+}
+
+/// What both of the host's clocks say, read together.
+///
+/// ```
+/// use acs_common::{Monotonic, Now, UnixTime};
+///
+/// let now = Now::new(Monotonic::from_millis(250), UnixTime::from_secs(1_700_000_000));
+/// assert_eq!(now.monotonic.as_millis(), 250);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "two clocks are the contract")]
+pub struct Now {
+    /// The clock that waiting is measured on.
+    pub monotonic: Monotonic,
+    /// The clock that tokens' expiries are written in.
+    pub unix: UnixTime,
+}
+
+impl Now {
+    /// Both readings.
+    #[must_use]
+    pub const fn new(monotonic: Monotonic, unix: UnixTime) -> Self {
+        Self { monotonic, unix }
+    }
+
+    /// The moment `millis` from now, laid on both clocks.
+    pub(crate) const fn plus(self, millis: u64) -> Until {
+        Until {
+            monotonic: Monotonic(self.monotonic.0.saturating_add(millis)),
+            unix: self.unix.saturating_add_millis(millis),
+        }
+    }
+}
+
+/// The end of a wait or of a token's life, laid on both clocks: it has come as soon as either clock says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Until {
+    monotonic: Monotonic,
+    unix: UnixTime,
+}
+
+impl Until {
+    /// Milliseconds left: the smaller of what the two clocks say; 0 once it has come.
+    pub(crate) fn left(self, now: Now) -> u64 {
+        let steady = self.monotonic.0.saturating_sub(now.monotonic.0);
+        steady.min(self.unix.millis_since(now.unix))
+    }
+
+    pub(crate) fn has_come(self, now: Now) -> bool {
+        self.left(now) == 0
+    }
+
+    /// The end of two waits that must both be over.
+    pub(crate) fn later(self, other: Self) -> Self {
+        Self { monotonic: self.monotonic.max(other.monotonic), unix: self.unix.max(other.unix) }
+    }
+
+    pub(crate) const fn plus(self, millis: u64) -> Self {
+        Now { monotonic: self.monotonic, unix: self.unix }.plus(millis)
+    }
+}
+
+/// Whole milliseconds, a fraction counting as one, so that nothing but zero becomes zero.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,181 @@
+//! Tokens: what a refresher hands in, and what callers get out.
+
+use alloc::borrow::ToOwned;
+#[cfg(not(target_has_atomic = "ptr"))]
+use alloc::rc::Rc as Arc;
+use alloc::string::String;
+#[cfg(target_has_atomic = "ptr")]
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use crate::error::InvalidToken;
+use crate::jwt;
+use crate::policy::{Policy, UndecodableTokens};
+use crate::secret::Secret;
+use crate::time::{Now, UnixTime, millis};
+
+/// An access token the machine accepted. Cheap to clone: clones share one secret, wiped when the last is dropped.
+///
+/// ```
+/// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
+///
+/// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(1_700_000_000));
+/// let given = NewToken::new("an opaque token").with_expires_on(UnixTime::from_secs(1_700_003_600));
+/// let machine = Machine::<()>::with_static_token(given, Policy::default(), now)?;
+///
+/// let token = machine.token(now).expect("a static token is always there");
+/// assert_eq!(token.secret().expose(), "an opaque token");
+/// assert_eq!(token.expires_on(), UnixTime::from_secs(1_700_003_600));
+/// assert!(!format!("{token:?}").contains("an opaque token"), "secrets never show");
+/// # Ok::<(), acs_common::InvalidToken>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Token(Arc<Accepted>);
+
+#[derive(Debug)]
+struct Accepted {
+    secret: Secret,
+    expires_on: UnixTime,
+    opaque: bool,
+}
+
+impl Token {
+    /// The token's text, as it was handed in.
+    #[must_use]
+    pub fn secret(&self) -> &Secret {
+        &self.0.secret
+    }
+
+    /// When the token expires: its `exp`, the expiry given with it, or what its lifetime amounts to by the wall clock
+    /// as it was on arrival. Whether it still serves is the machine's to say, which looks at both clocks.
+    #[must_use]
+    pub fn expires_on(&self) -> UnixTime {
+        self.0.expires_on
+    }
+
+    /// Whether its expiry could not be read and was not given, so that
+    /// [`opaque_token_lifetime`](crate::PolicyBuilder::opaque_token_lifetime) was assumed.
+    #[must_use]
+    pub fn is_opaque(&self) -> bool {
+        self.0.opaque
+    }
+
+    /// Whether both are the very same token: accepted once, not merely reading the same.
+    ///
+    /// ```
+    /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
+    ///
+    /// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(0));
+    /// let accept = || Machine::<()>::with_static_token(NewToken::new("same text"), Policy::default(), now);
+    /// let (one, other) = (accept()?, accept()?);
+    /// let (one, other) = (one.token(now).unwrap(), other.token(now).unwrap());
+    /// assert!(one.is_same(&one.clone()));
+    /// assert!(!one.is_same(other));
+    /// # Ok::<(), acs_common::InvalidToken>(())
+    /// ```
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// A token on its way in: the initial one, a static one, or a refresher's answer.
+///
+/// A bare string is read as a JWT, **whose signature is not verified**: `exp` says when it expires, and a usable `iat`
+/// bounds its life. What cannot be read is taken as [`UndecodableTokens`] says. With an explicit expiry, or a lifetime
+/// such as OAuth's `expires_in` ([RFC 6749, section 5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)), nothing
+/// is decoded.
+///
+/// ```
+/// use acs_common::{NewToken, UnixTime};
+/// use core::time::Duration;
+///
+/// let bare: NewToken = "eyJhbGciOi….eyJleHAiOjE3….c2ln".into();
+/// let until = NewToken::new("opaque").with_expires_on(UnixTime::from_secs(1_700_003_600));
+/// let lasting = NewToken::new(String::from("opaque")).with_expires_in(Duration::from_secs(3_600));
+/// # let _ = (bare, until, lasting);
+/// ```
+#[derive(Debug)]
+pub struct NewToken {
+    secret: Secret,
+    expiry: Expiry,
+}
+
+#[derive(Debug)]
+enum Expiry {
+    Read,
+    On(UnixTime),
+    In(Duration),
+}
+
+impl NewToken {
+    /// A bare token string: no `Bearer` before it, no quotes round it. A `String` is taken over, not copied.
+    #[must_use]
+    pub fn new(token: impl Into<String>) -> Self {
+        Self { secret: Secret::new(token.into()), expiry: Expiry::Read }
+    }
+
+    /// States when it expires.
+    #[must_use]
+    pub fn with_expires_on(self, expires_on: impl Into<UnixTime>) -> Self {
+        Self { expiry: Expiry::On(expires_on.into()), ..self }
+    }
+
+    /// States how long it lives, counted from the start of the refresh that brought it (from construction for a static
+    /// or an initial token).
+    #[must_use]
+    pub fn with_expires_in(self, lifetime: Duration) -> Self {
+        Self { expiry: Expiry::In(lifetime), ..self }
+    }
+
+    /// The token, and for how many milliseconds it is valid (0 if it is not); `asked` is when the refresh started.
+    pub(crate) fn accept(self, policy: &Policy, asked: Now, now: Now) -> Result<(Token, u64), InvalidToken> {
+        let text = self.secret.expose();
+        if text.trim().is_empty() {
+            return Err(InvalidToken::Blank);
+        }
+        if text.len() >= InvalidToken::TOO_LONG {
+            return Err(InvalidToken::TooLong { bytes: text.len() });
+        }
+        let mut opaque = false;
+        let (expires_on, left) = match self.expiry {
+            Expiry::On(moment) => (moment, moment.millis_since(now.unix)),
+            Expiry::In(lifetime) => {
+                let left = asked.plus(millis(lifetime)).left(now);
+                (now.unix.saturating_add_millis(left), left)
+            }
+            Expiry::Read => match (jwt::read(text), policy.undecodable_tokens()) {
+                (Some(claims), _) => {
+                    let left = claims.exp.millis_since(now.unix);
+                    // Whatever the wall clock says, it cannot live longer than it was issued for.
+                    (claims.exp, claims.iat.map_or(left, |iat| left.min(claims.exp.millis_since(iat))))
+                }
+                (None, UndecodableTokens::AcceptAsOpaque) => {
+                    opaque = true;
+                    let left = policy.opaque_millis();
+                    (now.unix.saturating_add_millis(left), left)
+                }
+                (None, UndecodableTokens::Reject) => return Err(InvalidToken::Undecodable),
+            },
+        };
+        Ok((Token(Arc::new(Accepted { secret: self.secret, expires_on, opaque })), left))
+    }
+}
+
+impl From<String> for NewToken {
+    fn from(token: String) -> Self {
+        Self::new(token)
+    }
+}
+
+impl From<&str> for NewToken {
+    fn from(token: &str) -> Self {
+        Self::new(token.to_owned())
+    }
+}
+
+impl From<Secret> for NewToken {
+    fn from(secret: Secret) -> Self {
+        Self { secret, expiry: Expiry::Read }
+    }
+}

@@ -1,0 +1,6 @@
+//! What tests, examples and fuzz targets share: scenario files and the host that plays them.
+#![allow(dead_code, unreachable_pub, reason = "each includer uses a part of it")]
+
+pub mod check;
+pub mod play;
+pub mod scenario;
