@@ -1,6 +1,7 @@
 //! Keeps short-lived access tokens fresh.
 #![no_std]
 #![warn(
+    clippy::wildcard_enum_match_arm,
     clippy::std_instead_of_core,
     clippy::std_instead_of_alloc,
     clippy::alloc_instead_of_core,
