@@ -508,6 +508,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether both say the same: the very same token, for the same time.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.token.is_same(&other.token) && self.fresh == other.fresh
+    }
+
     /// The token, if a request at `now` would do no more than return it.
     #[must_use]
     pub fn token(&self, now: Now) -> Option<&Token> {

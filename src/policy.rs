@@ -123,6 +123,18 @@ impl Policy {
         PolicyBuilder { policy: self.clone(), jitter: self.jitter.into(), zero_timeout: false }
     }
 
+    /// This policy, renewing ahead of time or not ([`PolicyBuilder::refresh_proactively`]).
+    #[must_use]
+    pub fn with_refresh_proactively(self, on: bool) -> Self {
+        Self { refresh_proactively: on, ..self }
+    }
+
+    /// This policy, its jitter drawn from this seed ([`PolicyBuilder::seed`]).
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { seed: Some(seed), ..self }
+    }
+
     /// Whether the credential renews by timer ([`PolicyBuilder::refresh_proactively`]).
     #[must_use]
     pub fn refreshes_proactively(&self) -> bool {

@@ -24,6 +24,21 @@ impl Monotonic {
         Self(millis)
     }
 
+    /// `elapsed` after the host's origin, as [`Instant::elapsed`](std::time::Instant::elapsed) gives it; a fraction of a
+    /// millisecond is cut.
+    ///
+    /// ```
+    /// use acs_common::Monotonic;
+    /// use core::time::Duration;
+    ///
+    /// assert_eq!(Monotonic::from_elapsed(Duration::from_micros(1_999)), Monotonic::from_millis(1));
+    /// ```
+    #[must_use]
+    pub const fn from_elapsed(elapsed: Duration) -> Self {
+        let whole = elapsed.as_secs().saturating_mul(1_000);
+        Self(whole.saturating_add(elapsed.subsec_millis() as u64))
+    }
+
     /// Milliseconds since the host's origin.
     #[must_use]
     pub const fn as_millis(self) -> u64 {

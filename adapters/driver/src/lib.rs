@@ -1,1 +1,22 @@
+//! The runtime-neutral driver of [`acs_common`].
 
+mod builder;
+mod clock;
+mod credential;
+mod driver;
+#[cfg(feature = "tracing")]
+mod log;
+mod notices;
+mod refresher;
+mod shared;
+
+pub use acs_common::{
+    Error, FailureKind, InvalidToken, Monotonic, NewToken, Notice, Now, Policy, PolicyBuilder, PolicyError,
+    RefreshError, RefresherError, Secret, Token, UndecodableTokens, UnixTime,
+};
+pub use builder::{BuildError, Builder};
+pub use clock::{Clock, Spawn, SpawnError};
+pub use credential::{CommunicationTokenCredential, GetToken};
+pub use driver::Driver;
+pub use notices::Notices;
+pub use refresher::{Refresh, Refresher, RefresherPanicked};

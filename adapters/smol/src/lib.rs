@@ -1,1 +1,41 @@
+//! Azure Communication Services access tokens, kept fresh on smol.
 
+pub use acs_common_driver::*;
+
+use std::time::{Duration, Instant, SystemTime};
+
+use async_io::Timer;
+
+/// A credential on smol. See [the type it names](acs_common_driver::CommunicationTokenCredential).
+pub type CommunicationTokenCredential = acs_common_driver::CommunicationTokenCredential<Smol>;
+
+/// async-io's timer and the system's clocks; runs drivers on smol's global executor.
+#[derive(Clone, Debug)]
+pub struct Smol {
+    origin: Instant,
+}
+
+impl Default for Smol {
+    fn default() -> Self {
+        Self { origin: Instant::now() }
+    }
+}
+
+impl Clock for Smol {
+    type Sleep = Timer;
+
+    fn now(&self) -> Now {
+        Now::new(Monotonic::from_elapsed(self.origin.elapsed()), SystemTime::now().into())
+    }
+
+    fn sleep(&self, duration: Duration) -> Timer {
+        Timer::after(duration)
+    }
+}
+
+impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Smol {
+    fn spawn(&self, driver: F) -> Result<(), SpawnError> {
+        smol::spawn(driver).detach();
+        Ok(())
+    }
+}

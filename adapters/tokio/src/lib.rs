@@ -1,1 +1,46 @@
+//! Azure Communication Services access tokens, kept fresh on tokio.
 
+pub use acs_common_driver::*;
+
+use std::time::{Duration, SystemTime};
+
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep};
+
+/// A credential on tokio. See [the type it names](acs_common_driver::CommunicationTokenCredential).
+pub type CommunicationTokenCredential = acs_common_driver::CommunicationTokenCredential<Tokio>;
+
+/// tokio's clock and timer, and the system's wall clock; runs drivers on the runtime it is used in.
+#[derive(Clone, Debug)]
+pub struct Tokio {
+    origin: Instant,
+}
+
+impl Default for Tokio {
+    fn default() -> Self {
+        Self { origin: Instant::now() }
+    }
+}
+
+impl Clock for Tokio {
+    type Sleep = Sleep;
+
+    fn now(&self) -> Now {
+        let monotonic = Monotonic::from_elapsed(self.origin.elapsed());
+        Now::new(monotonic, SystemTime::now().into())
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        tokio::time::sleep(duration)
+    }
+}
+
+impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Tokio {
+    fn spawn(&self, driver: F) -> Result<(), SpawnError> {
+        let runtime = Handle::try_current().map_err(|_| {
+            SpawnError::new("call `spawn` within a tokio runtime (in an async fn, or after `Handle::enter`)")
+        })?;
+        runtime.spawn(driver);
+        Ok(())
+    }
+}

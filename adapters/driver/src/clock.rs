@@ -1,0 +1,76 @@
+//! What the driver needs of a runtime.
+
+use std::time::Duration;
+
+use acs_common::Now;
+
+/// A runtime's clocks and its timer.
+///
+/// The clock decides what is due; a sleep only wakes the driver. One that ends early or late, or never, harms nothing but
+/// punctuality.
+///
+/// ```
+/// use acs_common_driver::{Clock, Monotonic, Now, UnixTime};
+/// use std::time::{Duration, Instant, SystemTime};
+///
+/// /// For a thread of its own: a sleep that blocks.
+/// struct Blocking(Instant);
+///
+/// impl Clock for Blocking {
+///     type Sleep = std::future::Ready<()>;
+///
+///     fn now(&self) -> Now {
+///         let monotonic = Monotonic::from_elapsed(self.0.elapsed());
+///         Now::new(monotonic, UnixTime::from(SystemTime::now()))
+///     }
+///
+///     fn sleep(&self, duration: Duration) -> Self::Sleep {
+///         std::thread::sleep(duration);
+///         std::future::ready(())
+///     }
+/// }
+/// # let clock = Blocking(Instant::now());
+/// # clock.sleep(Duration::from_millis(2));
+/// # assert!(clock.now().monotonic.as_millis() >= 2);
+/// ```
+pub trait Clock {
+    /// A sleep, ready when it is over.
+    type Sleep: Future;
+
+    /// What both clocks say. Called often, also with a lock held: it must be quick and not call back.
+    fn now(&self) -> Now;
+
+    /// A sleep of this length, at most a minute.
+    fn sleep(&self, duration: Duration) -> Self::Sleep;
+}
+
+/// A runtime that can run a future of type `F` to its end in the background.
+///
+/// The bound on `F` is the runtime's own (`Send + 'static`, say), which is why it is a parameter of the trait.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot run this credential's driver in the background",
+    note = "a multi-threaded runtime needs a refresher that is `Send + 'static`, and so its future; otherwise `build()` \
+            the credential and run the driver on a local executor"
+)]
+pub trait Spawn<F> {
+    /// Runs `future` in the background, detached.
+    ///
+    /// # Errors
+    /// There is no runtime to run it on.
+    fn spawn(&self, future: F) -> Result<(), SpawnError>;
+}
+
+/// There is no runtime to run the credential's driver on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no runtime to run the credential's driver on: {advice}")]
+pub struct SpawnError {
+    advice: &'static str,
+}
+
+impl SpawnError {
+    /// With what to do about it.
+    #[must_use]
+    pub const fn new(advice: &'static str) -> Self {
+        Self { advice }
+    }
+}

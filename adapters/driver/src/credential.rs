@@ -1,0 +1,336 @@
+//! The handle everybody holds.
+
+use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use acs_common::{Error, Event, InvalidToken, Machine, NewToken, Policy, Token};
+
+use crate::builder::Builder;
+use crate::notices::Notices;
+use crate::shared::{Answer, Driving, Request, Shared, State};
+use crate::{Clock, Refresher};
+
+/// Gives a valid token, always and fast, for as long as its issuer lets it.
+///
+/// Cheap to clone: clones share one token, one refresh and one background task, which ends with the last of them.
+/// `C` is the clock of a runtime; the adapters name theirs, so write `acs_common_tokio::CommunicationTokenCredential`.
+///
+/// ```
+/// use acs_common_tokio::CommunicationTokenCredential;
+///
+/// # async fn ask_my_service() -> Result<String, std::io::Error> { Ok("eyJ…".to_owned()) }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let credential = CommunicationTokenCredential::with_refresher(|| ask_my_service())
+///     .refresh_proactively(true)
+///     .spawn()?;
+///
+/// let token = credential.get_token().await?;
+/// assert_eq!(token.secret().expose(), "eyJ…");
+/// # Ok(())
+/// # }
+/// ```
+pub struct CommunicationTokenCredential<C: Clock> {
+    owner: Arc<Owner<C>>,
+}
+
+/// Lives as long as any handle; the driver holds only what is inside.
+struct Owner<C: Clock> {
+    shared: Arc<Shared<C>>,
+}
+
+impl<C: Clock> Drop for Owner<C> {
+    fn drop(&mut self) {
+        self.shared.with(|state, _, after| {
+            state.closed = true;
+            state.wake_driver(after);
+            state.log.end(after);
+        });
+    }
+}
+
+impl<C: Clock> CommunicationTokenCredential<C> {
+    /// A credential that renews its token by calling `refresher`: a closure that returns a future, or an implementation
+    /// of [`Refresher`].
+    pub fn with_refresher<R: Refresher>(refresher: R) -> Builder<C, R>
+    where
+        C: Default,
+    {
+        Builder::new(C::default(), refresher)
+    }
+
+    /// A credential that holds this one token for ever: it is returned unchanged even after it expired, since the service
+    /// decides, and never refreshed. Needs no runtime.
+    ///
+    /// # Errors
+    /// The token is blank or too long.
+    pub fn with_static_token(token: impl Into<NewToken>) -> Result<Self, InvalidToken>
+    where
+        C: Default,
+    {
+        let clock = C::default();
+        let machine = Machine::with_static_token(token.into(), Policy::default(), clock.now())?;
+        Ok(Self::from_shared(Arc::new(Shared::new(clock, machine, Driving::Awake))))
+    }
+
+    pub(crate) fn from_shared(shared: Arc<Shared<C>>) -> Self {
+        Self { owner: Arc::new(Owner { shared }) }
+    }
+
+    fn shared(&self) -> &Arc<Shared<C>> {
+        &self.owner.shared
+    }
+
+    /// A valid token: at once if one is held (ready at the first poll, without a lock that anybody holds for long, or an
+    /// allocation), else as soon as the refresh in flight brings it. At most one refresh is in flight, whoever asks.
+    ///
+    /// Cancel-safe: dropping the future withdraws this request and nothing else; the refresh goes on, since its answer is
+    /// still worth having.
+    ///
+    /// # Errors
+    /// [`Error::RefreshFailed`] says why there is none and when asking again starts another try,
+    /// [`Error::Disposed`] that there will be none, [`Error::DriverStopped`] that nobody is left to get one.
+    pub fn get_token(&self) -> GetToken<'_, C> {
+        GetToken { shared: self.shared(), key: None }
+    }
+
+    /// [`get_token`](Self::get_token) for a plain thread: blocks it until the answer is there.
+    ///
+    /// Works with any runtime's driver, as long as that runs on another thread: called on the thread of a single-threaded
+    /// runtime, it waits for a task that cannot run, so `await` there.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use acs_common_smol::CommunicationTokenCredential;
+    ///
+    /// let refresher = || async { Ok::<_, std::io::Error>("eyJ…") };
+    /// let credential = CommunicationTokenCredential::with_refresher(refresher).spawn()?;
+    /// let worker = std::thread::spawn(move || credential.get_token_blocking());
+    /// assert_eq!(worker.join().unwrap()?.secret().expose(), "eyJ…");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`get_token`](Self::get_token).
+    pub fn get_token_blocking(&self) -> Result<Token, Error> {
+        futures_lite::future::block_on(self.get_token())
+    }
+
+    /// A valid token if there is one, without waiting. `None`: it is being got (this call saw to that), so ask again, once
+    /// a frame for instance.
+    ///
+    /// ```
+    /// use acs_common_tokio::CommunicationTokenCredential;
+    ///
+    /// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+    /// let token = credential.try_token()?.expect("a static token is always there");
+    /// assert_eq!(token.secret().expose(), "eyJ…");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`get_token`](Self::get_token), where that would fail at once.
+    pub fn try_token(&self) -> Result<Option<Token>, Error> {
+        if let Some(token) = self.shared().fresh() {
+            return Ok(Some(token));
+        }
+        self.shared().with(|state, now, after| {
+            // Nobody will wait on this request, so its waker is never called.
+            let key = state.requests.insert(Request::Waiting(std::task::Waker::noop().clone()));
+            state.handle(Event::TokenRequested { waiter: key }, now, after);
+            match state.requests.remove(key) {
+                Request::Answered(answer) => answer.map(Some),
+                Request::Waiting(_) => {
+                    state.handle(Event::RequestCancelled { waiter: key }, now, after);
+                    if matches!(state.driver, Driving::Ended) { Err(Error::DriverStopped) } else { Ok(None) }
+                }
+            }
+        })
+    }
+
+    /// Reports that the service refused this very token (a 401). If it is still the one held, it is dropped, and the next
+    /// request (or the timer, if the credential renews ahead of time) gets another; if another is held by now, nothing
+    /// happens, so every task that saw a 401 may report it.
+    ///
+    /// ```
+    /// use acs_common_tokio::CommunicationTokenCredential;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut calls = 0;
+    /// let refresher = move || {
+    ///     calls += 1;
+    ///     async move { Ok::<_, std::io::Error>(format!("token {calls}")) }
+    /// };
+    /// let credential = CommunicationTokenCredential::with_refresher(refresher).spawn()?;
+    /// let refused = credential.get_token().await?;
+    /// credential.reject(&refused);
+    /// assert_eq!(credential.get_token().await?.secret().expose(), "token 2");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reject(&self, token: &Token) {
+        self.shared().handle(Event::TokenRejected { token: token.clone() });
+    }
+
+    /// Says that trying makes sense again: the network is back, the user signed in, the device woke up. Ends the rest
+    /// after failures, and starts a refresh if one is due.
+    ///
+    /// ```
+    /// use acs_common_tokio::CommunicationTokenCredential;
+    ///
+    /// # let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+    /// # let network_is_back = true;
+    /// if network_is_back {
+    ///     credential.try_now();
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_now(&self) {
+        self.shared().handle(Event::TryNow);
+    }
+
+    /// Ends the credential, for all its clones: whoever waits is told so, the refresh in flight is dropped, the token is
+    /// forgotten (and wiped, once nobody holds it any more), the background task ends. Doing it again does nothing.
+    ///
+    /// ```
+    /// use acs_common_driver::Error;
+    /// use acs_common_tokio::CommunicationTokenCredential;
+    ///
+    /// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+    /// credential.dispose();
+    /// assert!(matches!(credential.try_token(), Err(Error::Disposed)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn dispose(&self) {
+        self.shared().handle(Event::Disposed);
+    }
+
+    /// What happens from now on: token changed, refresh failed, token expired, disposed. For a long-lived connection that
+    /// has to pick up a new token, and for an operator who has to see failures.
+    ///
+    /// ```
+    /// use acs_common_driver::Notice;
+    /// use acs_common_tokio::CommunicationTokenCredential;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let refresher = || async { Ok::<_, std::io::Error>("eyJ…") };
+    /// let credential = CommunicationTokenCredential::with_refresher(refresher).spawn()?;
+    /// let mut notices = credential.notices();
+    /// credential.get_token().await?;
+    /// match notices.next().await {
+    ///     Some(Notice::TokenChanged { expires_on, .. }) => println!("good until {}", expires_on.as_millis()),
+    ///     other => panic!("unexpected: {other:?}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn notices(&self) -> Notices<C> {
+        Notices::new(self.shared())
+    }
+}
+
+impl<C: Clock> Clone for CommunicationTokenCredential<C> {
+    fn clone(&self) -> Self {
+        Self { owner: Arc::clone(&self.owner) }
+    }
+}
+
+impl<C: Clock> fmt::Debug for CommunicationTokenCredential<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommunicationTokenCredential").finish_non_exhaustive()
+    }
+}
+
+/// A request for a token, from [`CommunicationTokenCredential::get_token`].
+#[must_use = "a future does nothing until it is awaited"]
+pub struct GetToken<'a, C: Clock> {
+    shared: &'a Arc<Shared<C>>,
+    /// Where the answer will be, once it has to be waited for.
+    key: Option<usize>,
+}
+
+impl<C: Clock> Future for GetToken<'_, C> {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+        let Some(key) = self.key else {
+            if let Some(token) = self.shared.fresh() {
+                return Poll::Ready(Ok(token));
+            }
+            let waker = context.waker().clone();
+            let (key, answer) = self.shared.with(|state, now, after| {
+                let key = state.requests.insert(Request::Waiting(waker));
+                state.handle(Event::TokenRequested { waiter: key }, now, after);
+                if matches!(state.driver, Driving::Ended)
+                    && matches!(state.requests.get(key), Some(Request::Waiting(_)))
+                {
+                    state.requests.remove(key);
+                    state.handle(Event::RequestCancelled { waiter: key }, now, after);
+                    return (None, Some(Err(Error::DriverStopped)));
+                }
+                (Some(key), take_answer(state, key))
+            });
+            if let Some(answer) = answer {
+                return Poll::Ready(answer);
+            }
+            self.key = key;
+            return Poll::Pending;
+        };
+        // The waker replaced is dropped with the lock released, since that may run foreign code.
+        let (answer, _replaced) = self.shared.with(|state, _, _| {
+            let answer = take_answer(state, key);
+            let replaced = match state.requests.get_mut(key) {
+                Some(Request::Waiting(known)) if answer.is_none() && !known.will_wake(context.waker()) => {
+                    Some(mem::replace(known, context.waker().clone()))
+                }
+                _ => None,
+            };
+            (answer, replaced)
+        });
+        match answer {
+            Some(answer) => {
+                self.key = None;
+                Poll::Ready(answer)
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// The answer, if there is one; its place is then free.
+fn take_answer(state: &mut State, key: usize) -> Option<Answer> {
+    if !matches!(state.requests.get(key), Some(Request::Answered(_))) {
+        return None;
+    }
+    match state.requests.remove(key) {
+        Request::Answered(answer) => Some(answer),
+        Request::Waiting(_) => None,
+    }
+}
+
+impl<C: Clock> Drop for GetToken<'_, C> {
+    fn drop(&mut self) {
+        let Some(key) = self.key else { return };
+        let _request = self.shared.with(|state, now, after| {
+            let request = state.requests.try_remove(key);
+            if let Some(Request::Waiting(_)) = request {
+                state.handle(Event::RequestCancelled { waiter: key }, now, after);
+            }
+            request
+        });
+    }
+}
+
+impl<C: Clock> fmt::Debug for GetToken<'_, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GetToken").field("waiting", &self.key.is_some()).finish_non_exhaustive()
+    }
+}
