@@ -1,0 +1,193 @@
+//! Ends: disposed, let go of, left without a driver. And the notices on the way.
+
+use acs_common_driver::{Builder, Error, Notice, Policy, RefresherError};
+
+use super::{Calls, Dropped, HOUR, good, lasting, millis, rt};
+
+#[test]
+fn disposing_answers_whoever_waits_at_once_and_drops_the_refresh() {
+    rt::run(async {
+        let calls = Calls::default();
+        let credential = rt::Credential::with_refresher(good(&calls, HOUR)).spawn().unwrap();
+        let waiting = [credential.clone(), credential.clone()].map(|credential| {
+            let answer = std::sync::Arc::new(std::sync::Mutex::new(None));
+            let told = std::sync::Arc::clone(&answer);
+            rt::spawn(async move { *told.lock().unwrap() = Some(credential.get_token().await) });
+            answer
+        });
+        rt::sleep(millis(20)).await;
+        assert_eq!(calls.alive(), 1);
+        credential.dispose();
+        credential.dispose();
+        rt::sleep(millis(20)).await;
+        for answer in waiting {
+            assert!(matches!(*answer.lock().unwrap(), Some(Err(Error::Disposed))));
+        }
+        assert_eq!(calls.alive(), 0, "the refresh is not dropped");
+        assert!(matches!(credential.get_token().await, Err(Error::Disposed)));
+        assert!(matches!(credential.try_token(), Err(Error::Disposed)));
+    });
+}
+
+#[test]
+fn a_disposed_credential_forgets_a_static_token_too() {
+    rt::run(async {
+        let credential = rt::Credential::with_static_token("static").unwrap();
+        assert_eq!(credential.get_token().await.unwrap().secret().expose(), "static");
+        credential.clone().dispose();
+        assert!(matches!(credential.get_token().await, Err(Error::Disposed)));
+    });
+}
+
+#[test]
+fn the_last_handle_dropped_ends_the_background_task_and_its_refresh() {
+    rt::run(async {
+        let (calls, task) = (Calls::default(), Dropped::default());
+        let guard = task.guard();
+        let mut refresher = good(&calls, HOUR);
+        let guarded = move || {
+            let _owned_by_the_driver = &guard;
+            refresher()
+        };
+        let credential = rt::Credential::with_refresher(guarded).refresh_proactively(true).spawn().unwrap();
+        let notices = credential.notices();
+        let clone = credential.clone();
+        drop(credential);
+        rt::sleep(millis(20)).await;
+        assert_eq!(calls.alive(), 1, "one handle is left");
+        drop(clone);
+        assert!(task.soon().await, "the task lives on");
+        assert_eq!(calls.alive(), 0);
+        drop(notices);
+    });
+}
+
+#[test]
+fn a_disposed_credential_has_no_background_task() {
+    rt::run(async {
+        let task = Dropped::default();
+        let guard = task.guard();
+        let refresher = move || {
+            let _owned_by_the_driver = &guard;
+            async { Ok::<_, RefresherError>("r1") }
+        };
+        let credential = rt::Credential::with_refresher(refresher).spawn().unwrap();
+        credential.get_token().await.unwrap();
+        credential.dispose();
+        assert!(task.soon().await);
+    });
+}
+
+#[test]
+fn without_its_driver_a_credential_strands_no_one() {
+    rt::run(async {
+        let calls = Calls::default();
+        let (credential, driver) = Builder::new(rt::Clock::default(), good(&calls, HOUR)).build().unwrap();
+        let mut waiting = Box::pin(credential.get_token());
+        assert!(
+            std::future::poll_fn(|context| std::task::Poll::Ready(waiting.as_mut().poll(context).is_pending())).await
+        );
+        drop(driver);
+        assert!(matches!(waiting.await, Err(Error::DriverStopped)));
+        assert!(matches!(credential.get_token().await, Err(Error::DriverStopped)));
+        assert!(matches!(credential.try_token(), Err(Error::DriverStopped)));
+        credential.dispose();
+        assert!(matches!(credential.get_token().await, Err(Error::Disposed)));
+    });
+}
+
+#[test]
+fn without_its_driver_a_valid_token_is_still_served() {
+    rt::run(async {
+        let calls = Calls::default();
+        let builder =
+            Builder::new(rt::Clock::default(), good(&calls, HOUR)).initial_token(lasting("initial", millis(300)));
+        let (credential, driver) = builder.build().unwrap();
+        drop(driver);
+        assert_eq!(credential.get_token().await.unwrap().secret().expose(), "initial");
+        rt::sleep(millis(200)).await;
+        assert_eq!(credential.get_token().await.unwrap().secret().expose(), "initial", "due for renewal, but valid");
+        rt::sleep(millis(150)).await;
+        assert!(matches!(credential.get_token().await, Err(Error::DriverStopped)));
+    });
+}
+
+#[test]
+fn notices_tell_of_tokens_and_failures_in_order_and_end() {
+    rt::run(async {
+        let calls = Calls::default();
+        let counted = calls.clone();
+        let refresher = move || {
+            let call = counted.begin();
+            async move {
+                match call.number {
+                    2 => Err(RefresherError::new("issuer down")),
+                    number => Ok(lasting(format!("r{number}"), HOUR)),
+                }
+            }
+        };
+        let policy = Policy::builder().min_refresh_interval(millis(1)).request_rest_max(millis(1)).build().unwrap();
+        let credential = rt::Credential::with_refresher(refresher).policy(policy).spawn().unwrap();
+        let mut notices = credential.notices();
+        let token = credential.get_token().await.unwrap();
+        assert!(
+            matches!(notices.next().await, Some(Notice::TokenChanged { expires_on, .. }) if expires_on == token.expires_on())
+        );
+        credential.reject(&token);
+        rt::sleep(millis(5)).await;
+        credential.get_token().await.unwrap_err();
+        assert!(matches!(notices.next().await, Some(Notice::RefreshFailed { retry_in: Some(_), .. })));
+        let mut late = credential.notices();
+        credential.dispose();
+        assert!(matches!(late.next().await, Some(Notice::Disposed)), "a listener hears what comes after him only");
+        assert!(matches!(notices.next().await, Some(Notice::Disposed)));
+        assert!(notices.next().await.is_none() && late.next().await.is_none());
+        assert!(credential.notices().next().await.is_none(), "of a disposed credential there is nothing to hear");
+    });
+}
+
+#[test]
+fn a_listener_hears_of_a_token_that_expired_and_is_woken_for_it() {
+    rt::run(async {
+        let refresher = || async { Err::<String, _>(RefresherError::new("issuer down")) };
+        let credential = rt::Credential::with_refresher(refresher)
+            .initial_token(lasting("initial", millis(60)))
+            .refresh_proactively(true)
+            .spawn()
+            .unwrap();
+        let mut notices = credential.notices();
+        while !matches!(notices.next().await.expect("it expires"), Notice::TokenExpired) {}
+    });
+}
+
+#[test]
+fn a_listener_far_behind_loses_the_oldest_notices_and_can_tell() {
+    rt::run(async {
+        let policy = Policy::builder().min_refresh_interval(millis(1)).retry_max(millis(0)).retry_initial(millis(0));
+        let refresher = || async { Err::<String, _>(RefresherError::new("issuer down")) };
+        let builder = rt::Credential::with_refresher(refresher).policy(policy.build().unwrap());
+        let credential = builder.spawn().unwrap();
+        let mut notices = credential.notices();
+        for _ in 0..100 {
+            credential.get_token().await.unwrap_err();
+            rt::sleep(millis(3)).await;
+        }
+        credential.dispose();
+        let mut heard = 0_u64;
+        while notices.next().await.is_some() {
+            heard += 1;
+        }
+        assert_eq!(heard, 64);
+        assert!(notices.missed() > 0);
+    });
+}
+
+#[test]
+fn notices_end_with_the_last_handle() {
+    rt::run(async {
+        let credential = rt::Credential::with_static_token("static").unwrap();
+        let mut notices = credential.notices();
+        drop(credential);
+        assert!(notices.next().await.is_none());
+    });
+}

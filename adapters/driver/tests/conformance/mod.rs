@@ -1,0 +1,101 @@
+//! What every runtime's credential must do: one suite, included by each adapter's tests beside a module `rt` that knows
+//! the runtime (`Credential`, `run`, `run_with_threads`, `sleep`, `spawn`).
+
+mod calls;
+mod ending;
+mod getting;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use acs_common_driver::{NewToken, RefresherError};
+
+use super::rt;
+
+/// A token that lives for so long.
+fn lasting(name: impl Into<String>, lifetime: Duration) -> NewToken {
+    NewToken::new(name.into()).with_expires_in(lifetime)
+}
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Counts the calls of a refresher, and sees whether their futures are dropped.
+#[derive(Clone, Default)]
+struct Calls {
+    started: Arc<AtomicUsize>,
+    alive: Arc<AtomicUsize>,
+}
+
+impl Calls {
+    /// A call that has begun; it counts as alive until it is dropped.
+    fn begin(&self) -> Call {
+        self.alive.fetch_add(1, Ordering::SeqCst);
+        Call { number: self.started.fetch_add(1, Ordering::SeqCst) + 1, alive: Arc::clone(&self.alive) }
+    }
+
+    fn started(&self) -> usize {
+        self.started.load(Ordering::SeqCst)
+    }
+
+    fn alive(&self) -> usize {
+        self.alive.load(Ordering::SeqCst)
+    }
+}
+
+struct Call {
+    number: usize,
+    alive: Arc<AtomicUsize>,
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.alive.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A refresher that takes `delay`, then answers tokens `r1`, `r2`, … that live for an hour.
+fn good(calls: &Calls, delay: Duration) -> impl FnMut() -> Refreshing + Send + use<> {
+    let calls = calls.clone();
+    move || {
+        let call = calls.begin();
+        Box::pin(async move {
+            // Whole, not only its number.
+            let call = call;
+            rt::sleep(delay).await;
+            Ok(lasting(format!("r{}", call.number), HOUR))
+        })
+    }
+}
+
+type Refreshing = std::pin::Pin<Box<dyn Future<Output = Result<NewToken, RefresherError>> + Send>>;
+
+/// Tells whether what it was given to has been dropped.
+#[derive(Clone, Default)]
+struct Dropped(Arc<AtomicBool>);
+
+impl Dropped {
+    fn guard(&self) -> impl Send + use<> {
+        struct Guard(Arc<AtomicBool>);
+        impl Drop for Guard {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
+        Guard(Arc::clone(&self.0))
+    }
+
+    async fn soon(&self) -> bool {
+        for _ in 0..200 {
+            if self.0.load(Ordering::SeqCst) {
+                return true;
+            }
+            rt::sleep(millis(5)).await;
+        }
+        false
+    }
+}

@@ -1,0 +1,27 @@
+//! The conformance suite on smol, in real milliseconds.
+
+#[path = "../../driver/tests/conformance/mod.rs"]
+mod conformance;
+
+mod rt {
+    use std::time::Duration;
+
+    pub type Credential = acs_common_smol::CommunicationTokenCredential;
+    pub type Clock = acs_common_smol::Smol;
+
+    pub fn run(test: impl Future<Output = ()>) {
+        smol::block_on(test);
+    }
+
+    pub fn run_with_threads(test: impl FnOnce()) {
+        test();
+    }
+
+    pub async fn sleep(duration: Duration) {
+        async_io::Timer::after(duration).await;
+    }
+
+    pub fn spawn(future: impl Future<Output = ()> + Send + 'static) {
+        smol::spawn(future).detach();
+    }
+}
