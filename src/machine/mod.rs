@@ -1,0 +1,209 @@
+//! The machine from outside: how it is made, what it can be asked, what it says to do.
+//!
+//! Two little machines inside: the *lease* (what is held) and the *attempt* (the refresh in flight). A failed attempt has
+//! no way to write the lease, so that it cannot cost a valid token.
+
+mod lease;
+mod transitions;
+
+use alloc::collections::VecDeque;
+
+use self::lease::{Attempt, Lease, TimerRest};
+use crate::action::{Action, Notice};
+use crate::backoff::Random;
+use crate::error::{Error, InvalidToken, RefreshError};
+use crate::event::RequestId;
+use crate::policy::Policy;
+use crate::time::{Monotonic, Now, Until};
+use crate::token::{NewToken, Token};
+
+pub use self::lease::Snapshot;
+
+/// The life of one credential, without a clock, I/O or threads. See the [crate's documentation](crate) for the contract
+/// with its host.
+///
+/// `W` names a waiter. A machine of no waiters and no token costs its own size, about 400 bytes.
+///
+/// ```
+/// use acs_common::{Action, Event, Machine, Monotonic, NewToken, Now, Policy, UnixTime};
+///
+/// let at = |ms: u64| Now::new(Monotonic::from_millis(ms), UnixTime::from_millis(1_700_000_000_000 + ms as i64));
+/// let mut machine = Machine::<&str>::new(None, Policy::default(), at(0))?;
+///
+/// machine.handle(Event::TokenRequested { waiter: "me" }, at(0));
+/// let Some(Action::CallRefresher { request }) = machine.poll_action() else { panic!("it has no token yet") };
+///
+/// let token = NewToken::new("eyJ…").with_expires_on(UnixTime::from_secs(1_700_003_600));
+/// machine.handle(Event::TokenReceived { request, token }, at(80));
+/// let actions: Vec<_> = std::iter::from_fn(|| machine.poll_action()).collect();
+/// assert!(matches!(&actions[0], Action::ReturnToken { waiter: "me", result: Ok(_) }));
+/// assert_eq!(machine.token(at(90)).unwrap().secret().expose(), "eyJ…");
+/// # Ok::<(), acs_common::InvalidToken>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Machine<W> {
+    policy: Policy,
+    kind: Kind,
+    lease: Option<Lease>,
+    attempt: Option<Attempt>,
+    /// An announced refresh that the host has yet to be told to drop.
+    abandoned: Option<RequestId>,
+    /// No refresh starts before.
+    floor: Option<Until>,
+    timer_rest: TimerRest,
+    request_rest: Option<Until>,
+    /// Until when a further failure belongs to the row.
+    row: Option<Until>,
+    failures: u32,
+    rejections: u32,
+    /// The token held last was rejected, so the next one is on trial.
+    replacing: bool,
+    /// A refresh is to start as soon as the floor allows, whether anybody waits or not.
+    urged: bool,
+    last_failure: Option<RefreshError>,
+    /// Whoever gets the lease if there is one, or waits for it.
+    waiters: VecDeque<W>,
+    failed: VecDeque<(W, Error)>,
+    notices: VecDeque<Notice>,
+    deadline: Option<Monotonic>,
+    announced: Option<Monotonic>,
+    /// The timer may have fired: announce it again, even if it has not moved.
+    timer_spent: bool,
+    last_id: u64,
+    random: Random,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Static,
+    Refreshing,
+    Disposed,
+}
+
+impl<W> Machine<W> {
+    /// A refreshing credential. An initial token that has expired already is as good as none.
+    ///
+    /// A proactive one with no valid token has an action at once, so drain [`poll_action`](Self::poll_action) first.
+    ///
+    /// # Errors
+    /// The initial token is blank, too long, or undecodable against the policy.
+    pub fn new(initial: Option<NewToken>, policy: Policy, now: Now) -> Result<Self, InvalidToken> {
+        let mut machine = Self::empty(Kind::Refreshing, policy);
+        if let Some(token) = initial {
+            let (token, left) = token.accept(&machine.policy, now, now)?;
+            if left > 0 {
+                machine.hold(token, left, now);
+            }
+        }
+        machine.settle(false, now);
+        Ok(machine)
+    }
+
+    /// A static credential: one token, returned unchanged until it is disposed, even after it expired, since the service
+    /// decides; never refreshed.
+    ///
+    /// # Errors
+    /// The token is blank, too long, or undecodable against the policy.
+    pub fn with_static_token(token: NewToken, policy: Policy, now: Now) -> Result<Self, InvalidToken> {
+        let (token, _) = token.accept(&policy, now, now)?;
+        let mut machine = Self::empty(Kind::Static, policy);
+        machine.lease = Some(Lease { token, dead: None, renew: None, trial: None });
+        Ok(machine)
+    }
+
+    fn empty(kind: Kind, policy: Policy) -> Self {
+        Self {
+            random: Random::new(policy.seed().unwrap_or_default()),
+            policy,
+            kind,
+            lease: None,
+            attempt: None,
+            abandoned: None,
+            floor: None,
+            timer_rest: TimerRest::Over,
+            request_rest: None,
+            row: None,
+            failures: 0,
+            rejections: 0,
+            replacing: false,
+            urged: false,
+            last_failure: None,
+            waiters: VecDeque::new(),
+            failed: VecDeque::new(),
+            notices: VecDeque::new(),
+            deadline: None,
+            announced: None,
+            timer_spent: false,
+            last_id: 0,
+        }
+    }
+
+    /// The token a request at `now` would get at once. Changes nothing: it neither renews nor drops a dead token.
+    ///
+    /// Its answer changes with each [`handle`](Self::handle), and as time passes.
+    #[must_use]
+    pub fn token(&self, now: Now) -> Option<&Token> {
+        self.lease.as_ref().filter(|lease| !lease.is_dead(now)).map(|lease| &lease.token)
+    }
+
+    /// The held token with the time for which a request would do no more than return it: what a host needs for a fast
+    /// path of its own. `None` if a request would do more (start a refresh, wait, fail), so hand it in.
+    ///
+    /// Its answer changes with each [`handle`](Self::handle) only.
+    #[must_use]
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        let lease = self.lease.as_ref()?;
+        let fresh = match self.kind {
+            Kind::Static => None,
+            Kind::Refreshing | Kind::Disposed => Some(lease.renew?),
+        };
+        Some(Snapshot { token: lease.token.clone(), fresh })
+    }
+
+    /// When the host is to hand in [`TimeAdvanced`](Event::TimeAdvanced), if nothing else happens before: what the last
+    /// [`ScheduleTimer`](Action::ScheduleTimer) said or, undrained, is about to say. Changes with each
+    /// [`handle`](Self::handle) only.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Monotonic> {
+        self.deadline
+    }
+
+    /// The policy it was made with.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The next thing to do: answers first, the timer last; `None` when all is said. Derived when polled, so a token that
+    /// died since it was accepted is not given out.
+    ///
+    /// Its answer changes with each [`handle`](Self::handle) only.
+    pub fn poll_action(&mut self) -> Option<Action<W>> {
+        if let Some((waiter, error)) = self.failed.pop_front() {
+            return Some(Action::ReturnToken { waiter, result: Err(error) });
+        }
+        if let Some(lease) = &self.lease
+            && let Some(waiter) = self.waiters.pop_front()
+        {
+            return Some(Action::ReturnToken { waiter, result: Ok(lease.token.clone()) });
+        }
+        if let Some(request) = self.abandoned.take() {
+            return Some(Action::CancelRefresher { request });
+        }
+        if let Some(attempt) = &mut self.attempt
+            && !attempt.announced
+        {
+            attempt.announced = true;
+            return Some(Action::CallRefresher { request: attempt.request });
+        }
+        if let Some(notice) = self.notices.pop_front() {
+            return Some(Action::Notify(notice));
+        }
+        if self.timer_spent || self.announced != self.deadline {
+            self.timer_spent = false;
+            self.announced = self.deadline;
+            return Some(Action::ScheduleTimer { at: self.deadline });
+        }
+        None
+    }
+}

@@ -1,0 +1,262 @@
+//! Every transition of the credential, and nothing else.
+
+use core::time::Duration;
+
+use super::lease::{Attempt, Lease, TimerRest};
+use super::{Kind, Machine};
+use crate::action::Notice;
+use crate::backoff::{self, Failure};
+use crate::error::{Error, RefreshError};
+use crate::event::{Event, RequestId};
+use crate::time::{Now, Until};
+use crate::token::{NewToken, Token};
+
+impl<W: PartialEq> Machine<W> {
+    /// Takes in what happened. Infallible, and the only thing that changes the machine; `now` is read just before. Drain
+    /// [`poll_action`](Self::poll_action) afterwards.
+    pub fn handle(&mut self, event: Event<W>, now: Now) {
+        self.lapse(now);
+        let mut asked = false;
+        match event {
+            Event::TokenRequested { waiter } => {
+                self.waiters.push_back(waiter);
+                asked = true;
+            }
+            Event::RequestCancelled { waiter } => self.forget(&waiter),
+            Event::TokenReceived { request, token } => {
+                if let Some(attempt) = self.answered(request) {
+                    self.receive(&attempt, token, now);
+                }
+            }
+            Event::RefreshFailed { request, error } => {
+                if self.answered(request).is_some() {
+                    self.fail_refresh(RefreshError::Refresher(error), now);
+                }
+            }
+            Event::TimeAdvanced => self.timer_spent = true,
+            Event::TokenRejected { token } => self.reject(&token, now),
+            Event::TryNow => self.try_now(now),
+            Event::Disposed => self.dispose(),
+        }
+        self.settle(asked, now);
+    }
+
+    fn forget(&mut self, waiter: &W) {
+        if let Some(index) = self.waiters.iter().position(|other| other == waiter) {
+            self.waiters.remove(index);
+        } else if let Some(index) = self.failed.iter().position(|(other, _)| other == waiter) {
+            self.failed.remove(index);
+        }
+    }
+}
+
+impl<W> Machine<W> {
+    // What follows from an event.
+
+    fn answered(&mut self, request: RequestId) -> Option<Attempt> {
+        self.attempt.take_if(|attempt| attempt.request == request)
+    }
+
+    fn receive(&mut self, attempt: &Attempt, token: NewToken, now: Now) {
+        match token.accept(&self.policy, attempt.started, now) {
+            Err(error) => self.fail_refresh(RefreshError::InvalidToken(error), now),
+            Ok((token, 0)) => self.fail_refresh(RefreshError::ExpiredToken { expires_on: token.expires_on() }, now),
+            Ok((token, left)) => {
+                self.notices.push_back(Notice::TokenChanged { expires_on: token.expires_on() });
+                self.failures = 0;
+                self.wake_up();
+                self.urged = false;
+                self.hold(token, left, now);
+            }
+        }
+    }
+
+    pub(super) fn hold(&mut self, token: Token, left: u64, now: Now) {
+        let renew = backoff::until_renewal(&self.policy, left, &mut self.random);
+        let trial = self.policy.retry_millis().filter(|_| self.replacing).map(|(_, max)| now.plus(max).plus(1));
+        self.replacing = false;
+        self.lease = Some(Lease { token, dead: Some(now.plus(left)), renew: Some(now.plus(renew)), trial });
+    }
+
+    /// Ends the rest.
+    fn wake_up(&mut self) {
+        self.timer_rest = TimerRest::Over;
+        self.request_rest = None;
+        self.row = None;
+        self.last_failure = None;
+    }
+
+    /// The refresh failed: whoever waited for it, for want of a valid token, is told so.
+    fn fail_refresh(&mut self, cause: RefreshError, now: Now) {
+        self.failures = self.failures.saturating_add(1);
+        self.fail(cause.clone(), self.failures, now);
+        if self.token(now).is_none() {
+            self.refuse_waiters(&cause, now);
+        }
+    }
+
+    /// Rests after the `row`-th failure in a row, and reports it.
+    fn fail(&mut self, cause: RefreshError, row: u32, now: Now) {
+        let left = self.lease.as_ref().and_then(|lease| lease.dead).map_or(0, |dead| dead.left(now));
+        let failure = Failure { row, permanent: cause.is_permanent(), retry_after: cause.retry_after(), left };
+        match backoff::rest(&self.policy, failure, &mut self.random) {
+            Some(rest) => {
+                // A rest that is running is never shortened.
+                let timer = match self.timer_rest {
+                    TimerRest::Until(end) => end.later(now.plus(rest.timer)),
+                    TimerRest::Over | TimerRest::UntilAccepted => now.plus(rest.timer),
+                };
+                let request = now.plus(rest.request);
+                self.timer_rest = TimerRest::Until(timer);
+                self.request_rest = Some(self.request_rest.map_or(request, |end| end.later(request)));
+                self.row = self.policy.retry_millis().map(|(_, max)| timer.plus(max).plus(1));
+            }
+            None => self.timer_rest = TimerRest::UntilAccepted,
+        }
+        self.urged = false;
+        let retry_in = match (self.policy.refreshes_proactively(), self.timer_rest) {
+            (true, TimerRest::Until(end)) => Some(end.left(now)),
+            (_, TimerRest::UntilAccepted) => None,
+            _ => self.request_rest.map(|end| end.left(now)),
+        };
+        self.last_failure = Some(cause.clone());
+        self.notices.push_back(Notice::RefreshFailed { cause, retry_in: retry_in.map(Duration::from_millis) });
+    }
+
+    fn refuse_waiters(&mut self, cause: &RefreshError, now: Now) {
+        let retry_in = self.request_rest.map(|end| Duration::from_millis(end.left(now)));
+        let error = Error::RefreshFailed { cause: cause.clone(), retry_in };
+        self.failed.extend(self.waiters.drain(..).map(|waiter| (waiter, error.clone())));
+    }
+
+    fn reject(&mut self, token: &Token, now: Now) {
+        if self.kind != Kind::Refreshing {
+            return;
+        }
+        let Some(lease) = self.lease.take_if(|lease| lease.token.is_same(token)) else { return };
+        self.replacing = true;
+        if lease.trial.is_some() {
+            self.rejections = self.rejections.saturating_add(1);
+            self.fail(RefreshError::Rejected, self.rejections, now);
+        } else {
+            self.rejections = 0;
+        }
+    }
+
+    fn try_now(&mut self, now: Now) {
+        self.wake_up();
+        self.failures = 0;
+        let due = self.token(now).is_none() || self.lease.as_ref().is_some_and(|lease| lease.renew.is_none());
+        self.urged = due && self.attempt.is_none() && self.kind == Kind::Refreshing;
+    }
+
+    fn dispose(&mut self) {
+        if self.kind == Kind::Disposed {
+            return;
+        }
+        self.kind = Kind::Disposed;
+        self.abandon();
+        self.lease = None;
+        self.last_failure = None;
+        self.urged = false;
+        self.notices.clear();
+        self.notices.push_back(Notice::Disposed);
+        self.failed.iter_mut().for_each(|(_, error)| *error = Error::Disposed);
+    }
+
+    fn abandon(&mut self) {
+        if let Some(attempt) = self.attempt.take_if(|attempt| attempt.announced) {
+            self.abandoned = Some(attempt.request);
+        }
+        self.attempt = None;
+    }
+
+    // What follows from the time.
+
+    /// Forgets the waits that are over.
+    fn lapse(&mut self, now: Now) {
+        let over = |end: &mut Until| end.has_come(now);
+        self.floor.take_if(over);
+        self.request_rest.take_if(over);
+        if self.row.take_if(over).is_some() {
+            self.failures = 0;
+        }
+        if matches!(self.timer_rest, TimerRest::Until(end) if end.has_come(now)) {
+            self.timer_rest = TimerRest::Over;
+        }
+        if let Some(lease) = &mut self.lease {
+            lease.renew.take_if(over);
+            lease.trial.take_if(over);
+        }
+    }
+
+    /// Runs what follows from the state, however it came about; `asked`: a request has just come.
+    pub(super) fn settle(&mut self, asked: bool, now: Now) {
+        if self.lease.take_if(|lease| lease.is_dead(now)).is_some() {
+            self.notices.push_back(Notice::TokenExpired);
+        }
+        if self.attempt.as_ref().is_some_and(|attempt| attempt.timeout.is_some_and(|end| end.has_come(now))) {
+            self.abandon();
+            let timeout = Duration::from_millis(self.policy.timeout_millis().unwrap_or_default());
+            self.fail_refresh(RefreshError::TimedOut { timeout }, now);
+        }
+        if self.kind == Kind::Disposed {
+            self.failed.extend(self.waiters.drain(..).map(|waiter| (waiter, Error::Disposed)));
+        } else if self.lease.is_none()
+            && self.attempt.is_none()
+            && self.request_rest.is_some()
+            && let Some(cause) = self.last_failure.clone()
+        {
+            self.refuse_waiters(&cause, now);
+        }
+        if self.until_start(asked, now) == Some(0) {
+            self.start(now);
+        }
+        self.deadline = self.until_due(now).map(|wait| now.monotonic.saturating_add(Duration::from_millis(wait)));
+    }
+
+    fn start(&mut self, now: Now) {
+        self.last_id = self.last_id.wrapping_add(1);
+        self.urged = false;
+        self.floor = (self.policy.floor_millis() > 0).then(|| now.plus(self.policy.floor_millis()));
+        self.attempt = Some(Attempt {
+            request: RequestId(self.last_id),
+            started: now,
+            timeout: self.policy.timeout_millis().map(|timeout| now.plus(timeout)),
+            announced: false,
+        });
+    }
+
+    /// In how many milliseconds a refresh is to start, if nothing else happens.
+    fn until_start(&self, asked: bool, now: Now) -> Option<u64> {
+        if self.kind != Kind::Refreshing || self.attempt.is_some() {
+            return None;
+        }
+        // Whoever may not ask yet has been refused.
+        let demanded = self.urged || self.lease.is_none() && !self.waiters.is_empty();
+        let rested = match self.timer_rest {
+            TimerRest::Over => Some(0),
+            TimerRest::Until(end) => Some(end.left(now)),
+            TimerRest::UntilAccepted => None,
+        };
+        let renewal = self.lease.as_ref().and_then(|lease| lease.renew).map_or(0, |renew| renew.left(now));
+        let due = rested.map(|rest| rest.max(renewal));
+        let wait = if demanded {
+            Some(0)
+        } else if self.policy.refreshes_proactively() {
+            due
+        } else {
+            due.filter(|wait| *wait == 0 && asked && self.lease.is_some())
+        };
+        wait.map(|wait| wait.max(self.floor.map_or(0, |floor| floor.left(now))))
+    }
+
+    /// In how many milliseconds something follows from the time.
+    fn until_due(&self, now: Now) -> Option<u64> {
+        let start = self.until_start(false, now);
+        let timeout = self.attempt.as_ref().and_then(|attempt| attempt.timeout).map(|end| end.left(now));
+        let proactive = self.policy.refreshes_proactively();
+        let death = self.lease.as_ref().filter(|_| proactive).and_then(|lease| lease.dead).map(|dead| dead.left(now));
+        [start, timeout, death].into_iter().flatten().min()
+    }
+}
