@@ -6,22 +6,22 @@ mod conformance;
 mod rt {
     use std::time::Duration;
 
-    pub type Credential = acs_common_smol::CommunicationTokenCredential;
-    pub type Clock = acs_common_smol::Smol;
+    pub(crate) type Credential = acs_common_smol::CommunicationTokenCredential;
+    pub(crate) type Clock = acs_common_smol::Smol;
 
-    pub fn run(test: impl Future<Output = ()>) {
+    pub(crate) fn run(test: impl Future<Output = ()>) {
         smol::block_on(test);
     }
 
-    pub fn run_with_threads(test: impl FnOnce()) {
+    pub(crate) fn run_with_threads(test: impl FnOnce()) {
         test();
     }
 
-    pub async fn sleep(duration: Duration) {
+    pub(crate) async fn sleep(duration: Duration) {
         async_io::Timer::after(duration).await;
     }
 
-    pub fn spawn(future: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
         smol::spawn(future).detach();
     }
 }

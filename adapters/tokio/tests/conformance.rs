@@ -6,24 +6,24 @@ mod conformance;
 mod rt {
     use std::time::Duration;
 
-    pub type Credential = acs_common_tokio::CommunicationTokenCredential;
-    pub type Clock = acs_common_tokio::Tokio;
+    pub(crate) type Credential = acs_common_tokio::CommunicationTokenCredential;
+    pub(crate) type Clock = acs_common_tokio::Tokio;
 
-    pub fn run(test: impl Future<Output = ()>) {
+    pub(crate) fn run(test: impl Future<Output = ()>) {
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(test);
     }
 
-    pub fn run_with_threads(test: impl FnOnce()) {
+    pub(crate) fn run_with_threads(test: impl FnOnce()) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
         let _within = runtime.enter();
         test();
     }
 
-    pub async fn sleep(duration: Duration) {
+    pub(crate) async fn sleep(duration: Duration) {
         tokio::time::sleep(duration).await;
     }
 
-    pub fn spawn(future: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
         tokio::spawn(future);
     }
 }
