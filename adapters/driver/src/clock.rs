@@ -40,6 +40,12 @@ pub trait Clock {
     /// What both clocks say. Called often, also with a lock held: it must be quick and not call back.
     fn now(&self) -> Now;
 
+    /// What both clocks say, or a little more, never less: for asking whether a token is still good, if that can be told
+    /// faster than exactly. Near the end of a token's life [`now`](Self::now) decides.
+    fn now_or_later(&self) -> Now {
+        self.now()
+    }
+
     /// A sleep of this length, at most a minute.
     fn sleep(&self, duration: Duration) -> Self::Sleep;
 }

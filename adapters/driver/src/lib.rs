@@ -9,6 +9,7 @@ mod log;
 mod notices;
 mod refresher;
 mod shared;
+pub mod wall_clock;
 
 pub use acs_common::{
     Error, FailureKind, InvalidToken, Monotonic, NewToken, Notice, Now, Policy, PolicyBuilder, PolicyError,

@@ -79,7 +79,7 @@ impl<C: Clock> Shared<C> {
 
     /// The token, if asking for it would change nothing.
     pub(crate) fn fresh(&self) -> Option<Token> {
-        self.fresh.load().as_ref()?.token(self.clock.now()).cloned()
+        self.fresh.load().as_ref()?.token(self.clock.now_or_later()).cloned()
     }
 
     /// Works on the locked state; then, unlocked, does what that left to do.

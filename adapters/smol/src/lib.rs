@@ -2,7 +2,7 @@
 
 pub use acs_common_driver::*;
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use async_io::Timer;
 
@@ -25,7 +25,11 @@ impl Clock for Smol {
     type Sleep = Timer;
 
     fn now(&self) -> Now {
-        Now::new(Monotonic::from_elapsed(self.origin.elapsed()), SystemTime::now().into())
+        Now::new(Monotonic::from_elapsed(self.origin.elapsed()), wall_clock::now())
+    }
+
+    fn now_or_later(&self) -> Now {
+        Now::new(Monotonic::from_elapsed(self.origin.elapsed()), wall_clock::now_or_later())
     }
 
     fn sleep(&self, duration: Duration) -> Timer {

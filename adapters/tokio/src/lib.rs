@@ -2,7 +2,7 @@
 
 pub use acs_common_driver::*;
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep};
@@ -26,8 +26,11 @@ impl Clock for Tokio {
     type Sleep = Sleep;
 
     fn now(&self) -> Now {
-        let monotonic = Monotonic::from_elapsed(self.origin.elapsed());
-        Now::new(monotonic, SystemTime::now().into())
+        Now::new(Monotonic::from_elapsed(self.origin.elapsed()), wall_clock::now())
+    }
+
+    fn now_or_later(&self) -> Now {
+        Now::new(Monotonic::from_elapsed(self.origin.elapsed()), wall_clock::now_or_later())
     }
 
     fn sleep(&self, duration: Duration) -> Sleep {

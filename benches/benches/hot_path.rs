@@ -1,0 +1,59 @@
+//! A token that is valid, from a credential, beside what anybody would write by hand: an `RwLock<Arc<_>>` and a clock.
+//! `cargo bench -p acs-common-benches --bench hot_path`
+
+use std::pin::pin;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::task::{Context, Poll, Waker};
+use std::time::{Instant, SystemTime};
+
+use acs_common_benches::lasting;
+use acs_common_driver::{Clock, RefresherError, Token};
+use divan::{AllocProfiler, Bencher, black_box};
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+fn get<C: Clock>(credential: &acs_common_driver::CommunicationTokenCredential<C>) -> Token {
+    let mut context = Context::from_waker(Waker::noop());
+    match pin!(credential.get_token()).poll(&mut context) {
+        Poll::Ready(Ok(token)) => token,
+        other => panic!("it is valid: {other:?}"),
+    }
+}
+
+#[divan::bench(threads = [1, 2])]
+fn floor_rwlock_arc_and_a_clock(bencher: Bencher<'_, '_>) {
+    let held = RwLock::new(Arc::new((String::new(), SystemTime::now())));
+    bencher.bench(|| {
+        let held = Arc::clone(&held.read().unwrap_or_else(PoisonError::into_inner));
+        (black_box(SystemTime::now()) < held.1, held)
+    });
+}
+
+#[divan::bench(threads = [1, 2])]
+fn floor_both_clocks(bencher: Bencher<'_, '_>) {
+    let origin = Instant::now();
+    bencher.bench(|| (black_box(origin.elapsed()), black_box(SystemTime::now())));
+}
+
+#[divan::bench(threads = [1, 2])]
+fn get_token_on_tokio(bencher: Bencher<'_, '_>) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let _within = runtime.enter();
+    let refresher = || async { Ok::<_, RefresherError>(lasting()) };
+    let credential = acs_common_tokio::CommunicationTokenCredential::with_refresher(refresher).initial_token(lasting());
+    let credential = credential.spawn().expect("a credential");
+    bencher.bench(|| get(&credential));
+}
+
+#[divan::bench(threads = [1, 2])]
+fn get_token_on_smol(bencher: Bencher<'_, '_>) {
+    let refresher = || async { Ok::<_, RefresherError>(lasting()) };
+    let credential = acs_common_smol::CommunicationTokenCredential::with_refresher(refresher).initial_token(lasting());
+    let credential = credential.spawn().expect("a credential");
+    bencher.bench(|| get(&credential));
+}

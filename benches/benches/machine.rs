@@ -1,0 +1,66 @@
+//! The machine alone: a request, a whole refresh, reading a JWT. `cargo bench -p acs-common-benches --bench machine`
+
+use acs_common::{Action, Event, Machine, NewToken, Policy, RequestId};
+use acs_common_benches::{at, jwt, lasting};
+use divan::{AllocProfiler, Bencher, black_box};
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+fn machine(token: NewToken) -> Machine<u32> {
+    Machine::new(Some(token), Policy::default(), at(0)).expect("a good token")
+}
+
+#[divan::bench(sample_size = 1000)]
+fn request_with_a_valid_token(bencher: Bencher<'_, '_>) {
+    let mut machine = machine(lasting());
+    bencher.bench_local(|| {
+        machine.handle(Event::TokenRequested { waiter: black_box(1) }, at(1_000));
+        while let Some(action) = machine.poll_action() {
+            black_box(action);
+        }
+    });
+}
+
+/// Rejected, requested, called, answered, returned, timer set: with the token ready-made outside.
+#[divan::bench(sample_size = 100)]
+fn whole_refresh(bencher: Bencher<'_, '_>) {
+    let policy = Policy::builder().min_refresh_interval(std::time::Duration::ZERO).build().expect("a good policy");
+    let mut machine = Machine::<u32>::new(Some(lasting()), policy, at(0)).expect("a good token");
+    let mut now = 0;
+    bencher.with_inputs(lasting).bench_local_values(|token| {
+        now += 1_000_000;
+        if let Some(held) = machine.token(at(now)).cloned() {
+            machine.handle(Event::TokenRejected { token: held }, at(now));
+        }
+        machine.handle(Event::TokenRequested { waiter: 1 }, at(now));
+        let request = drain(&mut machine).expect("a call");
+        machine.handle(Event::TokenReceived { request, token }, at(now + 1));
+        drain(&mut machine)
+    });
+}
+
+fn drain(machine: &mut Machine<u32>) -> Option<RequestId> {
+    let mut called = None;
+    while let Some(action) = machine.poll_action() {
+        if let Action::CallRefresher { request } = action {
+            called = Some(request);
+        }
+        black_box(&action);
+    }
+    called
+}
+
+#[divan::bench(sample_size = 100)]
+fn accept_a_jwt(bencher: Bencher<'_, '_>) {
+    bencher.with_inputs(|| NewToken::new(jwt())).bench_local_values(machine);
+}
+
+#[divan::bench(sample_size = 100)]
+fn accept_the_same_with_its_expiry_given(bencher: Bencher<'_, '_>) {
+    bencher.with_inputs(lasting).bench_local_values(machine);
+}

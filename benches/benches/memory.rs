@@ -1,0 +1,74 @@
+//! What an idle credential costs in memory, as the operating system sees it.
+//! `cargo bench -p acs-common-benches --bench memory`
+
+use acs_common::{Machine, Policy};
+use acs_common_benches::{at, jwt, lasting};
+use acs_common_driver::RefresherError;
+
+const MACHINES: usize = 1_000_000;
+const CREDENTIALS: usize = 100_000;
+
+fn main() {
+    // Each in a process of its own, so that none gets what another freed.
+    match std::env::args().find(|argument| ["machines", "tokio", "smol"].contains(&argument.as_str())).as_deref() {
+        Some("machines") => {
+            println!("a machine by itself: {} B", size_of::<Machine<u32>>());
+            let machine = || Machine::<u32>::new(Some(lasting()), Policy::default(), at(0)).expect("a good token");
+            measure("idle machine", MACHINES, machine);
+        }
+        Some("tokio") => {
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+            let _within = runtime.enter();
+            let refresher = || async { Ok::<_, RefresherError>("eyJ…") };
+            measure("idle credential on tokio: handle, task, timer", CREDENTIALS, || {
+                let builder = acs_common_tokio::CommunicationTokenCredential::with_refresher(refresher);
+                builder.refresh_proactively(true).initial_token(lasting()).spawn().expect("a credential")
+            });
+        }
+        Some(_) => {
+            let refresher = || async { Ok::<_, RefresherError>("eyJ…") };
+            measure("idle credential on smol: handle, task, timer", CREDENTIALS, || {
+                let builder = acs_common_smol::CommunicationTokenCredential::with_refresher(refresher);
+                builder.refresh_proactively(true).initial_token(lasting()).spawn().expect("a credential")
+            });
+        }
+        None => {
+            println!(
+                "Resident memory, from /proc/self/statm; the token of {} B that each holds is not counted.",
+                jwt().len()
+            );
+            let own = std::env::current_exe().expect("an executable");
+            for part in ["machines", "tokio", "smol"] {
+                std::process::Command::new(&own).arg(part).status().expect("it runs");
+            }
+        }
+    }
+}
+
+fn measure<T>(what: &str, count: usize, make: impl FnMut() -> T) {
+    let (made, bytes) = grown(|| std::iter::repeat_with(make).take(count).collect::<Vec<_>>());
+    match bytes {
+        Some(bytes) => println!(
+            "{what}: {} B each ({} of them: {} MiB, tokens included)",
+            (bytes / count).saturating_sub(jwt().len()),
+            made.len(),
+            bytes >> 20
+        ),
+        None => println!("{what}: not measured, for want of /proc/self/statm"),
+    }
+}
+
+/// What a step makes, and by how much the process grew meanwhile, where the system tells.
+fn grown<T>(step: impl FnOnce() -> T) -> (T, Option<usize>) {
+    let before = resident();
+    let made = step();
+    // Background tasks are to have started.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    (made, before.and_then(|before| Some(resident()?.saturating_sub(before))))
+}
+
+/// Resident pages of 4 KiB, as on x86-64 Linux.
+fn resident() -> Option<usize> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    statm.split_whitespace().nth(1)?.parse::<usize>().ok().map(|pages| pages * 4_096)
+}
