@@ -8,6 +8,24 @@ use crate::time::{Monotonic, UnixTime};
 use crate::token::Token;
 
 /// What to do. Exhaustive on purpose: a host that forgets one must not compile.
+///
+/// ```
+/// use acs_common::Action;
+///
+/// /// What a host might write to its log.
+/// fn describe(action: &Action<u32>) -> String {
+///     match action {
+///         Action::ReturnToken { waiter, result: Ok(token) } => format!("{waiter} gets a token until {:?}", token.expires_on()),
+///         Action::ReturnToken { waiter, result: Err(error) } => format!("{waiter} gets none: {error}"),
+///         Action::CancelRefresher { request } => format!("drop {request:?}"),
+///         Action::CallRefresher { request } => format!("call the refresher: {request:?}"),
+///         Action::Notify(notice) => format!("notice: {notice:?}"),
+///         Action::ScheduleTimer { at: Some(at) } => format!("wake up at {} ms", at.as_millis()),
+///         Action::ScheduleTimer { at: None } => "sleep until something happens".to_owned(),
+///     }
+/// }
+/// assert_eq!(describe(&Action::ScheduleTimer { at: None }), "sleep until something happens");
+/// ```
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a host that forgets an action must not compile")]
 pub enum Action<W> {
@@ -40,6 +58,20 @@ pub enum Action<W> {
 }
 
 /// Something a long-lived connection or an operator may want to know.
+///
+/// ```
+/// use acs_common::Notice;
+///
+/// /// Whether somebody should be called out of bed.
+/// fn alarming(notice: &Notice) -> bool {
+///     match notice {
+///         Notice::TokenExpired => true,
+///         Notice::RefreshFailed { cause, .. } => cause.is_permanent(),
+///         _ => false,
+///     }
+/// }
+/// assert!(alarming(&Notice::TokenExpired) && !alarming(&Notice::Disposed));
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Notice {

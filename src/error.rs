@@ -52,6 +52,16 @@ pub enum Error {
 }
 
 /// Why a refresh brought no token.
+///
+/// ```
+/// use acs_common::{RefreshError, RefresherError};
+/// use std::error::Error;
+///
+/// let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+/// let failure = RefreshError::Refresher(RefresherError::new(refused));
+/// assert_eq!(failure.to_string(), "the refresher failed: connection refused");
+/// assert!(failure.source().unwrap().is::<std::io::Error>(), "what the refresher reported is there to be looked at");
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum RefreshError {

@@ -4,10 +4,44 @@ use crate::error::RefresherError;
 use crate::token::{NewToken, Token};
 
 /// Names one call of the refresher. Minted by the machine only, so that an answer can be told from a late one.
+///
+/// ```
+/// use acs_common::{Action, Event, Machine, Monotonic, Now, Policy, RefresherError, UnixTime};
+///
+/// # let at = |ms: u64| Now::new(Monotonic::from_millis(ms), UnixTime::from_millis(1_700_000_000_000 + ms as i64));
+/// let mut machine = Machine::new(None, Policy::default(), at(0))?;
+/// machine.handle(Event::TokenRequested { waiter: "me" }, at(0));
+/// let Some(Action::CallRefresher { request }) = machine.poll_action() else { panic!() };
+///
+/// // A minute later the call has timed out, and its late answer changes nothing.
+/// machine.handle(Event::TimeAdvanced, at(60_000));
+/// while machine.poll_action().is_some() {}
+/// machine.handle(Event::RefreshFailed { request, error: RefresherError::new("too late") }, at(60_001));
+/// assert!(machine.poll_action().is_none());
+/// # Ok::<(), acs_common::InvalidToken>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId(pub(crate) u64);
 
 /// What happened. `W` is the host's name for a waiter: a key, a file descriptor, a channel.
+///
+/// ```
+/// use acs_common::{Action, Error, Event, Machine, Monotonic, Now, Policy, UnixTime};
+///
+/// # let at = |ms: u64| Now::new(Monotonic::from_millis(ms), UnixTime::from_millis(1_700_000_000_000 + ms as i64));
+/// let mut machine = Machine::new(None, Policy::default(), at(0))?;
+/// for event in [
+///     Event::TokenRequested { waiter: 1 },
+///     Event::TokenRequested { waiter: 2 },
+///     Event::RequestCancelled { waiter: 1 },
+///     Event::Disposed,
+/// ] {
+///     machine.handle(event, at(10));
+/// }
+/// // Nobody answers who cancelled; who waits is told of the end.
+/// let Some(Action::ReturnToken { waiter: 2, result: Err(Error::Disposed) }) = machine.poll_action() else { panic!() };
+/// # Ok::<(), acs_common::InvalidToken>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<W> {

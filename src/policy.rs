@@ -7,6 +7,18 @@ use crate::error::PolicyError;
 use crate::time::millis;
 
 /// What to do with a token string whose expiry can be neither read nor was given.
+///
+/// ```
+/// use acs_common::{InvalidToken, Machine, Monotonic, Now, Policy, UndecodableTokens, UnixTime};
+///
+/// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(1_700_000_000));
+/// let make = |policy| Machine::<()>::with_static_token("not a JWT".into(), policy, now);
+/// assert!(make(Policy::default())?.token(now).unwrap().is_opaque());
+///
+/// let strict = Policy::builder().undecodable_tokens(UndecodableTokens::Reject).build()?;
+/// assert_eq!(make(strict).unwrap_err(), InvalidToken::Undecodable);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a string is either taken or not")]
 pub enum UndecodableTokens {

@@ -85,6 +85,16 @@ impl<W> Machine<W> {
     ///
     /// A proactive one with no valid token has an action at once, so drain [`poll_action`](Self::poll_action) first.
     ///
+    /// ```
+    /// use acs_common::{Action, Machine, Monotonic, Now, Policy, UnixTime};
+    ///
+    /// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(1_700_000_000));
+    /// let proactive = Policy::builder().refresh_proactively(true).build()?;
+    /// let mut machine = Machine::<()>::new(None, proactive, now)?;
+    /// assert!(matches!(machine.poll_action(), Some(Action::CallRefresher { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// The initial token is blank, too long, or undecodable against the policy.
     pub fn new(initial: Option<NewToken>, policy: Policy, now: Now) -> Result<Self, InvalidToken> {
@@ -101,6 +111,16 @@ impl<W> Machine<W> {
 
     /// A static credential: one token, returned unchanged until it is disposed, even after it expired, since the service
     /// decides; never refreshed.
+    ///
+    /// ```
+    /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
+    ///
+    /// let at = |secs: i64| Now::new(Monotonic::from_millis(1_000 * secs as u64), UnixTime::from_secs(secs));
+    /// let token = NewToken::new("opaque").with_expires_on(UnixTime::from_secs(60));
+    /// let machine = Machine::<()>::with_static_token(token, Policy::default(), at(0))?;
+    /// assert!(machine.token(at(3_600)).is_some(), "expired for long, but that is the service's to say");
+    /// # Ok::<(), acs_common::InvalidToken>(())
+    /// ```
     ///
     /// # Errors
     /// The token is blank, too long, or undecodable against the policy.
@@ -140,6 +160,19 @@ impl<W> Machine<W> {
 
     /// The token a request at `now` would get at once. Changes nothing: it neither renews nor drops a dead token.
     ///
+    /// ```
+    /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
+    ///
+    /// let at = |secs: i64| Now::new(Monotonic::from_millis(1_000 * secs as u64), UnixTime::from_secs(secs));
+    /// let token = NewToken::new("opaque").with_expires_on(UnixTime::from_secs(60));
+    /// let machine = Machine::<()>::new(Some(token), Policy::default(), at(0))?;
+    /// assert!(machine.token(at(59)).is_some() && machine.token(at(60)).is_none());
+    ///
+    /// // By either clock: the wall clock says a second has passed, the other one an hour.
+    /// assert!(machine.token(Now::new(Monotonic::from_millis(3_600_000), UnixTime::from_secs(1))).is_none());
+    /// # Ok::<(), acs_common::InvalidToken>(())
+    /// ```
+    ///
     /// Its answer changes with each [`handle`](Self::handle), and as time passes.
     #[must_use]
     pub fn token(&self, now: Now) -> Option<&Token> {
@@ -160,15 +193,32 @@ impl<W> Machine<W> {
         Some(Snapshot { token: lease.token.clone(), fresh })
     }
 
-    /// When the host is to hand in [`TimeAdvanced`](Event::TimeAdvanced), if nothing else happens before: what the last
+    /// When the host is to hand in [`TimeAdvanced`](crate::Event::TimeAdvanced), if nothing else happens before: what the last
     /// [`ScheduleTimer`](Action::ScheduleTimer) said or, undrained, is about to say. Changes with each
     /// [`handle`](Self::handle) only.
+    ///
+    /// ```
+    /// use acs_common::{Machine, Monotonic, Now, Policy, UnixTime};
+    ///
+    /// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(0));
+    /// let machine = Machine::<()>::new(None, Policy::default(), now)?;
+    /// assert_eq!(machine.deadline(), None, "on demand, so nothing happens while nobody asks");
+    /// # Ok::<(), acs_common::InvalidToken>(())
+    /// ```
     #[must_use]
     pub fn deadline(&self) -> Option<Monotonic> {
         self.deadline
     }
 
     /// The policy it was made with.
+    ///
+    /// ```
+    /// use acs_common::{Machine, Monotonic, Now, Policy, UnixTime};
+    ///
+    /// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(0));
+    /// assert_eq!(Machine::<()>::new(None, Policy::reference(), now)?.policy(), &Policy::reference());
+    /// # Ok::<(), acs_common::InvalidToken>(())
+    /// ```
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.policy

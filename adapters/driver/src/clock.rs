@@ -53,6 +53,39 @@ pub trait Clock {
 /// A runtime that can run a future of type `F` to its end in the background.
 ///
 /// The bound on `F` is the runtime's own (`Send + 'static`, say), which is why it is a parameter of the trait.
+///
+/// ```
+/// use acs_common_driver::{Builder, Clock, Now, Spawn, SpawnError};
+/// use acs_common_smol::Smol;
+///
+/// /// A thread for each credential.
+/// #[derive(Clone, Default)]
+/// struct Threads(Smol);
+///
+/// impl Clock for Threads {
+///     type Sleep = <Smol as Clock>::Sleep;
+///
+///     fn now(&self) -> Now {
+///         self.0.now()
+///     }
+///
+///     fn sleep(&self, duration: std::time::Duration) -> Self::Sleep {
+///         self.0.sleep(duration)
+///     }
+/// }
+///
+/// impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Threads {
+///     fn spawn(&self, driver: F) -> Result<(), SpawnError> {
+///         let thread = std::thread::Builder::new().spawn(|| futures_lite::future::block_on(driver));
+///         thread.map(drop).map_err(|_| SpawnError::new("the system has no thread left"))
+///     }
+/// }
+///
+/// let refresher = || async { Ok::<_, std::io::Error>("eyJ…") };
+/// let credential = Builder::new(Threads::default(), refresher).spawn()?;
+/// assert_eq!(credential.get_token_blocking()?.secret().expose(), "eyJ…");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot run this credential's driver in the background",
     note = "a multi-threaded runtime needs a refresher that is `Send + 'static`, and so its future; otherwise `build()` \
@@ -67,6 +100,13 @@ pub trait Spawn<F> {
 }
 
 /// There is no runtime to run the credential's driver on.
+///
+/// ```
+/// use acs_common_driver::SpawnError;
+///
+/// let error = SpawnError::new("start one first");
+/// assert_eq!(error.to_string(), "there is no runtime to run the credential's driver on: start one first");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no runtime to run the credential's driver on: {advice}")]
 pub struct SpawnError {

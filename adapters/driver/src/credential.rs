@@ -250,6 +250,16 @@ impl<C: Clock> fmt::Debug for CommunicationTokenCredential<C> {
 }
 
 /// A request for a token, from [`CommunicationTokenCredential::get_token`].
+///
+/// ```
+/// use acs_common_smol::CommunicationTokenCredential;
+/// use futures_lite::future;
+///
+/// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// let answer = future::block_on(future::poll_once(credential.get_token()));
+/// assert!(answer.is_some(), "a valid token is there at the first poll");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "a future does nothing until it is awaited"]
 pub struct GetToken<'a, C: Clock> {
     shared: &'a Arc<Shared<C>>,

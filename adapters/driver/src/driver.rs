@@ -22,6 +22,17 @@ const SLICE: Duration = Duration::from_secs(60);
 ///
 /// Dropping it before makes the credential end with its token: whoever waits is answered
 /// [`DriverStopped`](crate::Error::DriverStopped).
+///
+/// ```
+/// use acs_common_driver::{Builder, Error};
+/// use acs_common_smol::Smol;
+///
+/// let refresher = || async { Ok::<_, std::io::Error>("eyJ…") };
+/// let (credential, driver) = Builder::new(Smol::default(), refresher).build()?;
+/// drop(driver);
+/// assert!(matches!(credential.get_token_blocking(), Err(Error::DriverStopped)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "a driver does nothing until it is polled, or spawned"]
 pub struct Driver<C: Clock, R: Refresher> {
     shared: Arc<Shared<C>>,

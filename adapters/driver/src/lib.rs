@@ -1,4 +1,4 @@
-//! The runtime-neutral driver of [`acs_common`].
+#![doc = include_str!("../README.md")]
 
 mod builder;
 mod clock;
@@ -21,3 +21,8 @@ pub use credential::{CommunicationTokenCredential, GetToken};
 pub use driver::Driver;
 pub use notices::Notices;
 pub use refresher::{Refresh, Refresher, RefresherPanicked};
+
+/// The workspace's README, whose examples compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -59,6 +59,14 @@ where
 
 pin_project_lite::pin_project! {
     /// A refresh by a closure.
+    ///
+    /// ```
+    /// use acs_common_driver::{Refresh, Refresher};
+    ///
+    /// let mut refresher = || std::future::ready(Ok::<_, std::io::Error>("eyJ…"));
+    /// let refresh: Refresh<_> = refresher.refresh();
+    /// assert!(futures_lite::future::block_on(refresh).is_ok());
+    /// ```
     #[derive(Debug)]
     pub struct Refresh<Fut> {
         #[pin]

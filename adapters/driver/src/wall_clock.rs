@@ -23,6 +23,13 @@ pub fn now() -> UnixTime {
 /// On Linux this is the time at the last tick (`CLOCK_REALTIME_COARSE`) plus the longest tick there is. That a clock which
 /// only ticks might be late on a machine that is short of processors does no harm: the monotonic clock, read exactly, says
 /// when a token's life is over, and the wall clock has only to tell that it was set, or that the machine slept.
+///
+/// ```
+/// use acs_common_driver::wall_clock;
+///
+/// let ahead = wall_clock::now_or_later().as_millis() - wall_clock::now().as_millis();
+/// assert!(ahead < 1_000);
+/// ```
 #[must_use]
 pub fn now_or_later() -> UnixTime {
     #[cfg(target_os = "linux")]

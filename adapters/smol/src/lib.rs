@@ -1,4 +1,4 @@
-//! Azure Communication Services access tokens, kept fresh on smol.
+#![doc = include_str!("../README.md")]
 
 pub use acs_common_driver::*;
 
@@ -7,9 +7,25 @@ use std::time::{Duration, Instant};
 use async_io::Timer;
 
 /// A credential on smol. See [the type it names](acs_common_driver::CommunicationTokenCredential).
+///
+/// ```
+/// use acs_common_smol::CommunicationTokenCredential;
+///
+/// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// assert!(credential.try_token()?.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub type CommunicationTokenCredential = acs_common_driver::CommunicationTokenCredential<Smol>;
 
 /// async-io's timer and the system's clocks; runs drivers on smol's global executor.
+///
+/// ```
+/// use acs_common_smol::{Clock, Smol};
+///
+/// let clock = Smol::default();
+/// let earlier = clock.now();
+/// assert!(clock.now().monotonic >= earlier.monotonic);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Smol {
     origin: Instant,

@@ -1,4 +1,4 @@
-//! Azure Communication Services access tokens, kept fresh on tokio.
+#![doc = include_str!("../README.md")]
 
 pub use acs_common_driver::*;
 
@@ -8,9 +8,25 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep};
 
 /// A credential on tokio. See [the type it names](acs_common_driver::CommunicationTokenCredential).
+///
+/// ```
+/// use acs_common_tokio::CommunicationTokenCredential;
+///
+/// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// assert!(credential.try_token()?.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub type CommunicationTokenCredential = acs_common_driver::CommunicationTokenCredential<Tokio>;
 
 /// tokio's clock and timer, and the system's wall clock; runs drivers on the runtime it is used in.
+///
+/// ```
+/// use acs_common_tokio::{Clock, Tokio};
+///
+/// let clock = Tokio::default();
+/// let earlier = clock.now();
+/// assert!(clock.now().monotonic >= earlier.monotonic);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Tokio {
     origin: Instant,
