@@ -12,7 +12,7 @@ impl Random {
         Self(seed)
     }
 
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -21,7 +21,7 @@ impl Random {
 
     /// `wait` less a random part of at most its `fraction`.
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    fn shorten(&mut self, wait: u64, fraction: f32) -> u64 {
+    pub(crate) fn shorten(&mut self, wait: u64, fraction: f32) -> u64 {
         if fraction == 0.0 {
             return wait;
         }
@@ -34,6 +34,16 @@ impl Random {
 pub(crate) fn until_renewal(policy: &Policy, left: u64, random: &mut Random) -> u64 {
     let (before, half) = (left.saturating_sub(policy.window_millis()), left / 2);
     let due = if policy.renews_before_half() && before > 0 { before } else { before.max(half) };
+    wait(policy, due, left, random)
+}
+
+#[cfg(feature = "entra")]
+/// How long after it was found to be the best there is to look for another token again: half of what is left.
+pub(crate) fn until_half(policy: &Policy, left: u64, random: &mut Random) -> u64 {
+    wait(policy, left / 2, left, random)
+}
+
+fn wait(policy: &Policy, due: u64, left: u64, random: &mut Random) -> u64 {
     let floor = policy.floor_millis().max(1);
     random.shorten(due.max(floor), policy.jitter()).max(floor).min(left)
 }

@@ -99,6 +99,10 @@ pub enum FailureKind {
     TimedOut,
     /// [`RefreshError::Rejected`]
     Rejected,
+    /// The exchange of an Entra token got an answer that cannot be read.
+    BadResponse,
+    /// The source of Entra tokens says that the user has signed out.
+    SignedOut,
 }
 
 impl FailureKind {
@@ -117,6 +121,8 @@ impl FailureKind {
             Self::InvalidToken => "invalid_token",
             Self::TimedOut => "timed_out",
             Self::Rejected => "rejected",
+            Self::BadResponse => "bad_response",
+            Self::SignedOut => "signed_out",
         }
     }
 }
@@ -130,9 +136,9 @@ impl RefreshError {
     /// assert_eq!(RefreshError::Rejected.kind(), FailureKind::Rejected);
     /// ```
     #[must_use]
-    pub const fn kind(&self) -> FailureKind {
+    pub fn kind(&self) -> FailureKind {
         match self {
-            Self::Refresher(_) => FailureKind::RefreshFailed,
+            Self::Refresher(error) => error.kind,
             Self::ExpiredToken { .. } => FailureKind::ExpiredToken,
             Self::InvalidToken(_) => FailureKind::InvalidToken,
             Self::TimedOut { .. } => FailureKind::TimedOut,
@@ -152,6 +158,11 @@ impl RefreshError {
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         matches!(self, Self::Refresher(error) if error.is_permanent())
+    }
+
+    /// Whether the token held is not to be used any more, although it is valid.
+    pub(crate) fn forgets_token(&self) -> bool {
+        matches!(self, Self::Refresher(error) if error.forgets_token)
     }
 
     /// How long the issuer asked to be left alone; zero if it did not.
@@ -219,13 +230,21 @@ pub struct RefresherError {
     source: Arc<dyn StdError + Send + Sync>,
     permanent: bool,
     retry_after: Option<Duration>,
+    kind: FailureKind,
+    forgets_token: bool,
 }
 
 impl RefresherError {
     /// A transient failure, from a message or an error.
     #[must_use]
     pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { source: Arc::from(source.into()), permanent: false, retry_after: None }
+        Self {
+            source: Arc::from(source.into()),
+            permanent: false,
+            retry_after: None,
+            kind: FailureKind::RefreshFailed,
+            forgets_token: false,
+        }
     }
 
     /// Trying again is no use until somebody does something about it: credentials revoked, user signed out. The machine
@@ -246,6 +265,19 @@ impl RefresherError {
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         self.permanent
+    }
+}
+
+/// For the exchange of Entra tokens.
+#[cfg(feature = "entra")]
+impl RefresherError {
+    pub(crate) fn with_kind(self, kind: FailureKind) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// The token held is not to be used any more, although it is valid.
+    pub(crate) fn forgetting_token(self) -> Self {
+        Self { forgets_token: true, ..self }
     }
 }
 
@@ -332,4 +364,7 @@ pub enum PolicyError {
     /// `jitter` is not a fraction.
     #[error("jitter is outside 0..=1: it is the fraction of a wait that may be cut")]
     JitterOutOfRange,
+    /// `exchange_jitter` is not a fraction.
+    #[error("exchange_jitter is outside 0..=1: it is the fraction of a pause that may be cut")]
+    ExchangeJitterOutOfRange,
 }

@@ -2,16 +2,14 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use serde_core::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use crate::json;
 use crate::time::UnixTime;
 
 /// What the machine needs to know of a JWT.
@@ -24,13 +22,18 @@ pub(crate) struct Claims {
 
 /// The claims, if the text is a JWT with a usable `exp`: two or more parts, the second a base64 JSON object.
 pub(crate) fn read(text: &str) -> Option<Claims> {
-    let payload = decode(text.trim_ascii().split('.').nth(1)?)?;
-    // Bytes that are not UTF-8 are replaced, as the reference does: they can only stand in claims nobody reads here.
-    let json = match core::str::from_utf8(&payload) {
-        Ok(json) => return parse(json),
-        Err(_) => Zeroizing::new(String::from_utf8_lossy(&payload).into_owned()),
-    };
-    parse(&json)
+    parse(&payload(text)?)
+}
+
+/// The payload's JSON. Bytes that are not UTF-8 are replaced, as the reference does: they can only stand in claims nobody
+/// reads here.
+pub(crate) fn payload(text: &str) -> Option<Zeroizing<String>> {
+    let mut payload = decode(text.trim_ascii().split('.').nth(1)?)?;
+    let text = String::from_utf8(core::mem::take(&mut *payload)).unwrap_or_else(|error| {
+        let payload = Zeroizing::new(error.into_bytes());
+        String::from_utf8_lossy(&payload).into_owned()
+    });
+    Some(Zeroizing::new(text))
 }
 
 /// Both alphabets, mixed too, padded or not, spare bits ignored: what the reference's decoders accept together.
@@ -52,69 +55,9 @@ fn decode(part: &str) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 fn parse(json: &str) -> Option<Claims> {
-    let mut json = serde_json::Deserializer::from_str(json);
-    let (exp, iat) = json.deserialize_map(ClaimsVisitor).ok()?;
-    json.end().ok()?;
+    let [exp, iat] = json::fields(json, ["exp", "iat"])?;
     let exp = number(exp?).or_else(|| digits(exp?))?;
     Some(Claims { exp, iat: iat.and_then(number).filter(|iat| *iat < exp) })
-}
-
-/// Walks the object once and keeps nothing but the text of two claims; of duplicates the last counts, as in `JSON.parse`.
-///
-/// The text, since `serde_json` hands over numbers in another form when anything in the program turns its feature
-/// `arbitrary_precision` on.
-struct ClaimsVisitor;
-
-impl<'de> Visitor<'de> for ClaimsVisitor {
-    type Value = (Option<&'de str>, Option<&'de str>);
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut exp, mut iat) = (None, None);
-        while let Some(name) = map.next_key::<Name>()? {
-            match name {
-                Name::Exp => exp = Some(map.next_value::<&RawValue>()?.get()),
-                Name::Iat => iat = Some(map.next_value::<&RawValue>()?.get()),
-                Name::Other => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok((exp, iat))
-    }
-}
-
-enum Name {
-    Exp,
-    Iat,
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(NameVisitor)
-    }
-}
-
-struct NameVisitor;
-
-impl Visitor<'_> for NameVisitor {
-    type Value = Name;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a claim")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Name, E> {
-        Ok(match name {
-            "exp" => Name::Exp,
-            "iat" => Name::Iat,
-            _ => Name::Other,
-        })
-    }
 }
 
 /// A JSON number in seconds, if it is finite.
@@ -130,13 +73,13 @@ fn number(json: &str) -> Option<UnixTime> {
 
 /// A JSON string of nothing but digits, in seconds.
 fn digits(json: &str) -> Option<UnixTime> {
-    let text: String = serde_json::from_str(json).ok()?;
+    let text = json::string(json)?;
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     // The only way for digits not to be a number is to be too large a one.
     digits.then(|| UnixTime::from_secs(text.parse().unwrap_or(i64::MAX)))
 }
 
-/// Cut to the millisecond. A tenth of a microsecond is granted first, since `1700000000.123` has no exact binary form
+/// Cut to the millisecond. Half a microsecond is granted first, since `1700000000.123` has no exact binary form
 /// and would otherwise read as `….122`; the cast saturates.
 #[expect(clippy::cast_possible_truncation, reason = "saturating is meant")]
 fn from_fraction(secs: f64) -> UnixTime {

@@ -93,8 +93,11 @@ extern crate std;
 
 mod action;
 mod backoff;
+#[cfg(feature = "entra")]
+pub mod entra;
 mod error;
 mod event;
+mod json;
 mod jwt;
 mod machine;
 mod policy;
@@ -106,7 +109,7 @@ pub use action::{Action, Notice};
 pub use error::{Error, FailureKind, InvalidToken, PolicyError, RefreshError, RefresherError};
 pub use event::{Event, RequestId};
 pub use machine::{Machine, Snapshot};
-pub use policy::{Policy, PolicyBuilder, UndecodableTokens};
+pub use policy::{CheckSource, Policy, PolicyBuilder, UndecodableTokens};
 pub use secret::Secret;
 pub use time::{Monotonic, Now, UnixTime};
 pub use token::{NewToken, Token};

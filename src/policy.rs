@@ -30,6 +30,26 @@ pub enum UndecodableTokens {
     Reject,
 }
 
+/// When a credential for Entra users asks its source of Entra tokens.
+///
+/// ```
+/// use acs_common::{CheckSource, Policy};
+///
+/// let careful = Policy::builder().check_source(CheckSource::EachRequest).build()?;
+/// assert_ne!(careful, Policy::default());
+/// # Ok::<(), acs_common::PolicyError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "there is no third time to ask")]
+pub enum CheckSource {
+    /// When a refresh is due.
+    #[default]
+    OnRefresh,
+    /// Before each answer, so that another user's token is noticed at once: as the reference does. The source has to be
+    /// quick (a cache of its own), since every request waits for it.
+    EachRequest,
+}
+
 /// How a credential behaves: when it renews, how it retries, what it waits for.
 ///
 /// Durations are kept in whole milliseconds (a fraction counts as one); any duration up to [`Duration::MAX`] has a meaning
@@ -69,6 +89,9 @@ pub struct Policy {
     refresh_timeout: Option<NonZeroU64>,
     opaque_token_lifetime: u64,
     seed: Option<u64>,
+    check_source: CheckSource,
+    source_check_timeout: u64,
+    exchange_jitter: f32,
 }
 
 const SECOND: u64 = 1_000;
@@ -91,6 +114,9 @@ impl Default for Policy {
             refresh_timeout: NonZeroU64::new(MINUTE),
             opaque_token_lifetime: 10 * MINUTE,
             seed: None,
+            check_source: CheckSource::OnRefresh,
+            source_check_timeout: 5 * SECOND,
+            exchange_jitter: 0.5,
         }
     }
 }
@@ -113,6 +139,7 @@ impl Policy {
             min_refresh_interval: 0,
             request_rest_max: 0,
             refresh_timeout: None,
+            check_source: CheckSource::EachRequest,
             ..Self::default()
         }
     }
@@ -132,7 +159,12 @@ impl Policy {
     /// # Ok::<(), acs_common::PolicyError>(())
     /// ```
     pub fn to_builder(&self) -> PolicyBuilder {
-        PolicyBuilder { policy: self.clone(), jitter: self.jitter.into(), zero_timeout: false }
+        PolicyBuilder {
+            policy: self.clone(),
+            jitter: self.jitter.into(),
+            exchange_jitter: self.exchange_jitter.into(),
+            zero_timeout: false,
+        }
     }
 
     /// This policy, renewing ahead of time or not ([`PolicyBuilder::refresh_proactively`]).
@@ -187,6 +219,10 @@ impl Policy {
         self.request_rest_max
     }
 
+    pub(crate) fn source_check_millis(&self) -> u64 {
+        self.source_check_timeout.max(1)
+    }
+
     pub(crate) fn jitter(&self) -> f32 {
         self.jitter
     }
@@ -195,6 +231,18 @@ impl Policy {
     #[must_use]
     pub fn seed(&self) -> Option<u64> {
         self.seed
+    }
+}
+
+/// For the exchange of Entra tokens.
+#[cfg(feature = "entra")]
+impl Policy {
+    pub(crate) fn check_source(&self) -> CheckSource {
+        self.check_source
+    }
+
+    pub(crate) fn exchange_jitter(&self) -> f32 {
+        self.exchange_jitter
     }
 }
 
@@ -218,6 +266,7 @@ impl Policy {
 pub struct PolicyBuilder {
     policy: Policy,
     jitter: f64,
+    exchange_jitter: f64,
     zero_timeout: bool,
 }
 
@@ -330,6 +379,26 @@ impl PolicyBuilder {
         self
     }
 
+    /// When a credential for Entra users asks its source. Default: when a refresh is due.
+    pub fn check_source(mut self, when: CheckSource) -> Self {
+        self.policy.check_source = when;
+        self
+    }
+
+    /// With [`CheckSource::EachRequest`] and a valid token held: how long a request waits for the source before it gets
+    /// that token. Default: 5 seconds. Zero: it does not wait.
+    pub fn source_check_timeout(mut self, timeout: Duration) -> Self {
+        self.policy.source_check_timeout = millis(timeout);
+        self
+    }
+
+    /// The fraction of a pause between two tries of one exchange that is subtracted at random. Default: 0.5; outside 0..=1
+    /// is refused. What the service asked for is kept.
+    pub fn exchange_jitter(mut self, fraction: f64) -> Self {
+        self.exchange_jitter = fraction;
+        self
+    }
+
     /// The policy.
     ///
     /// # Errors
@@ -351,8 +420,11 @@ impl PolicyBuilder {
         if !(0.0..=1.0).contains(&self.jitter) {
             return Err(PolicyError::JitterOutOfRange);
         }
+        if !(0.0..=1.0).contains(&self.exchange_jitter) {
+            return Err(PolicyError::ExchangeJitterOutOfRange);
+        }
         #[expect(clippy::cast_possible_truncation, reason = "a rounded fraction is as good")]
-        let jitter = self.jitter as f32;
-        Ok(Policy { jitter, ..policy })
+        let (jitter, exchange_jitter) = (self.jitter as f32, self.exchange_jitter as f32);
+        Ok(Policy { jitter, exchange_jitter, ..policy })
     }
 }

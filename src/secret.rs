@@ -25,6 +25,11 @@ impl Secret {
         Self(Zeroizing::new(text))
     }
 
+    #[cfg(feature = "entra")]
+    pub(crate) fn from_wiped(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
     /// The text itself. Hand it to whoever needs it, at once; do not log it.
     #[must_use]
     pub fn expose(&self) -> &str {

@@ -1,5 +1,7 @@
 //! What is held, and what is under way.
 
+use alloc::collections::VecDeque;
+
 use crate::event::RequestId;
 use crate::time::{Now, Until};
 use crate::token::Token;
@@ -24,6 +26,29 @@ pub(super) struct Attempt {
     pub(super) timeout: Option<Until>,
     /// The host has been told to call.
     pub(super) announced: bool,
+    pub(super) stage: Stage,
+}
+
+/// How far the refresh in flight is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Stage {
+    /// The refresher is at it; or the source of Entra tokens is being asked, until then if a valid token is held.
+    Asking { until: Option<Until> },
+    /// The source has answered, and the exchange is to start as soon as the floor allows.
+    Cleared,
+    /// The exchange is at it, and the host has been told so or not.
+    Exchanging { announced: bool },
+}
+
+/// What a credential needs besides whose refresher asks a source first, then exchanges what that gave.
+#[derive(Clone, Debug)]
+pub(super) struct Checks<W> {
+    /// A request asks the source first, even if a valid token is held.
+    pub(super) each_request: bool,
+    /// Whoever waits for the check, and the exchange that may follow, in flight.
+    pub(super) joined: VecDeque<W>,
+    /// Whoever came after the source had answered, and gets a check of his own.
+    pub(super) later: VecDeque<W>,
 }
 
 /// Until when the timer leaves the refresher alone.

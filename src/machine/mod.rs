@@ -4,11 +4,14 @@
 //! no way to write the lease, so that it cannot cost a valid token.
 
 mod lease;
+#[cfg(feature = "entra")]
+mod source;
 mod transitions;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
-use self::lease::{Attempt, Lease, TimerRest};
+use self::lease::{Attempt, Checks, Lease, TimerRest};
 use crate::action::{Action, Notice};
 use crate::backoff::Random;
 use crate::error::{Error, InvalidToken, RefreshError};
@@ -71,6 +74,8 @@ pub struct Machine<W> {
     timer_spent: bool,
     last_id: u64,
     random: Random,
+    /// Of a credential whose refresher is the exchange of Entra tokens.
+    checks: Option<Box<Checks<W>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -155,6 +160,7 @@ impl<W> Machine<W> {
             announced: None,
             timer_spent: false,
             last_id: 0,
+            checks: None,
         }
     }
 
@@ -188,7 +194,7 @@ impl<W> Machine<W> {
         let lease = self.lease.as_ref()?;
         let fresh = match self.kind {
             Kind::Static => None,
-            Kind::Refreshing | Kind::Disposed => Some(lease.renew?),
+            Kind::Refreshing | Kind::Disposed => Some(lease.renew.filter(|_| !self.checks_each_request())?),
         };
         Some(Snapshot { token: lease.token.clone(), fresh })
     }

@@ -1,8 +1,9 @@
 //! Every transition of the credential, and nothing else.
 
+use alloc::collections::VecDeque;
 use core::time::Duration;
 
-use super::lease::{Attempt, Lease, TimerRest};
+use super::lease::{Attempt, Lease, Stage, TimerRest};
 use super::{Kind, Machine};
 use crate::action::Notice;
 use crate::backoff::{self, Failure};
@@ -19,7 +20,7 @@ impl<W: PartialEq> Machine<W> {
         let mut asked = false;
         match event {
             Event::TokenRequested { waiter } => {
-                self.waiters.push_back(waiter);
+                self.queue().push_back(waiter);
                 asked = true;
             }
             Event::RequestCancelled { waiter } => self.forget(&waiter),
@@ -42,9 +43,14 @@ impl<W: PartialEq> Machine<W> {
     }
 
     fn forget(&mut self, waiter: &W) {
-        if let Some(index) = self.waiters.iter().position(|other| other == waiter) {
-            self.waiters.remove(index);
-        } else if let Some(index) = self.failed.iter().position(|(other, _)| other == waiter) {
+        let checks = self.checks.iter_mut().flat_map(|checks| [&mut checks.joined, &mut checks.later]);
+        for queue in core::iter::once(&mut self.waiters).chain(checks) {
+            if let Some(index) = queue.iter().position(|other| other == waiter) {
+                queue.remove(index);
+                return;
+            }
+        }
+        if let Some(index) = self.failed.iter().position(|(other, _)| other == waiter) {
             self.failed.remove(index);
         }
     }
@@ -52,6 +58,29 @@ impl<W: PartialEq> Machine<W> {
 
 impl<W> Machine<W> {
     // What follows from an event.
+
+    /// Where a request waits.
+    fn queue(&mut self) -> &mut VecDeque<W> {
+        match &mut self.checks {
+            Some(checks) if checks.each_request && self.kind == Kind::Refreshing => match &self.attempt {
+                None | Some(Attempt { stage: Stage::Asking { .. }, .. }) => &mut checks.joined,
+                Some(Attempt { stage: Stage::Cleared | Stage::Exchanging { .. }, .. }) => &mut checks.later,
+            },
+            Some(_) | None => &mut self.waiters,
+        }
+    }
+
+    pub(super) fn checks_each_request(&self) -> bool {
+        self.checks.as_ref().is_some_and(|checks| checks.each_request)
+    }
+
+    /// Whoever waited for the check, or for the exchange it led to, gets what there is; the others get a check of their own.
+    fn end_check(&mut self) {
+        if let Some(checks) = &mut self.checks {
+            self.waiters.append(&mut checks.joined);
+            core::mem::swap(&mut checks.joined, &mut checks.later);
+        }
+    }
 
     fn answered(&mut self, request: RequestId) -> Option<Attempt> {
         self.attempt.take_if(|attempt| attempt.request == request)
@@ -67,6 +96,7 @@ impl<W> Machine<W> {
                 self.wake_up();
                 self.urged = false;
                 self.hold(token, left, now);
+                self.end_check();
             }
         }
     }
@@ -88,8 +118,12 @@ impl<W> Machine<W> {
 
     /// The refresh failed: whoever waited for it, for want of a valid token, is told so.
     fn fail_refresh(&mut self, cause: RefreshError, now: Now) {
+        if cause.forgets_token() {
+            self.lease = None;
+        }
         self.failures = self.failures.saturating_add(1);
         self.fail(cause.clone(), self.failures, now);
+        self.end_check();
         if self.token(now).is_none() {
             self.refuse_waiters(&cause, now);
         }
@@ -147,6 +181,8 @@ impl<W> Machine<W> {
         self.wake_up();
         self.failures = 0;
         let due = self.token(now).is_none() || self.lease.as_ref().is_some_and(|lease| lease.renew.is_none());
+        // Whether anything has changed is for the source to say, if there is one.
+        let due = due || self.checks.is_some();
         self.urged = due && self.attempt.is_none() && self.kind == Kind::Refreshing;
     }
 
@@ -156,6 +192,8 @@ impl<W> Machine<W> {
         }
         self.kind = Kind::Disposed;
         self.abandon();
+        self.end_check();
+        self.end_check();
         self.lease = None;
         self.last_failure = None;
         self.urged = false;
@@ -200,6 +238,11 @@ impl<W> Machine<W> {
             let timeout = Duration::from_millis(self.policy.timeout_millis().unwrap_or_default());
             self.fail_refresh(RefreshError::TimedOut { timeout }, now);
         }
+        if self.lease.is_some() && self.asked_until().is_some_and(|end| end.has_come(now)) {
+            self.abandon();
+            let timeout = Duration::from_millis(self.policy.source_check_millis());
+            self.fail_refresh(RefreshError::TimedOut { timeout }, now);
+        }
         if self.kind == Kind::Disposed {
             self.failed.extend(self.waiters.drain(..).map(|waiter| (waiter, Error::Disposed)));
         } else if self.lease.is_none()
@@ -212,25 +255,52 @@ impl<W> Machine<W> {
         if self.until_start(asked, now) == Some(0) {
             self.start(now);
         }
+        if let Some(attempt) = &mut self.attempt
+            && attempt.stage == Stage::Cleared
+            && self.floor.is_none()
+        {
+            attempt.stage = Stage::Exchanging { announced: false };
+            self.raise_floor(now);
+        }
         self.deadline = self.until_due(now).map(|wait| now.monotonic.saturating_add(Duration::from_millis(wait)));
     }
 
     fn start(&mut self, now: Now) {
         self.last_id = self.last_id.wrapping_add(1);
         self.urged = false;
-        self.floor = (self.policy.floor_millis() > 0).then(|| now.plus(self.policy.floor_millis()));
+        // A check is no refresh, and knows no floor; the exchange that may follow does.
+        let check = self.checks_each_request();
+        if !check {
+            self.raise_floor(now);
+        }
         self.attempt = Some(Attempt {
             request: RequestId(self.last_id),
             started: now,
             timeout: self.policy.timeout_millis().map(|timeout| now.plus(timeout)),
             announced: false,
+            stage: Stage::Asking { until: check.then(|| now.plus(self.policy.source_check_millis())) },
         });
+    }
+
+    fn raise_floor(&mut self, now: Now) {
+        self.floor = (self.policy.floor_millis() > 0).then(|| now.plus(self.policy.floor_millis()));
+    }
+
+    /// Until when a valid token waits for the source.
+    fn asked_until(&self) -> Option<Until> {
+        match self.attempt.as_ref()?.stage {
+            Stage::Asking { until } => until,
+            Stage::Cleared | Stage::Exchanging { .. } => None,
+        }
     }
 
     /// In how many milliseconds a refresh is to start, if nothing else happens.
     fn until_start(&self, asked: bool, now: Now) -> Option<u64> {
         if self.kind != Kind::Refreshing || self.attempt.is_some() {
             return None;
+        }
+        if self.checks.as_ref().is_some_and(|checks| !checks.joined.is_empty()) {
+            return Some(0);
         }
         // Whoever may not ask yet has been refused.
         let demanded = self.urged || self.lease.is_none() && !self.waiters.is_empty();
@@ -257,6 +327,52 @@ impl<W> Machine<W> {
         let timeout = self.attempt.as_ref().and_then(|attempt| attempt.timeout).map(|end| end.left(now));
         let proactive = self.policy.refreshes_proactively();
         let death = self.lease.as_ref().filter(|_| proactive).and_then(|lease| lease.dead).map(|dead| dead.left(now));
-        [start, timeout, death].into_iter().flatten().min()
+        let check = self.asked_until().filter(|_| self.lease.is_some()).map(|end| end.left(now));
+        let cleared = self.attempt.as_ref().filter(|attempt| attempt.stage == Stage::Cleared);
+        let floor = cleared.and(self.floor).map(|floor| floor.left(now));
+        [start, timeout, death, check, floor].into_iter().flatten().min()
+    }
+}
+
+/// For the exchange of Entra tokens.
+#[cfg(feature = "entra")]
+impl<W> Machine<W> {
+    /// The source has answered the call in flight: with the token that the one held was exchanged for (`unchanged`), or
+    /// with another than the exchange last failed for (`another`), so that the failures do not count against it.
+    pub(crate) fn source_answered(&mut self, request: RequestId, unchanged: bool, another: bool, now: Now) {
+        self.lapse(now);
+        let each_request = self.checks_each_request();
+        let held = self.token(now).is_some();
+        if let Some(attempt) = &mut self.attempt
+            && attempt.request == request
+            && matches!(attempt.stage, Stage::Asking { .. })
+        {
+            attempt.stage = if each_request { Stage::Cleared } else { Stage::Exchanging { announced: false } };
+            if unchanged && held {
+                self.attempt = None;
+                self.keep(now);
+            } else if another {
+                self.failures = 0;
+                self.wake_up();
+            } else if each_request && self.request_rest.is_some() {
+                self.attempt = None;
+                self.end_check();
+            }
+        }
+        self.settle(false, now);
+    }
+
+    /// The token held is the answer.
+    fn keep(&mut self, now: Now) {
+        self.failures = 0;
+        self.wake_up();
+        self.urged = false;
+        if let Some(lease) = &mut self.lease
+            && let Some(dead) = lease.dead
+        {
+            let renew = backoff::until_half(&self.policy, dead.left(now), &mut self.random);
+            lease.renew = Some(now.plus(renew));
+        }
+        self.end_check();
     }
 }

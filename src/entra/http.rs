@@ -1,0 +1,148 @@
+//! The exchange's HTTP request and response, as plain data.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+
+/// A request to be sent as it is. Redirects are not to be followed: the token is for this URL only.
+///
+/// ```
+/// use acs_common::entra::HttpRequest;
+///
+/// /// In HTTP/1.1's own words.
+/// fn head(request: &HttpRequest) -> String {
+///     let headers: String = request.expose_headers().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+///     format!("{} {} HTTP/1.1\r\n{headers}\r\n", request.method(), request.url())
+/// }
+/// # let _ = head;
+/// ```
+pub struct HttpRequest {
+    url: String,
+    authorization: Secret,
+    request_id: String,
+    attempt: u32,
+}
+
+impl HttpRequest {
+    pub(super) fn new(url: String, authorization: Secret, request_id: String, attempt: u32) -> Self {
+        Self { url, authorization, request_id, attempt }
+    }
+
+    /// `POST`.
+    #[must_use]
+    pub fn method(&self) -> &'static str {
+        "POST"
+    }
+
+    /// The whole URL. It holds no secret.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// All headers but those that HTTP clients add by themselves (`Host`, `Content-Length`). One holds the Entra token.
+    pub fn expose_headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("Authorization", self.authorization.expose()),
+            ("Content-Type", "application/json"),
+            ("Accept", "application/json"),
+            ("x-ms-client-request-id", self.request_id.as_str()),
+        ]
+        .into_iter()
+    }
+
+    /// `{}`.
+    #[must_use]
+    pub fn body(&self) -> &'static str {
+        "{}"
+    }
+
+    /// What the service knows this exchange by, the same at every try.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    /// Which try of this exchange it is, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+}
+
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpRequest")
+            .field("url", &self.url)
+            .field("request_id", &self.request_id)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What came back.
+///
+/// ```
+/// use acs_common::entra::HttpResponse;
+///
+/// let response = HttpResponse::new(429).with_header("Retry-After", "20").with_body(b"slow down".to_vec());
+/// assert_eq!(format!("{response:?}"), r#"HttpResponse { status: 429, headers: ["Retry-After"], body: "9 bytes" }"#);
+/// ```
+pub struct HttpResponse {
+    pub(super) status: u16,
+    headers: Vec<(String, String)>,
+    pub(super) body: Zeroizing<Vec<u8>>,
+}
+
+impl HttpResponse {
+    /// The most bytes of a body that are looked at: hosts may stop reading after one more.
+    pub const MAX_BODY: usize = 1 << 20;
+
+    /// A response without headers or body.
+    #[must_use]
+    pub fn new(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Zeroizing::new(Vec::new()) }
+    }
+
+    /// With this header besides.
+    #[must_use]
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With this body, which is wiped when it has been read.
+    #[must_use]
+    pub fn with_body(self, body: Vec<u8>) -> Self {
+        Self { body: Zeroizing::new(body), ..self }
+    }
+
+    /// The status code.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The first header of this name, whatever its case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let header = self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+        header.map(|(_, value)| value.as_str())
+    }
+}
+
+impl fmt::Debug for HttpResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("HttpResponse")
+            .field("status", &self.status)
+            .field("headers", &names)
+            .field("body", &alloc::format!("{} bytes", self.body.len()))
+            .finish()
+    }
+}

@@ -1,0 +1,203 @@
+//! What to exchange at, and for what: checked once, at construction.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+use fluent_uri::Uri;
+use fluent_uri::component::Host;
+
+/// Where and for which scopes an Entra token is exchanged.
+///
+/// ```
+/// use acs_common::entra::EntraOptions;
+///
+/// let calls = EntraOptions::new("https://contoso.communication.azure.com/")?
+///     .with_scopes(["https://auth.msft.communication.azure.com/TeamsExtension.ManageCalls"])?;
+/// assert_eq!(calls.endpoint(), "https://contoso.communication.azure.com");
+///
+/// let error = EntraOptions::new("http://contoso.communication.azure.com").unwrap_err();
+/// assert_eq!(error.to_string(), "the endpoint is not https: tokens are sent to it (plain http is for loopback hosts only)");
+/// # Ok::<(), acs_common::entra::EntraOptionsError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntraOptions {
+    endpoint: String,
+    scopes: Vec<String>,
+    family: Family,
+    prewarm: bool,
+}
+
+/// Which of the service's two exchanges the scopes belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    Clients,
+    TeamsExtension,
+}
+
+const DEFAULT_SCOPE: &str = "https://communication.azure.com/clients/.default";
+
+impl EntraOptions {
+    /// The resource's endpoint: https (plain http only to a loopback host), with a port and a path if need be. The scope
+    /// is `https://communication.azure.com/clients/.default` unless [others are given](Self::with_scopes).
+    ///
+    /// # Errors
+    /// What is wrong with the endpoint.
+    pub fn new(endpoint: &str) -> Result<Self, EntraOptionsError> {
+        Ok(Self {
+            endpoint: check_endpoint(endpoint)?,
+            scopes: [DEFAULT_SCOPE.to_owned()].into(),
+            family: Family::Clients,
+            prewarm: true,
+        })
+    }
+
+    /// Asks for these scopes: all of `https://communication.azure.com/clients/…`, or all of the Teams extension
+    /// (`https://auth.msft.communication.azure.com/…`, in the US government's cloud `….azure.us/…`). Copied.
+    ///
+    /// # Errors
+    /// There is none, or which of them is of no known family or of another one than the first.
+    pub fn with_scopes<S: Into<String>>(self, scopes: impl IntoIterator<Item = S>) -> Result<Self, EntraOptionsError> {
+        let scopes: Vec<String> = scopes.into_iter().map(Into::into).collect();
+        let mut families = scopes.iter().map(|scope| family(scope).ok_or(scope));
+        let first = families.next().ok_or(EntraOptionsError::NoScopes)?;
+        let unknown = |scope: &String| EntraOptionsError::UnknownScope { scope: scope.clone() };
+        let family = first.map_err(unknown)?;
+        for (other, scope) in families.zip(scopes.iter().skip(1)) {
+            if other.map_err(unknown)? != family {
+                return Err(EntraOptionsError::MixedScopes { scope: scope.clone() });
+            }
+        }
+        Ok(Self { scopes, family, ..self })
+    }
+
+    /// Whether to get a token at construction already, before anybody asks. Default: yes.
+    #[must_use]
+    pub fn with_prewarm(self, on: bool) -> Self {
+        Self { prewarm: on, ..self }
+    }
+
+    /// The endpoint, without slashes at its end.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The scopes to ask the source of Entra tokens for.
+    #[must_use]
+    pub fn scopes(&self) -> &[String] {
+        &self.scopes
+    }
+
+    pub(super) fn prewarm(&self) -> bool {
+        self.prewarm
+    }
+
+    /// Path and query of the exchange, behind the endpoint.
+    pub(super) fn path(&self) -> &'static str {
+        match self.family {
+            Family::Clients => "/access/entra/:exchangeAccessToken?api-version=2025-03-02-preview",
+            Family::TeamsExtension => "/access/teamsExtension/:exchangeAccessToken?api-version=2025-06-30",
+        }
+    }
+}
+
+/// Scheme and host of a scope, compared without regard to case; the path behind them; whose it is.
+const FAMILIES: [(&str, &str, Family); 3] = [
+    ("https://auth.msft.communication.azure.com", "/", Family::TeamsExtension),
+    ("https://auth.msft.communication.azure.us", "/", Family::TeamsExtension),
+    ("https://communication.azure.com", "/clients/", Family::Clients),
+];
+
+fn family(scope: &str) -> Option<Family> {
+    FAMILIES.into_iter().find_map(|(host, path, family)| {
+        let (start, rest) = scope.split_at_checked(host.len())?;
+        let name = rest.strip_prefix(path)?;
+        let named = !name.is_empty() && !name.contains(char::is_whitespace);
+        (start.eq_ignore_ascii_case(host) && named).then_some(family)
+    })
+}
+
+fn check_endpoint(endpoint: &str) -> Result<String, EntraOptionsError> {
+    let uri = Uri::parse(endpoint).map_err(|_| EntraOptionsError::EndpointUnreadable)?;
+    let authority = uri.authority().ok_or(EntraOptionsError::EndpointWithoutHost)?;
+    if authority.host().is_empty() {
+        return Err(EntraOptionsError::EndpointWithoutHost);
+    }
+    if authority.has_userinfo() {
+        return Err(EntraOptionsError::EndpointWithUserInfo);
+    }
+    if uri.has_query() || uri.has_fragment() {
+        return Err(EntraOptionsError::EndpointWithQuery);
+    }
+    if authority.port().is_some_and(|port| port.as_str().parse::<u16>().is_err()) {
+        return Err(EntraOptionsError::EndpointPort);
+    }
+    let scheme = uri.scheme().as_str();
+    let loopback = match authority.host_parsed() {
+        Host::Ipv4(address) => Ipv4Addr::is_loopback(&address),
+        Host::Ipv6(address) => Ipv6Addr::is_loopback(&address),
+        Host::RegName(name) => name.as_str().eq_ignore_ascii_case("localhost"),
+        _ => false,
+    };
+    let secure = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http") && loopback;
+    if !secure {
+        return Err(EntraOptionsError::EndpointNotHttps);
+    }
+    Ok(endpoint.trim_end_matches('/').to_owned())
+}
+
+/// What is wrong with [`EntraOptions`].
+///
+/// ```
+/// use acs_common::entra::EntraOptions;
+///
+/// let options = EntraOptions::new("https://contoso.communication.azure.com")?;
+/// let error = options.with_scopes(["https://graph.microsoft.com/.default"]).unwrap_err();
+/// assert!(error.to_string().contains("https://graph.microsoft.com/.default"));
+/// # Ok::<(), acs_common::entra::EntraOptionsError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EntraOptionsError {
+    /// It is no URL.
+    #[error("the endpoint is no URL: give one such as https://contoso.communication.azure.com")]
+    EndpointUnreadable,
+    /// There is no host in it.
+    #[error("the endpoint names no host: give one such as https://contoso.communication.azure.com")]
+    EndpointWithoutHost,
+    /// Tokens must not be sent in the open.
+    #[error("the endpoint is not https: tokens are sent to it (plain http is for loopback hosts only)")]
+    EndpointNotHttps,
+    /// A name or password in it.
+    #[error("the endpoint holds a user name or password before an `@`: leave it out")]
+    EndpointWithUserInfo,
+    /// A query or fragment in it.
+    #[error("the endpoint has a query or a fragment (`?`, `#`): leave it out")]
+    EndpointWithQuery,
+    /// Its port is none.
+    #[error("the endpoint's port is not a number up to 65535")]
+    EndpointPort,
+    /// An empty list.
+    #[error("the list of scopes is empty: give one, or leave the default")]
+    NoScopes,
+    /// Of no known family.
+    #[error(
+        "the scope {scope:?} is none of https://communication.azure.com/clients/… or https://auth.msft.communication.azure.com/… (….azure.us/…)"
+    )]
+    #[non_exhaustive]
+    UnknownScope {
+        /// Which.
+        scope: String,
+    },
+    /// Of another family than the first.
+    #[error(
+        "the scope {scope:?} belongs to another exchange than the first one: ask for them with a credential of their own"
+    )]
+    #[non_exhaustive]
+    MixedScopes {
+        /// Which.
+        scope: String,
+    },
+}
