@@ -6,11 +6,18 @@ use std::sync::Arc;
 
 use acs_common::{InvalidToken, Machine, NewToken, Policy};
 
+#[cfg(feature = "entra")]
+use acs_common::entra::{EntraMachine, EntraOptions};
+
 use crate::clock::{Clock, Spawn, SpawnError};
 use crate::credential::CommunicationTokenCredential;
 use crate::driver::Driver;
+use crate::engine::Engine;
+#[cfg(feature = "entra")]
+use crate::entra::{EntraTokenSource, Exchanger, HttpClient};
 use crate::refresher::Refresher;
 use crate::shared::{Driving, Shared};
+use crate::work::Work;
 
 /// Builds a refreshing credential; from
 /// [`with_refresher`](crate::CommunicationTokenCredential::with_refresher), or [`new`](Self::new) for a clock of your own.
@@ -106,19 +113,28 @@ impl<C: Clock, R: Refresher> Builder<C, R> {
     /// # Errors
     /// The initial token is none.
     pub fn build(self) -> Result<(CommunicationTokenCredential<C>, Driver<C, R>), InvalidToken> {
-        let mut policy = self.policy;
-        if let Some(on) = self.proactive {
-            policy = policy.with_refresh_proactively(on);
-        }
-        if policy.seed().is_none() {
-            // Random keys for every process and every call: good enough to keep clients out of step.
-            policy = policy.with_seed(RandomState::new().hash_one(()));
-        }
-        let machine = Machine::new(self.initial, policy, self.clock.now())?;
-        let shared = Arc::new(Shared::new(self.clock, machine, Driving::Awake));
-        let driver = Driver::new(Arc::clone(&shared), self.refresher);
-        Ok((CommunicationTokenCredential::from_shared(shared), driver))
+        let policy = complete(self.policy, self.proactive);
+        let machine = Engine::Refresher(Machine::new(self.initial, policy, self.clock.now())?);
+        Ok(assemble(self.clock, machine, self.refresher))
     }
+}
+
+/// The policy with what the builder knows better, and a seed of its own.
+fn complete(mut policy: Policy, proactive: Option<bool>) -> Policy {
+    if let Some(on) = proactive {
+        policy = policy.with_refresh_proactively(on);
+    }
+    if policy.seed().is_none() {
+        // Random keys for every process and every call: good enough to keep clients out of step.
+        policy = policy.with_seed(RandomState::new().hash_one(()));
+    }
+    policy
+}
+
+fn assemble<C: Clock, W: Work>(clock: C, machine: Engine, work: W) -> (CommunicationTokenCredential<C>, Driver<C, W>) {
+    let shared = Arc::new(Shared::new(clock, machine, Driving::Awake));
+    let driver = Driver::new(Arc::clone(&shared), work);
+    (CommunicationTokenCredential::from_shared(shared), driver)
 }
 
 impl<C, R> fmt::Debug for Builder<C, R> {
@@ -153,4 +169,86 @@ pub enum BuildError {
     /// There is no runtime.
     #[error(transparent)]
     Spawn(#[from] SpawnError),
+}
+
+/// Builds a credential for Entra users; from
+/// [`with_entra`](crate::CommunicationTokenCredential::with_entra), or [`new`](Self::new) for a clock of your own.
+///
+/// ```
+/// use acs_common_driver::entra::{EntraOptions, EntraTokenRequest, HttpRequest, HttpResponse};
+/// use acs_common_tokio::CommunicationTokenCredential;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let source = |_: EntraTokenRequest| async { Ok::<_, std::io::Error>("from an identity library") };
+/// let client = |_: HttpRequest| async {
+///     let body = r#"{"accessToken": {"token": "for chat and calls", "expiresOn": "2999-01-01T00:00:00Z"}}"#;
+///     Ok::<_, std::io::Error>(HttpResponse::new(200).with_body(body.into()))
+/// };
+/// let options = EntraOptions::new("https://contoso.communication.azure.com")?;
+/// let credential = CommunicationTokenCredential::with_entra(options, source, client).spawn()?;
+/// assert_eq!(credential.get_token().await?.secret().expose(), "for chat and calls");
+/// # Ok(())
+/// # }
+/// ```
+#[cfg(feature = "entra")]
+#[must_use = "a builder does nothing until `spawn` or `build` is called"]
+pub struct EntraBuilder<C, S, H> {
+    clock: C,
+    options: EntraOptions,
+    work: Exchanger<S, H>,
+    policy: Policy,
+    proactive: Option<bool>,
+}
+
+#[cfg(feature = "entra")]
+impl<C: Clock, S: EntraTokenSource, H: HttpClient> EntraBuilder<C, S, H> {
+    /// A credential on a clock of your own.
+    pub fn new(clock: C, options: EntraOptions, source: S, client: H) -> Self {
+        Self { clock, options, work: Exchanger::new(source, client), policy: Policy::default(), proactive: None }
+    }
+
+    /// Renew ahead of time, by timer, whether anybody asks or not. Wins over what [`policy`](Self::policy) says.
+    pub fn refresh_proactively(mut self, on: bool) -> Self {
+        self.proactive = Some(on);
+        self
+    }
+
+    /// All the other knobs. Default: [`Policy::default`].
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// The credential, its driver running in the background of the runtime.
+    ///
+    /// # Errors
+    /// There is no runtime to run on.
+    pub fn spawn(self) -> Result<CommunicationTokenCredential<C>, SpawnError>
+    where
+        C: Clone + Spawn<Driver<C, Exchanger<S, H>>>,
+    {
+        let runtime = self.clock.clone();
+        let (credential, driver) = self.build();
+        runtime.spawn(driver)?;
+        Ok(credential)
+    }
+
+    /// The credential and its driver, a future to be polled wherever you like, to its end.
+    pub fn build(self) -> (CommunicationTokenCredential<C>, Driver<C, Exchanger<S, H>>) {
+        let policy = complete(self.policy, self.proactive);
+        let machine = EntraMachine::new(self.options, policy, self.clock.now());
+        assemble(self.clock, Engine::Entra(Box::new(machine)), self.work)
+    }
+}
+
+#[cfg(feature = "entra")]
+impl<C, S, H> fmt::Debug for EntraBuilder<C, S, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EntraBuilder")
+            .field("options", &self.options)
+            .field("policy", &self.policy)
+            .field("proactive", &self.proactive)
+            .finish_non_exhaustive()
+    }
 }

@@ -7,9 +7,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use acs_common::{Error, Event, InvalidToken, Machine, NewToken, Policy, Token};
+use acs_common::{Error, InvalidToken, Machine, NewToken, Policy, Token};
 
 use crate::builder::Builder;
+#[cfg(feature = "entra")]
+use crate::builder::EntraBuilder;
+use crate::engine::{Engine, Happened};
+#[cfg(feature = "entra")]
+use crate::entra::{EntraOptions, EntraTokenSource, HttpClient};
 use crate::notices::Notices;
 use crate::shared::{Answer, Driving, Request, Shared, State};
 use crate::{Clock, Refresher};
@@ -74,7 +79,18 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     {
         let clock = C::default();
         let machine = Machine::with_static_token(token.into(), Policy::default(), clock.now())?;
-        Ok(Self::from_shared(Arc::new(Shared::new(clock, machine, Driving::Awake))))
+        Ok(Self::from_shared(Arc::new(Shared::new(clock, Engine::Refresher(machine), Driving::Awake))))
+    }
+
+    /// A credential for an Entra user: asks `source` for an Entra token, and has `client` exchange it.
+    #[cfg(feature = "entra")]
+    pub fn with_entra<S, H>(options: EntraOptions, source: S, client: H) -> EntraBuilder<C, S, H>
+    where
+        C: Default,
+        S: EntraTokenSource,
+        H: HttpClient,
+    {
+        EntraBuilder::new(C::default(), options, source, client)
     }
 
     pub(crate) fn from_shared(shared: Arc<Shared<C>>) -> Self {
@@ -142,11 +158,11 @@ impl<C: Clock> CommunicationTokenCredential<C> {
         self.shared().with(|state, now, after| {
             // Nobody will wait on this request, so its waker is never called.
             let key = state.requests.insert(Request::Waiting(std::task::Waker::noop().clone()));
-            state.handle(Event::TokenRequested { waiter: key }, now, after);
+            state.handle(Happened::TokenRequested(key), now, after);
             match state.requests.remove(key) {
                 Request::Answered(answer) => answer.map(Some),
                 Request::Waiting(_) => {
-                    state.handle(Event::RequestCancelled { waiter: key }, now, after);
+                    state.handle(Happened::RequestCancelled(key), now, after);
                     if matches!(state.driver, Driving::Ended) { Err(Error::DriverStopped) } else { Ok(None) }
                 }
             }
@@ -175,7 +191,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// # }
     /// ```
     pub fn reject(&self, token: &Token) {
-        self.shared().handle(Event::TokenRejected { token: token.clone() });
+        self.shared().handle(Happened::TokenRejected(token.clone()));
     }
 
     /// Says that trying makes sense again: the network is back, the user signed in, the device woke up. Ends the rest
@@ -192,7 +208,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_now(&self) {
-        self.shared().handle(Event::TryNow);
+        self.shared().handle(Happened::TryNow);
     }
 
     /// Ends the credential, for all its clones: whoever waits is told so, the refresh in flight is dropped, the token is
@@ -208,7 +224,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn dispose(&self) {
-        self.shared().handle(Event::Disposed);
+        self.shared().handle(Happened::Disposed);
     }
 
     /// What happens from now on: token changed, refresh failed, token expired, disposed. For a long-lived connection that
@@ -278,12 +294,12 @@ impl<C: Clock> Future for GetToken<'_, C> {
             let waker = context.waker().clone();
             let (key, answer) = self.shared.with(|state, now, after| {
                 let key = state.requests.insert(Request::Waiting(waker));
-                state.handle(Event::TokenRequested { waiter: key }, now, after);
+                state.handle(Happened::TokenRequested(key), now, after);
                 if matches!(state.driver, Driving::Ended)
                     && matches!(state.requests.get(key), Some(Request::Waiting(_)))
                 {
                     state.requests.remove(key);
-                    state.handle(Event::RequestCancelled { waiter: key }, now, after);
+                    state.handle(Happened::RequestCancelled(key), now, after);
                     return (None, Some(Err(Error::DriverStopped)));
                 }
                 (Some(key), take_answer(state, key))
@@ -332,7 +348,7 @@ impl<C: Clock> Drop for GetToken<'_, C> {
         let _request = self.shared.with(|state, now, after| {
             let request = state.requests.try_remove(key);
             if let Some(Request::Waiting(_)) = request {
-                state.handle(Event::RequestCancelled { waiter: key }, now, after);
+                state.handle(Happened::RequestCancelled(key), now, after);
             }
             request
         });

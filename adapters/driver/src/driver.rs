@@ -1,4 +1,4 @@
-//! The documented loop, made async: calls the refresher, keeps the timer.
+//! The documented loop, made async: makes the calls, keeps the timer.
 
 use std::fmt;
 use std::future::Future;
@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use acs_common::{Event, Monotonic, NewToken, RefresherError, RequestId};
+use acs_common::Monotonic;
 
 use crate::clock::Clock;
-use crate::refresher::{Refresher, RefresherPanicked};
+use crate::engine::Happened;
 use crate::shared::{Driving, Orders, Shared};
+use crate::work::{CallKey, Work};
 
 /// The wall clock may move while the driver sleeps, so it looks at least this often.
 const SLICE: Duration = Duration::from_secs(60);
@@ -34,20 +35,20 @@ const SLICE: Duration = Duration::from_secs(60);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "a driver does nothing until it is polled, or spawned"]
-pub struct Driver<C: Clock, R: Refresher> {
+pub struct Driver<C: Clock, W: Work> {
     shared: Arc<Shared<C>>,
-    refresher: R,
-    refresh: Option<(RequestId, Pin<Box<R::Future>>)>,
+    work: W,
+    call: Option<(CallKey, Pin<Box<W::Future>>)>,
     deadline: Option<Monotonic>,
     sleep: Option<Pin<Box<C::Sleep>>>,
 }
 
 // Nothing in it is pinned but what has a box of its own.
-impl<C: Clock, R: Refresher> Unpin for Driver<C, R> {}
+impl<C: Clock, W: Work> Unpin for Driver<C, W> {}
 
-impl<C: Clock, R: Refresher> Driver<C, R> {
-    pub(crate) fn new(shared: Arc<Shared<C>>, refresher: R) -> Self {
-        Self { shared, refresher, refresh: None, deadline: None, sleep: None }
+impl<C: Clock, W: Work> Driver<C, W> {
+    pub(crate) fn new(shared: Arc<Shared<C>>, work: W) -> Self {
+        Self { shared, work, call: None, deadline: None, sleep: None }
     }
 
     /// The orders that came in; `None` once there is nothing left to live for.
@@ -61,13 +62,13 @@ impl<C: Clock, R: Refresher> Driver<C, R> {
 
     fn obey(&mut self, orders: Orders) {
         if orders.cancel || orders.call.is_some() {
-            self.drop_refresh();
+            self.drop_call();
         }
-        if let Some(request) = orders.call {
-            let refresher = &mut self.refresher;
-            match catch_unwind(AssertUnwindSafe(|| Box::pin(refresher.refresh()))) {
-                Ok(future) => self.refresh = Some((request, future)),
-                Err(_) => self.answer(request, Err(RefresherError::new(RefresherPanicked))),
+        if let Some(call) = orders.call {
+            let (key, work) = (call.key(), &mut self.work);
+            match catch_unwind(AssertUnwindSafe(|| work.start(call).map(Box::pin))) {
+                Ok(future) => self.call = future.map(|future| (key, future)),
+                Err(_) => self.shared.handle(key.panicked()),
             }
         }
         if let Some(at) = orders.timer {
@@ -76,25 +77,17 @@ impl<C: Clock, R: Refresher> Driver<C, R> {
         }
     }
 
-    /// Whether the refresh has been answered.
-    fn poll_refresh(&mut self, context: &mut Context<'_>) -> bool {
-        let Some((request, future)) = &mut self.refresh else { return false };
-        let request = *request;
-        let answer = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+    /// Whether the call has been answered.
+    fn poll_call(&mut self, context: &mut Context<'_>) -> bool {
+        let Some((key, future)) = &mut self.call else { return false };
+        let happened = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
             Ok(Poll::Pending) => return false,
-            Ok(Poll::Ready(answer)) => answer,
-            Err(_) => Err(RefresherError::new(RefresherPanicked)),
+            Ok(Poll::Ready(happened)) => happened,
+            Err(_) => key.panicked(),
         };
-        self.drop_refresh();
-        self.answer(request, answer);
+        self.drop_call();
+        self.shared.handle(happened);
         true
-    }
-
-    fn answer(&self, request: RequestId, answer: Result<NewToken, RefresherError>) {
-        self.shared.handle(match answer {
-            Ok(token) => Event::TokenReceived { request, token },
-            Err(error) => Event::RefreshFailed { request, error },
-        });
     }
 
     /// Whether it was time to look at the clocks.
@@ -108,7 +101,7 @@ impl<C: Clock, R: Refresher> Driver<C, R> {
             return false;
         }
         self.sleep = None;
-        self.shared.handle(Event::TimeAdvanced);
+        self.shared.handle(Happened::TimeAdvanced);
         true
     }
 
@@ -125,40 +118,40 @@ impl<C: Clock, R: Refresher> Driver<C, R> {
         asleep
     }
 
-    fn drop_refresh(&mut self) {
-        let refresh = self.refresh.take();
+    fn drop_call(&mut self) {
+        let call = self.call.take();
         // Nobody is to suffer from a future that panics when dropped.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(refresh)));
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(call)));
     }
 }
 
-impl<C: Clock, R: Refresher> Future for Driver<C, R> {
+impl<C: Clock, W: Work> Future for Driver<C, W> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         loop {
             let Some(orders) = self.orders() else {
-                self.drop_refresh();
+                self.drop_call();
                 self.sleep = None;
                 return Poll::Ready(());
             };
             self.obey(orders);
-            if !self.poll_refresh(context) && !self.poll_timer(context) && self.fall_asleep(context) {
+            if !self.poll_call(context) && !self.poll_timer(context) && self.fall_asleep(context) {
                 return Poll::Pending;
             }
         }
     }
 }
 
-impl<C: Clock, R: Refresher> Drop for Driver<C, R> {
+impl<C: Clock, W: Work> Drop for Driver<C, W> {
     fn drop(&mut self) {
-        self.drop_refresh();
+        self.drop_call();
         self.shared.with(|state, now, after| state.end_driver(now, after));
     }
 }
 
-impl<C: Clock, R: Refresher> fmt::Debug for Driver<C, R> {
+impl<C: Clock, W: Work> fmt::Debug for Driver<C, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver").field("refreshing", &self.refresh.is_some()).finish_non_exhaustive()
+        f.debug_struct("Driver").field("calling", &self.call.is_some()).finish_non_exhaustive()
     }
 }

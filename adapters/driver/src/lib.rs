@@ -4,23 +4,30 @@ mod builder;
 mod clock;
 mod credential;
 mod driver;
+mod engine;
+#[cfg(feature = "entra")]
+pub mod entra;
 #[cfg(feature = "tracing")]
 mod log;
 mod notices;
 mod refresher;
 mod shared;
 pub mod wall_clock;
+mod work;
 
 pub use acs_common::{
-    Error, FailureKind, InvalidToken, Monotonic, NewToken, Notice, Now, Policy, PolicyBuilder, PolicyError,
-    RefreshError, RefresherError, Secret, Token, UndecodableTokens, UnixTime,
+    CheckSource, Error, FailureKind, InvalidToken, Monotonic, NewToken, Notice, Now, Policy, PolicyBuilder,
+    PolicyError, RefreshError, RefresherError, Secret, Token, UndecodableTokens, UnixTime,
 };
+#[cfg(feature = "entra")]
+pub use builder::EntraBuilder;
 pub use builder::{BuildError, Builder};
 pub use clock::{Clock, Spawn, SpawnError};
 pub use credential::{CommunicationTokenCredential, GetToken};
 pub use driver::Driver;
 pub use notices::Notices;
 pub use refresher::{Refresh, Refresher, RefresherPanicked};
+pub use work::Work;
 
 /// The workspace's README, whose examples compile and run.
 #[cfg(doctest)]

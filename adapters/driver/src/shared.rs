@@ -4,12 +4,14 @@ use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use acs_common::{Action, Error, Event, Machine, Monotonic, Now, RequestId, Snapshot, Token};
+use acs_common::{Error, Monotonic, Now, Snapshot, Token};
 use arc_swap::ArcSwapOption;
 use slab::Slab;
 
 use crate::Clock;
+use crate::engine::{Engine, Happened, ToDo};
 use crate::notices::Log;
+use crate::work::Call;
 
 pub(crate) type Answer = Result<Token, Error>;
 
@@ -22,7 +24,7 @@ pub(crate) struct Shared<C> {
 
 /// Never locked across an await, nor while calling a refresher, waking a task or writing a log.
 pub(crate) struct State {
-    machine: Machine<usize>,
+    machine: Engine,
     pub(crate) requests: Slab<Request>,
     pub(crate) orders: Orders,
     pub(crate) driver: Driving,
@@ -41,7 +43,7 @@ pub(crate) enum Request {
 #[derive(Default)]
 pub(crate) struct Orders {
     pub(crate) cancel: bool,
-    pub(crate) call: Option<RequestId>,
+    pub(crate) call: Option<Call>,
     /// Arm or disarm the timer.
     pub(crate) timer: Option<Option<Monotonic>>,
 }
@@ -62,7 +64,7 @@ pub(crate) struct After {
 }
 
 impl<C: Clock> Shared<C> {
-    pub(crate) fn new(clock: C, machine: Machine<usize>, driver: Driving) -> Self {
+    pub(crate) fn new(clock: C, machine: Engine, driver: Driving) -> Self {
         let state = State {
             machine,
             requests: Slab::new(),
@@ -95,9 +97,9 @@ impl<C: Clock> Shared<C> {
         result
     }
 
-    /// Hands an event to the machine and does what it says.
-    pub(crate) fn handle(&self, event: Event<usize>) {
-        self.with(|state, now, after| state.handle(event, now, after));
+    /// Tells the machine what happened, and does what it says.
+    pub(crate) fn handle(&self, happened: Happened) {
+        self.with(|state, now, after| state.handle(happened, now, after));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -120,35 +122,35 @@ impl<C: Clock> Shared<C> {
 }
 
 impl State {
-    pub(crate) fn handle(&mut self, event: Event<usize>, now: Now, after: &mut After) {
-        self.machine.handle(event, now);
+    pub(crate) fn handle(&mut self, happened: Happened, now: Now, after: &mut After) {
+        self.machine.handle(happened, now);
         self.carry_out(after);
     }
 
     pub(crate) fn carry_out(&mut self, after: &mut After) {
-        while let Some(action) = self.machine.poll_action() {
-            match action {
-                Action::ReturnToken { waiter, result } => self.answer(waiter, result, after),
-                Action::CancelRefresher { request } => {
+        while let Some(to_do) = self.machine.poll() {
+            match to_do {
+                ToDo::Return(waiter, result) => self.answer(waiter, result, after),
+                ToDo::Cancel => {
                     // A call not yet picked up need not be made.
-                    if self.orders.call.take_if(|call| *call == request).is_none() {
+                    if self.orders.call.take().is_none() {
                         self.orders.cancel = true;
                     }
                     self.wake_driver(after);
                 }
-                Action::CallRefresher { request } => {
+                ToDo::Call(call) => {
                     #[cfg(feature = "tracing")]
-                    after.log.push(crate::log::Entry::Refreshing);
-                    self.orders.call = Some(request);
+                    after.log.extend(crate::log::Entry::of(&call));
+                    self.orders.call = Some(call);
                     self.wake_driver(after);
                 }
-                Action::Notify(notice) => {
+                ToDo::Notify(notice) => {
                     self.disposed |= matches!(notice, acs_common::Notice::Disposed);
                     #[cfg(feature = "tracing")]
                     after.log.push(crate::log::Entry::Notice(notice.clone()));
                     self.log.push(notice, after);
                 }
-                Action::ScheduleTimer { at } => {
+                ToDo::Schedule(at) => {
                     self.orders.timer = Some(at);
                     self.wake_driver(after);
                 }
@@ -180,7 +182,7 @@ impl State {
         self.driver = Driving::Ended;
         let waiting = |(key, request): (usize, &Request)| matches!(request, Request::Waiting(_)).then_some(key);
         for key in self.requests.iter().filter_map(waiting).collect::<Vec<_>>() {
-            self.machine.handle(Event::RequestCancelled { waiter: key }, now);
+            self.machine.handle(Happened::RequestCancelled(key), now);
             self.answer(key, Err(Error::DriverStopped), after);
         }
         self.carry_out(after);
