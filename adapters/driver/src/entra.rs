@@ -234,6 +234,7 @@ pin_project_lite::pin_project! {
     /// A call under way: of the source, or of the service.
     #[project = ExchangingProjection]
     #[derive(Debug)]
+    #[non_exhaustive]
     #[allow(missing_docs, reason = "of a sealed trait")]
     pub enum Exchanging<S, H> {
         Source { call: CallId, #[pin] future: S },

@@ -1,6 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "hyper")]
+mod http;
+
 pub use acs_common_driver::*;
+#[cfg(feature = "hyper")]
+pub use http::{HyperClient, TlsError};
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "reqwest")]
+mod http;
+
 pub use acs_common_driver::*;
+#[cfg(feature = "reqwest")]
+pub use http::{ReqwestClient, TlsError};
 
 use std::time::Duration;
 

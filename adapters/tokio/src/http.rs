@@ -1,0 +1,117 @@
+//! An HTTP client for the exchange, on `reqwest`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use acs_common_driver::RefresherError;
+use acs_common_driver::entra::{HttpClient, HttpRequest, HttpResponse};
+use rustls_platform_verifier::BuilderVerifierExt as _;
+
+/// Sends the exchange's requests with `reqwest`: keeps connections, checks certificates as the operating system would,
+/// follows no redirects, uses the system's proxies, and waits 10 seconds for a connection and 30 for an answer.
+///
+/// Made from a [`reqwest::Client`] of your own, it is what that is; it must not follow redirects.
+///
+/// ```
+/// use acs_common_tokio::entra::{EntraOptions, EntraTokenRequest};
+/// use acs_common_tokio::{CommunicationTokenCredential, ReqwestClient};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let options = EntraOptions::new("https://contoso.communication.azure.com")?.with_prewarm(false);
+/// let source = |_: EntraTokenRequest| async { Ok::<_, std::io::Error>("from an identity library") };
+/// let credential = CommunicationTokenCredential::with_entra(options, source, ReqwestClient::new()?).spawn()?;
+/// # drop(credential);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ReqwestClient(reqwest::Client);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+impl ReqwestClient {
+    /// A client of its own.
+    ///
+    /// # Errors
+    /// The system's certificates, or its random numbers, are out of reach.
+    pub fn new() -> Result<Self, TlsError> {
+        // Named, since a program may have set another provider for the process, or none.
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_platform_verifier())
+            .map_err(TlsError::new)?
+            .with_no_client_auth();
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
+            .build();
+        client.map(Self).map_err(TlsError::new)
+    }
+}
+
+impl From<reqwest::Client> for ReqwestClient {
+    fn from(client: reqwest::Client) -> Self {
+        Self(client)
+    }
+}
+
+impl HttpClient for ReqwestClient {
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, RefresherError>> + Send>>;
+
+    fn send(&mut self, request: HttpRequest) -> Self::Future {
+        let client = self.0.clone();
+        Box::pin(async move {
+            let mut sending = client.post(request.url());
+            for (name, value) in request.expose_headers() {
+                let mut value = reqwest::header::HeaderValue::try_from(value)?;
+                value.set_sensitive(name == "Authorization");
+                sending = sending.header(name, value);
+            }
+            let mut answer = sending.body(request.body()).send().await?;
+            let mut response = HttpResponse::new(answer.status().as_u16());
+            for (name, value) in answer.headers() {
+                if let Ok(value) = value.to_str() {
+                    response = response.with_header(name.as_str(), value);
+                }
+            }
+            // In one piece if possible, so that growing leaves no copies behind.
+            let announced = answer.content_length().and_then(|length| usize::try_from(length).ok());
+            let mut body = Vec::with_capacity(announced.unwrap_or_default().min(HttpResponse::MAX_BODY));
+            while let Some(chunk) = answer.chunk().await? {
+                body.extend_from_slice(&chunk);
+                if body.len() > HttpResponse::MAX_BODY {
+                    break;
+                }
+            }
+            Ok(response.with_body(body))
+        })
+    }
+}
+
+/// TLS cannot be had on this system.
+///
+/// ```
+/// use acs_common_tokio::{ReqwestClient, TlsError};
+///
+/// fn client() -> Result<ReqwestClient, TlsError> {
+///     ReqwestClient::new()
+/// }
+/// assert!(client().is_ok());
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error("TLS cannot be set up: {source}")]
+pub struct TlsError {
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl TlsError {
+    fn new(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self { source: Box::new(source) }
+    }
+}
