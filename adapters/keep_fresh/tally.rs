@@ -192,28 +192,29 @@ impl Counts {
             (self.strange == 0, "the resource stayed up, and every request was answered".to_owned()),
         ];
         if long_outage {
+            let limit = PATIENCE.as_secs();
             promises.push((
                 self.longest_wait <= PATIENCE,
-                format!("while there was no token, nobody was kept waiting for one for over {} s", PATIENCE.as_secs()),
+                format!("while there was no token to be had, callers were told so: nobody waited for over {limit} s"),
             ));
         } else {
             promises.extend([
                 (self.left_without == 0, "nobody was ever left without a token".to_owned()),
-                (self.waited == 0, "after the first token nobody ever had to wait for one".to_owned()),
+                (self.waited == 0, "after the very first token nobody ever had to wait for one".to_owned()),
+                (self.retried_too_soon == 0, "the issuer's Retry-After was honoured".to_owned()),
             ]);
         }
         promises.extend([
             (
                 self.not_survived == 0,
                 format!(
-                    "after each outage ({} of {} are over) it had a new token within {} s, by itself",
+                    "after each outage there was a new token within {} s, by itself ({} of {} outages are over)",
+                    RECOVERY.as_secs(),
                     self.survived + self.not_survived,
                     self.outages,
-                    RECOVERY.as_secs()
                 ),
             ),
             (self.most_in_flight <= 1, "never more than one refresh was in flight".to_owned()),
-            (self.retried_too_soon == 0, "the issuer's Retry-After was honoured".to_owned()),
             (
                 // The last one may have been dropped at the end.
                 (reported..=reported + 1).contains(&self.refreshes),

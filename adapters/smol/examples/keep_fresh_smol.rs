@@ -1,7 +1,7 @@
 //! A credential keeps its token fresh while the issuer of the tokens fails in every way it can; on smol.
 //!
-//! `cargo run -p acs-common-smol --example keep_fresh` (`-- --help` for more). What happens is in `../../keep_fresh`;
-//! here are the sockets.
+//! `cargo run -p acs-common-smol --example keep_fresh_smol` (`-- --help` for more). What happens is in
+//! `../../keep_fresh`; here are the sockets. (Two examples of one name would be one file in the target folder.)
 
 use std::io;
 use std::net::SocketAddr;
@@ -41,5 +41,5 @@ impl keep_fresh::Runtime for Smol {
 }
 
 fn main() -> ExitCode {
-    keep_fresh::main::<Smol>(|play| smol::block_on(play))
+    keep_fresh::main::<Smol>(smol::block_on)
 }
