@@ -30,6 +30,7 @@ pub async fn call<R: Runtime>(
     let mut client = Client::<R>::new(resource);
     let mut first = true;
     loop {
+        let asked = runtime.now().unix;
         let (answer, waited) = ask(&credential).await;
         match answer {
             Ok(token) => {
@@ -39,8 +40,8 @@ pub async fn call<R: Runtime>(
                     Ok(StatusCode::OK) => tally.count(|counts| counts.served += 1),
                     Ok(StatusCode::UNAUTHORIZED) => {
                         credential.reject(&token);
-                        tally.count(|counts| counts.refused += 1);
-                        tally.tell("resource", "REFUSED a token");
+                        let alive_until = token.expires_on();
+                        tally.refused(asked < alive_until && alive_until <= runtime.now().unix);
                     }
                     Ok(status) => tally.strange(&format!("the resource answered {status}")),
                     Err(trouble) => tally.strange(&format!("the resource could not be used: {trouble}")),

@@ -20,7 +20,9 @@ pub struct Tally {
 pub struct Counts {
     /// By the resource.
     pub served: u64,
-    pub refused: u64,
+    refused: u64,
+    /// Of these, for a token that was alive when it was handed out, and died on its way.
+    died_on_the_way: u64,
     strange: u64,
     /// Requests for a token: answered at the first poll, or after a while.
     at_once: u64,
@@ -108,6 +110,15 @@ impl Tally {
         }
     }
 
+    pub fn refused(&self, died_on_the_way: bool) {
+        self.count(|counts| {
+            counts.refused += 1;
+            counts.died_on_the_way += u64::from(died_on_the_way);
+        });
+        let which = if died_on_the_way { "that died on its way there" } else { "it should not have been shown" };
+        self.tell("resource", &format!("refuses a token {which}"));
+    }
+
     pub fn strange(&self, what: &str) {
         self.count(|counts| counts.strange += 1);
         self.tell("callers", what);
@@ -187,18 +198,21 @@ impl Counts {
 
     fn promises(&self, long_outage: bool) -> Vec<(bool, String)> {
         let reported = self.renewed + self.failures.values().sum::<u64>();
-        let mut promises = vec![
-            (self.refused == 0, "nobody was ever given a token that the resource refused".to_owned()),
-            (self.strange == 0, "the resource stayed up, and every request was answered".to_owned()),
-        ];
+        let mut promises =
+            vec![(self.strange == 0, "the resource stayed up, and every request was answered".to_owned())];
         if long_outage {
             let limit = PATIENCE.as_secs();
+            promises.push((
+                self.refused == self.died_on_the_way,
+                format!("nobody was given a dead token ({} died on the way to the resource)", self.died_on_the_way),
+            ));
             promises.push((
                 self.longest_wait <= PATIENCE,
                 format!("while there was no token to be had, callers were told so: nobody waited for over {limit} s"),
             ));
         } else {
             promises.extend([
+                (self.refused == 0, "nobody was ever given a token that the resource refused".to_owned()),
                 (self.left_without == 0, "nobody was ever left without a token".to_owned()),
                 (self.waited == 0, "after the very first token nobody ever had to wait for one".to_owned()),
                 (self.retried_too_soon == 0, "the issuer's Retry-After was honoured".to_owned()),
