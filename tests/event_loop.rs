@@ -3,7 +3,7 @@
 #[path = "support/process.rs"]
 mod process;
 
-/// Bites when the timer is not announced again after it fired, and when a refresh that timed out is not hung up.
+/// Bites when `poll_action` announces no timer, and when `abandon` does not have the host told.
 #[test]
 fn a_poll_loop_with_one_timer_is_host_enough() {
     let run = process::run("event_loop", &[], None);

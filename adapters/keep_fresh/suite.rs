@@ -60,7 +60,7 @@ pub fn whole_script() {
     assert_eq!(kinds, expected, "{run}");
 }
 
-/// Bites when a failed refresh drops the lease, and when a credential never tries again after a failure.
+/// Bites when `fail_refresh` drops the lease, and when `fail` always rests `UntilAccepted`.
 #[test]
 fn outages_go_unnoticed_by_the_callers() {
     let run = play(&["--seconds", "8"], None);
@@ -68,21 +68,22 @@ fn outages_go_unnoticed_by_the_callers() {
     assert_eq!(run.number("requests were refused with 401"), 0, "{run}");
     assert!(run.out.contains("you         set the time, and it is up"), "{run}");
     assert!(run.number("connection refused") >= 1 && run.number("no answer in time") >= 1, "both were felt: {run}");
-    assert_eq!(run.number("times a caller was told why there is none"), 0, "{run}");
+    assert_eq!(run.number("times a caller was told at once why there is none"), 0, "{run}");
 }
 
-/// Bites when a request during the rest waits for its end instead of being told, and when `lapse` forgets no rest.
+/// Bites when `settle` lets those wait who ask during a rest, and when `is_dead` never holds.
 #[test]
 fn when_there_can_be_no_token_callers_are_told_and_it_recovers_by_itself() {
     let run = play(&["--long-outage"], None);
     run.kept_every_promise(7);
     assert!(run.out.contains("credential  its token has expired"), "{run}");
     assert!(run.out.contains("callers     get no token, and are told why: connection refused; asking again"), "{run}");
-    assert!(run.number("times a caller was told why there is none") > 0, "{run}");
+    assert!(run.number("times a caller was told at once why there is none") > 0, "{run}");
     assert!(run.out.contains("callers     get tokens again"), "{run}");
     assert!(run.out.contains("(1 of 1 outages are over)"), "{run}");
 }
 
+/// Bites when `dispose` leaves the kind as it was.
 #[cfg(unix)]
 #[test]
 fn ctrl_c_ends_it_with_the_summary_so_far() {

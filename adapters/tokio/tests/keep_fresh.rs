@@ -5,7 +5,7 @@ const EXAMPLE: &str = "keep_fresh";
 #[path = "../../keep_fresh/suite.rs"]
 mod suite;
 
-/// Bites when a failed refresh drops the lease, and when `retry_after` is left out of the timer's rest.
+/// Bites when `fail_refresh` drops the lease, and when `rest` leaves out what `Retry-After` asked for.
 #[test]
 fn all_five_outages_pass_and_every_promise_is_kept() {
     suite::whole_script();
