@@ -48,7 +48,7 @@ pub fn whole_script() {
     assert!(run.out.contains("(5 of 5 outages are over)"), "{run}");
     // 8 callers for over 15 s, ten times a second each; a quarter of that on a busy machine.
     assert!(run.number("requests were served") > 300, "{run}");
-    assert_eq!(run.number("brought a new token"), 6, "{run}");
+    assert!(run.number("brought a new token") >= 6, "{run}");
     let kinds: Vec<_> = run.failures().into_iter().map(|(kind, _)| kind).collect();
     let expected = [
         "503 Service Unavailable",
