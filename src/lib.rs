@@ -1,4 +1,5 @@
 //! Keeps short-lived access tokens fresh.
+#![doc = include_str!("transitions.md")]
 #![no_std]
 #![warn(
     clippy::wildcard_enum_match_arm,
