@@ -181,3 +181,42 @@ fn without_retrying_a_failure_waits_for_a_request() {
         assert_eq!(again, Policy::default());
     }
 }
+
+/// Bites when `receive` keeps `failures`, `lapse` never forgets the row, or forgets it too early or late.
+#[test]
+fn a_row_ends_with_an_accepted_token_or_when_retry_max_has_passed_since_its_last_rest() {
+    let fourth = |rig: &mut Rig| {
+        for _ in 0..3 {
+            rig.fail(down());
+            rig.sleep_until(rig.at + 10 * SECOND).request(1);
+        }
+        rig.clone().fail(down())
+    };
+    let mut rig = Rig::empty(Policy::default());
+    rig.request(1);
+    assert_eq!(retry_in(&fourth(&mut rig)), Some(8 * SECOND));
+    rig.answer(until(rig.at + SECOND));
+    rig.sleep_until(rig.at + SECOND).request(2);
+    assert_eq!(retry_in(&rig.fail(down())), Some(SECOND), "accepted: the first again");
+
+    // The third failure rested from 20 s to 24 s.
+    for (ends, rest) in [(24 * SECOND + 300 * SECOND, 8), (24 * SECOND + 300 * SECOND + 1, 1)] {
+        let mut rig = Rig::empty(build(|policy| policy.refresh_timeout(None)));
+        rig.request(1);
+        fourth(&mut rig);
+        let failed = rig.sleep_until(ends).fail(down());
+        assert_eq!(retry_in(&failed), Some(rest * SECOND), "at {ends}");
+    }
+}
+
+/// Bites when `fail` lets a later failure end a longer rest, of the timer or of those who ask.
+#[test]
+fn a_rest_that_is_running_is_never_shortened() {
+    // Rested for ten minutes as the issuer wished; a request tries after five, and fails.
+    let mut rig = Rig::empty(proactive(|policy| policy));
+    rig.fail(down().with_retry_after(millis(10 * MINUTE)));
+    assert_eq!(rig::calls(&rig.sleep_until(5 * MINUTE).request(1)), 1);
+    assert_eq!(retry_in(&rig.fail(down())), Some(5 * MINUTE), "not the two seconds of a second failure");
+    assert_eq!(request_rest(&rig), 2 * SECOND, "those who ask have rested enough");
+    assert_eq!(rig.deadline(), Some(10 * MINUTE));
+}
