@@ -93,6 +93,7 @@ impl Rig {
             });
         }
         assert_eq!(self.timer, self.machine.deadline(), "the announced timer is the deadline");
+        assert!(self.timer.is_none_or(|due| due.as_millis() > self.at), "a settled machine is never already due");
         done
     }
 
