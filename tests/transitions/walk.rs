@@ -345,8 +345,11 @@ fn attempt(rig: &Rig) -> &'static str {
     if rig.machine.snapshot().is_some_and(|snapshot| snapshot.token(rig.now()).is_some()) {
         return "idle";
     }
-    // Whether it rests shows once the floor allows a refresh: an on-demand credential then starts one when asked, a
-    // proactive one by itself.
+    if rig.clone().request(99).iter().any(|did| matches!(did, Did::Error(99, _))) {
+        return "resting";
+    }
+    // Else it shows once the floor allows a refresh: an on-demand credential then starts one when asked, a proactive one
+    // by itself.
     let mut probe = rig.clone();
     probe.sleep_until(rig.at.max(rig.floor(floor(rig.machine.policy()))));
     let done = if rig.machine.policy().refreshes_proactively() {
