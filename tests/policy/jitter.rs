@@ -31,7 +31,7 @@ fn one_seed_is_one_life_and_another_seed_another() {
     assert!(late.windows(2).all(|pair| pair[0] != pair[1]), "drawn anew for each failure: {late:?}");
 }
 
-/// Bites when the generator is used although the fraction is 0.
+/// Bites when anything is subtracted although the fraction is 0.
 #[test]
 fn no_jitter_is_the_same_for_every_seed() {
     assert_eq!(spread(|seed| renewal(&jittery(0.0, seed), HOUR)), [50 * MINUTE]);

@@ -89,6 +89,7 @@ fn rests_without_end_saturate() {
     let endless = |policy: PolicyBuilder| policy.retry_max(Duration::MAX).retry_initial(millis(1));
     let rests = timer_rests(&proactive(|policy| endless(policy).min_refresh_interval(Duration::ZERO)), 45);
     assert_eq!(rests, (0..45).map(|k| 1 << k).collect::<Vec<u64>>());
+    assert_eq!(timer_rests(&proactive(|policy| policy), 140)[9..], [300_000; 131]);
 
     let mut rig = Rig::empty(proactive(|policy| policy.retry_initial(Duration::MAX).retry_max(Duration::MAX)));
     assert!(retry_in(&rig.fail(down())).unwrap() > AGES);
