@@ -17,10 +17,14 @@ pub(crate) const MODES: [Mode; 2] = [Mode::OnDemand, Mode::Proactive];
 
 impl Mode {
     pub(crate) fn admits(self, row: &Row) -> bool {
+        !row.conditions.iter().any(|condition| self.excludes(condition))
+    }
+
+    pub(crate) fn excludes(self, condition: &str) -> bool {
         match self {
-            Self::OnDemand => !row.says("proactive"),
-            // It always wants one.
-            Self::Proactive => !row.says("on demand") && !row.says("not wanted"),
+            Self::OnDemand => condition == "proactive",
+            // It always wants a token.
+            Self::Proactive => ["on demand", "not wanted"].contains(&condition),
         }
     }
 }
@@ -73,6 +77,40 @@ pub(crate) fn cases(row: &Row, mode: Mode) -> Vec<Case> {
             })
         })
         .collect()
+}
+
+/// Machines in the row's state, and when its event is to come.
+pub(crate) fn places(row: &Row, mode: Mode) -> Vec<(Rig, u64)> {
+    situations(row, mode).into_iter().map(|(rig, at, _)| (rig.clone(), at.max(rig.at))).collect()
+}
+
+/// Every form of every event.
+pub(crate) fn all_events(rig: &Rig) -> Vec<Event<u32>> {
+    let row = |event: &str, condition: &str| Row {
+        state: String::new(),
+        event: event.to_owned(),
+        conditions: vec![condition.to_owned()],
+        next: String::new(),
+        actions: Vec::new(),
+        text: String::new(),
+    };
+    [
+        ("TokenRequested", ""),
+        ("RequestCancelled", ""),
+        ("TokenReceived", "valid"),
+        ("TokenReceived", "not valid"),
+        ("TokenReceived", "of an earlier call"),
+        ("RefreshFailed", ""),
+        ("RefreshFailed", "of an earlier call"),
+        ("TimeAdvanced", ""),
+        ("TokenRejected", "the token held"),
+        ("TokenRejected", "another token"),
+        ("TryNow", ""),
+        ("Disposed", ""),
+    ]
+    .into_iter()
+    .flat_map(|(event, condition)| events(&row(event, condition), rig))
+    .collect()
 }
 
 /// Machines in the row's state, when its event is to come, and who waits.
@@ -195,13 +233,14 @@ fn none_idle(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
     awaited.sleep_until(70).request(5);
     let mut tried = soon.clone();
     tried.sleep_until(70).handle(Event::TryNow);
+    let at = if row.says("too soon") { FLOOR - 1 } else { FLOOR };
     if row.says("not wanted") {
         let mut cancelled = awaited.clone();
         cancelled.sleep_until(80).handle(Event::RequestCancelled { waiter: 5 });
-        vec![(soon, FLOOR, vec![]), (cancelled, FLOOR, vec![])]
+        vec![(soon, at, vec![]), (cancelled, at, vec![])]
     } else if row.says("wanted") {
-        let all = [(awaited, FLOOR, vec![5]), (tried, FLOOR, vec![])];
-        let itself = (mode == Mode::Proactive).then_some((soon, FLOOR, vec![]));
+        let all = [(awaited, at, vec![5]), (tried, at, vec![])];
+        let itself = (mode == Mode::Proactive).then_some((soon, at, vec![]));
         all.into_iter().chain(itself).collect()
     } else if row.says("not too soon") {
         let late = (mode == Mode::OnDemand).then(|| (rejected(5_000), 6_000, vec![]));
