@@ -181,6 +181,18 @@ fn a_check_ends_with_1_and_tells_the_differences() {
     silent["expected"].as_array_mut().unwrap().retain(|event| event["event"] != "notice");
     assert_eq!(run(&["--check", "-"], &silent.to_string()).code, 0);
 
+    // The earliest difference first, though its caller's name comes last; three are enough.
+    let mut several = scenario("several");
+    several["expected"] = json!(
+        [("z", 5), ("c", 8_000), ("b", 9_000), ("a", 10_000)]
+            .map(|(id, at)| { json!({"at": at, "event": "token", "id": id, "token": "r1"}) })
+    );
+    several["script"] = json!([]);
+    let ran = run(&["--check", "-"], &several.to_string());
+    let shown: Vec<_> = ran.out.lines().map(|line| line.trim().split(',').next().unwrap()).collect();
+    let callers = [r#"caller "z""#, r#"caller "c""#, r#"caller "b""#];
+    assert_eq!(shown[1..], [&callers[..], &["… and 1 more", "0 of 1 scenarios as expected"]].concat(), "{}", ran.out);
+
     let mut many = vec![scenario("odd"); 12];
     many.iter_mut().for_each(|odd| odd["expected"] = json!([]));
     let ran = run(&["--check", "-"], &json!(many).to_string());

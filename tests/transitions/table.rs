@@ -13,6 +13,18 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// What a row would begin with, for a place of the test's own.
+    pub(crate) fn of(state: &str, event: &str, conditions: &[&str]) -> Self {
+        Self {
+            state: state.to_owned(),
+            event: event.to_owned(),
+            conditions: conditions.iter().map(|&condition| condition.to_owned()).collect(),
+            next: String::new(),
+            actions: Vec::new(),
+            text: String::new(),
+        }
+    }
+
     pub(crate) fn says(&self, condition: &str) -> bool {
         self.conditions.iter().any(|other| other == condition)
     }

@@ -84,16 +84,8 @@ pub(crate) fn places(row: &Row, mode: Mode) -> Vec<(Rig, u64)> {
     situations(row, mode).into_iter().map(|(rig, at, _)| (rig.clone(), at.max(rig.at))).collect()
 }
 
-/// Every form of every event.
+/// Every event, in the forms that rows tell apart.
 pub(crate) fn all_events(rig: &Rig) -> Vec<Event<u32>> {
-    let row = |event: &str, condition: &str| Row {
-        state: String::new(),
-        event: event.to_owned(),
-        conditions: vec![condition.to_owned()],
-        next: String::new(),
-        actions: Vec::new(),
-        text: String::new(),
-    };
     [
         ("TokenRequested", ""),
         ("RequestCancelled", ""),
@@ -109,7 +101,7 @@ pub(crate) fn all_events(rig: &Rig) -> Vec<Event<u32>> {
         ("Disposed", ""),
     ]
     .into_iter()
-    .flat_map(|(event, condition)| events(&row(event, condition), rig))
+    .filter_map(|(event, condition)| events(&Row::of("", event, &[condition]), rig).into_iter().next())
     .collect()
 }
 
