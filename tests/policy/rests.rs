@@ -221,3 +221,20 @@ fn a_rest_that_is_running_is_never_shortened() {
     assert_eq!(request_rest(&rig), 2 * SECOND, "those who ask have rested enough");
     assert_eq!(rig.deadline(), Some(10 * MINUTE));
 }
+
+/// Bites when the notice tells the request's rest although a valid token is held, which only the timer's rest lets be renewed.
+#[test]
+fn a_failure_tells_when_a_request_will_try_again_whether_a_token_is_held_or_not() {
+    // On demand, due at half of its life; the timer's rest is 400 s, the request's 300 s.
+    let told = |life: u64| {
+        let mut rig = holding(life, build(|policy| policy.background_window(Duration::MAX)));
+        rig.sleep_until(life / 2).request(1);
+        let told = retry_in(&rig.fail(down().with_retry_after(millis(400 * SECOND)))).unwrap();
+        let tries = |at: u64| rig::calls(&rig.clone().sleep_until(at).request(2)) == 1;
+        assert!(!tries(rig.at + told - 1) && tries(rig.at + told), "life {life}: told {told}");
+        told
+    };
+    assert_eq!(told(2_000 * SECOND), 400 * SECOND, "valid all the while");
+    assert_eq!(told(700 * SECOND), 350 * SECOND, "dead after 350 s, when requests have rested enough");
+    assert_eq!(told(200 * SECOND), 300 * SECOND, "dead before");
+}
