@@ -95,7 +95,8 @@ enum Name {
 
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(NameVisitor)
+        // As bytes, since a lone surrogate in another claim's name is JSON all the same.
+        deserializer.deserialize_bytes(NameVisitor)
     }
 }
 
@@ -108,10 +109,10 @@ impl Visitor<'_> for NameVisitor {
         f.write_str("the name of a claim")
     }
 
-    fn visit_str<E>(self, name: &str) -> Result<Name, E> {
+    fn visit_bytes<E>(self, name: &[u8]) -> Result<Name, E> {
         Ok(match name {
-            "exp" => Name::Exp,
-            "iat" => Name::Iat,
+            b"exp" => Name::Exp,
+            b"iat" => Name::Iat,
             _ => Name::Other,
         })
     }

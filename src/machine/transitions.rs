@@ -117,7 +117,9 @@ impl<W> Machine<W> {
         let retry_in = match (self.policy.refreshes_proactively(), self.timer_rest) {
             (true, TimerRest::Until(end)) => Some(end.left(now)),
             (_, TimerRest::UntilAccepted) => None,
-            _ => self.request_rest.map(|end| end.left(now)),
+            // As long as a token is valid, what a request starts is a renewal, and that waits for the timer's rest.
+            (false, TimerRest::Until(end)) => self.request_rest.map(|rest| rest.left(now).max(end.left(now).min(left))),
+            (_, TimerRest::Over) => self.request_rest.map(|rest| rest.left(now)),
         };
         self.last_failure = Some(cause.clone());
         self.notices.push_back(Notice::RefreshFailed { cause, retry_in: retry_in.map(Duration::from_millis) });

@@ -3,4 +3,5 @@
 
 pub mod check;
 pub mod play;
+pub mod rig;
 pub mod scenario;
