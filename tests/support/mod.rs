@@ -4,3 +4,4 @@
 pub mod check;
 pub mod play;
 pub mod scenario;
+pub mod world;
