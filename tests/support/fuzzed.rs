@@ -13,7 +13,7 @@ use super::world::{self, ops};
 /// Any bytes are a life, and every life obeys the laws.
 pub fn machine(bytes: &[u8]) {
     let (setup, ops) = ops::ops(bytes);
-    let broken = world::play(&setup, &ops);
+    let broken = world::play(&setup, &ops, None);
     assert!(broken.is_empty(), "{broken:#?}\nin {setup:?}\n{ops:?}");
     let (with, without) = (world::journal(&setup, &ops, true), world::journal(&setup, &ops, false));
     assert_eq!(with, without, "those who were cancelled changed what others got in {setup:?}\n{ops:?}");

@@ -304,32 +304,52 @@ pub fn ops(bytes: &[u8]) -> (Setup, Vec<Op>) {
     (Setup { knobs, initial, start }, list.chunks_exact(OP).take(LONGEST).map(|op| read(op[0], op[1], op[2])).collect())
 }
 
-/// How many kinds of operations `ops` knows; the first byte of one, modulo this, says which.
-pub const KINDS: u8 = 24;
+/// What an operation's first byte says, modulo [`kind::ALL`].
+pub mod kind {
+    pub const REQUEST: u8 = 0;
+    pub const CANCEL: u8 = 3;
+    pub const GHOST: u8 = 4;
+    pub const ANSWER: u8 = 5;
+    pub const ANSWER_LATE: u8 = 8;
+    pub const FAIL: u8 = 9;
+    pub const FAIL_LATE: u8 = 11;
+    pub const REJECT: u8 = 12;
+    pub const TRY_NOW: u8 = 13;
+    pub const ADVANCE: u8 = 14;
+    pub const OVERSLEEP: u8 = 17;
+    pub const SUSPEND: u8 = 18;
+    pub const STEP_WALL: u8 = 19;
+    pub const STEP_MONOTONIC_BACK: u8 = 20;
+    pub const LOOK: u8 = 21;
+    pub const HOLD: u8 = 22;
+    pub const DISPOSE: u8 = 23;
+    pub const ALL: u8 = 24;
+}
 
-fn read(kind: u8, one: u8, two: u8) -> Op {
-    match kind % KINDS {
-        0..=2 => Op::Request,
-        3 => Op::Cancel(one),
-        4 => Op::Ghost,
-        5..=7 => Op::Answer(brings(one, two)),
-        8 => Op::AnswerLate(two, brings(one, two)),
-        9 | 10 => Op::Fail(fails(one)),
-        11 => Op::FailLate(two, fails(one)),
-        12 => Op::Reject(match one % 4 {
+fn read(first: u8, one: u8, two: u8) -> Op {
+    // The commoner ones have several numbers.
+    match first % kind::ALL {
+        0..kind::CANCEL => Op::Request,
+        kind::CANCEL => Op::Cancel(one),
+        kind::GHOST => Op::Ghost,
+        kind::ANSWER..kind::ANSWER_LATE => Op::Answer(brings(one, two)),
+        kind::ANSWER_LATE => Op::AnswerLate(two, brings(one, two)),
+        kind::FAIL..kind::FAIL_LATE => Op::Fail(fails(one)),
+        kind::FAIL_LATE => Op::FailLate(two, fails(one)),
+        kind::REJECT => Op::Reject(match one % 4 {
             0 => Rejects::Impostor,
             1 => Rejects::Older(two),
             _ => Rejects::Held,
         }),
-        13 => Op::TryNow,
-        14..=16 => Op::Advance(span(one)),
-        17 => Op::Oversleep(span(one)),
-        18 => Op::Suspend(span(one)),
-        19 => Op::StepWall { back: two % 2 == 1, by: span(one) },
-        20 => Op::StepMonotonicBack(span(one)),
-        21 => Op::Look,
-        22 => Op::Hold(one % 6),
-        _ if one % 4 == 0 => Op::Dispose,
+        kind::TRY_NOW => Op::TryNow,
+        kind::ADVANCE..kind::OVERSLEEP => Op::Advance(span(one)),
+        kind::OVERSLEEP => Op::Oversleep(span(one)),
+        kind::SUSPEND => Op::Suspend(span(one)),
+        kind::STEP_WALL => Op::StepWall { back: two % 2 == 1, by: span(one) },
+        kind::STEP_MONOTONIC_BACK => Op::StepMonotonicBack(span(one)),
+        kind::LOOK => Op::Look,
+        kind::HOLD => Op::Hold(one % 6),
+        _ if one.is_multiple_of(4) => Op::Dispose,
         _ => Op::Advance(Span::Deadline(0)),
     }
 }
@@ -386,7 +406,7 @@ fn brings(kind: u8, life: u8) -> Brings {
 
 fn fails(by: u8) -> Fails {
     Fails {
-        permanent: by % 5 == 0,
-        retry_after: (by % 3 == 0).then(|| pick(&[0, 1, 500, 5_000, 400_000, u64::MAX], by / 3)),
+        permanent: by.is_multiple_of(5),
+        retry_after: (by.is_multiple_of(3)).then(|| pick(&[0, 1, 500, 5_000, 400_000, u64::MAX], by / 3)),
     }
 }

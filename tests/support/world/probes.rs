@@ -185,7 +185,7 @@ impl World {
     pub fn recover(&mut self) {
         self.hold = 0;
         self.look();
-        if self.model.disposed || self.at_the_end() || !self.broken.is_empty() {
+        if self.model.disposed || self.at_the_end() {
             return;
         }
         let (mut asking, mut waiting) = (self.clone(), self.clone());
@@ -215,7 +215,7 @@ impl World {
             let waiter = self.new_waiter();
             self.request(waiter);
             for _ in 0..3 {
-                if self.answers.iter().any(|answer| *answer == (waiter, Ok(()))) {
+                if self.answers.contains(&(waiter, Ok(()))) {
                     let took = self.now.monotonic.as_millis() - start;
                     return self.check(Law::Recovery, took <= patience, |_| format!("it took {took} ms"));
                 }
