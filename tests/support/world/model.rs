@@ -19,7 +19,7 @@ pub enum Law {
     Floor,
     /// None starts while the issuer asked to be left alone.
     Rest,
-    /// None starts that nobody wants: on demand without a demand, or before half of the held token's life.
+    /// None starts that nobody wants: without a demand if not by timer, or before half of the held token's life.
     Unasked,
     /// A settled machine is never already due, and looking again at the same moment does nothing.
     Settled,
@@ -95,6 +95,8 @@ pub struct Model {
     /// The host said that trying makes sense, and nothing has come of it yet.
     urged: bool,
     pub failed_once: bool,
+    /// Failed, with a policy of no retry: the timer is to leave the refresher alone.
+    gave_up: bool,
     /// Since the last drain:
     pub events: u32,
     /// Some event fell into a rest.
@@ -120,6 +122,7 @@ impl Model {
             asked: false,
             urged: false,
             failed_once: false,
+            gave_up: false,
             events: 0,
             rested: false,
             failures: 0,
@@ -190,12 +193,14 @@ impl Model {
     fn wake_up(&mut self) {
         self.rest = None;
         self.quiet = None;
+        self.gave_up = false;
     }
 
     pub fn fail(&mut self, fails: Fails, now: Now) {
         self.flight = None;
         self.failures += 1;
         self.urged = false;
+        self.gave_up = self.knobs.retry.is_none();
         self.rest_after(fails, now);
     }
 
@@ -267,8 +272,9 @@ impl Model {
         if let Some(end) = self.quiet {
             return broken(Law::Rest, format!("at {now:?}, though the rest lasts until {end:?}"));
         }
-        if !self.knobs.proactive && !self.asked && self.waiting.is_empty() && !urged {
-            return broken(Law::Unasked, "an on-demand refresh without a demand".to_owned());
+        let by_timer = self.knobs.proactive && !self.gave_up;
+        if !by_timer && !self.asked && self.waiting.is_empty() && !urged {
+            return broken(Law::Unasked, "a refresh without a demand".to_owned());
         }
         if let Some(half) = self.held(now).and_then(|held| held.half) {
             return broken(Law::Unasked, format!("at {now:?}, before half-way {half:?}"));
@@ -285,10 +291,12 @@ impl Model {
         if self.disposed {
             return Ok(());
         }
-        let urged = self.urged;
+        let before = (self.urged, self.gave_up);
         self.fail(Fails { permanent: false, retry_after: None }, now);
-        // In a batch the host's "try now" may have come after it timed out.
-        self.urged = urged && self.events > 1;
+        if self.events > 1 {
+            // In a batch the host's "try now" may have come after it timed out.
+            (self.urged, self.gave_up) = before;
+        }
         match flight.timeout {
             // Likewise it may have timed out at an event before the last.
             Some(end) if self.events == 1 && !end.come(now) => broken("its time was not over"),
