@@ -334,6 +334,16 @@ fn a_rest_seen_over_is_over_when_the_clock_is_set_back() {
     assert_eq!(host.look(), ["timer off"]);
     host.set_back(DAY);
     assert_eq!(host.ask(2), ["call", "timer 60000"]);
+
+    // The timer's rest, which keeps requests from renewing in the background, likewise.
+    let mut host = Host::holding(HOUR);
+    host.pass(58 * MINUTE);
+    assert_eq!(host.ask(1), ["1 served", "call", "timer 60000"]);
+    assert_eq!(host.fail(), ["failed, 1000", "timer off"]);
+    host.set_forward(SECOND);
+    assert_eq!(host.look(), ["timer off"]);
+    host.set_back(SECOND);
+    assert_eq!(host.ask(2), ["2 served", "call", "timer 60000"]);
 }
 
 /// Bites when `lapse` never ends a row, or a millisecond early.

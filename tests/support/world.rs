@@ -323,10 +323,9 @@ impl World {
         for _ in 0..WAKE_UPS {
             let timer = self.timer.map(Monotonic::as_millis);
             let Some(wake) = [timer, self.look].into_iter().flatten().min().filter(|wake| *wake <= end) else { break };
-            let slept = wake.saturating_sub(self.now.monotonic.as_millis());
-            self.pass(slept);
+            self.pass(wake.saturating_sub(self.now.monotonic.as_millis()));
             if timer == Some(wake) {
-                let excused = self.undrained || self.hold > 0 || self.set_back || slept > AGES || self.at_the_end();
+                let excused = self.undrained || self.hold > 0 || self.set_back || self.at_the_end();
                 self.look();
                 self.check(Law::Vain, self.effective || excused, |_| "it fired in vain".to_owned());
             } else {

@@ -163,7 +163,7 @@ fn alive(expires_on: i64, wall: i64) -> Verdict {
 }
 
 fn apart(later: i64, earlier: i64) -> u64 {
-    later.saturating_sub(earlier).unsigned_abs()
+    later.abs_diff(earlier)
 }
 
 impl Fails {

@@ -4,7 +4,7 @@ use acs_common::{Action, Error, Event, Machine, Now};
 
 use super::model::Law;
 use super::ops::{Brings, Span};
-use super::{AGES, Seen, World};
+use super::{AGES, Seen, World, is_the_end};
 
 /// The waiter of an experiment.
 const PROBE: u32 = u32::MAX - 1;
@@ -138,13 +138,10 @@ impl World {
     fn probe_snapshot_later(&mut self) {
         let Some(snapshot) = self.machine.snapshot() else { return };
         let left = self.model.death().map_or(0, |end| end.left(self.now));
-        if left > AGES {
-            return;
-        }
         for wait in [left / 2, left / 2 + left / 4, left.saturating_sub(1), left] {
             let mut later = self.clone();
             later.pass(wait);
-            let Some(token) = snapshot.token(later.now) else { continue };
+            let Some(token) = snapshot.token(later.now).filter(|_| !is_the_end(later.now)) else { continue };
             let (_, actions) = later.copy_after(Event::TokenRequested { waiter: PROBE }, later.now);
             let alone =
                 matches!(&actions[..], [Action::ReturnToken { waiter: PROBE, result: Ok(got) }] if got.is_same(token));
