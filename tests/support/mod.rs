@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod fuzzed;
+pub mod host;
 pub mod play;
 pub mod scenario;
 pub mod world;

@@ -17,7 +17,7 @@ pub enum Law {
     Late,
     /// No two refreshes start within the floor.
     Floor,
-    /// None starts while the issuer asked to be left alone.
+    /// None starts during a rest, least of all one the issuer asked for.
     Rest,
     /// None starts that nobody wants: without a demand if not by timer, or before half of the held token's life.
     Unasked,
@@ -88,7 +88,7 @@ pub struct Model {
     floor: Option<Ends>,
     /// By then a request is no longer refused.
     rest: Option<Ends>,
-    /// The issuer wants to be left alone until then.
+    /// The refresher is to be left alone until then.
     quiet: Option<Ends>,
     /// A request came with the last event.
     asked: bool,
@@ -204,22 +204,27 @@ impl Model {
         self.rest_after(fails, now);
     }
 
-    /// At most so long is a request refused, and at least so long the issuer left alone.
+    /// At most so long is a request refused, and at least so long the refresher left alone.
     fn rest_after(&mut self, fails: Fails, now: Now) {
         self.failed_once = true;
-        let Some((_, max)) = self.knobs.retry else { return };
+        let Some((initial, max)) = self.knobs.retry else { return };
         let asked = fails.retry_after.unwrap_or(0).min(max);
         let (most, least) = if fails.permanent {
             (max, if self.knobs.jitter == 0 { max } else { asked })
         } else {
-            (max.min(self.knobs.request_rest_max).max(asked).max(self.knobs.floor), asked)
+            let half = self.held(now).map_or(u64::MAX, |held| held.dead.left(now) / 2);
+            let calm = if self.knobs.jitter == 0 { initial.min(self.knobs.request_rest_max).min(half) } else { 0 };
+            (max.min(self.knobs.request_rest_max).max(asked).max(self.knobs.floor), asked.max(calm))
         };
         let later = |end: Option<Ends>, millis: u64| {
             let new = Ends::after(now, millis);
             Some(end.map_or(new, |end| end.later(new)))
         };
         self.rest = later(self.rest, most.max(1));
-        self.quiet = later(self.quiet, least).filter(|end| !end.come(now));
+        // In a batch it is not known when the rest began.
+        if self.events == 1 {
+            self.quiet = later(self.quiet, least).filter(|end| !end.come(now));
+        }
     }
 
     /// A rejection turned out to be a failure.

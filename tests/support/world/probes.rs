@@ -2,9 +2,10 @@
 
 use acs_common::{Action, Error, Event, Machine, Now};
 
+use super::drain::Seen;
 use super::model::Law;
 use super::ops::{Brings, Span};
-use super::{AGES, Seen, World, is_the_end};
+use super::{AGES, World, is_the_end};
 
 /// The waiter of an experiment.
 const PROBE: u32 = u32::MAX - 1;
