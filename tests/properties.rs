@@ -72,10 +72,10 @@ fn two_refreshes_never_start_within_the_floor() {
     obeys(Some(Law::Floor), &[TRY_NOW, REJECT, FAIL]);
 }
 
-/// Bites when `backoff::rest` forgets `retry_after`.
+/// Bites when `backoff::rest` forgets `retry_after`, or `until_start` the timer's rest.
 #[test]
 fn an_issuer_that_wants_to_be_left_alone_is_left_alone() {
-    obeys(Some(Law::Rest), &[FAIL, REQUEST]);
+    obeys(Some(Law::Rest), &[FAIL, TRY_NOW, REJECT, ANSWER]);
 }
 
 /// Bites when `until_start` renews on demand whether `asked` or not, or `until_renewal` forgets the half.
@@ -114,10 +114,10 @@ fn a_waiter_is_answered_once_and_not_after_it_was_cancelled() {
     obeys(Some(Law::Once), &[CANCEL, CANCEL, REQUEST]);
 }
 
-/// Bites when `until_due` leaves out the timeout.
+/// Bites when `until_due` leaves out the timeout, or `fail_refresh` tells nobody.
 #[test]
 fn nobody_waits_for_nothing() {
-    obeys(Some(Law::Punctual), &[REQUEST, REJECT, CANCEL]);
+    obeys(Some(Law::Punctual), &[REQUEST, REJECT, FAIL, CANCEL]);
 }
 
 /// Bites when `refuse_waiters` says a millisecond less than it takes.
@@ -144,10 +144,11 @@ fn the_fast_path_says_what_a_request_would() {
     obeys(Some(Law::Snapshot), &[TRY_NOW, REJECT, ANSWER]);
 }
 
-/// Bites when `receive` is silent about the token it accepted, or `settle` about the one that died.
+/// Bites when `receive` is silent about the token it accepted, or `settle` about the one that died, or when `reject`
+/// does not count the rejection of a replacement as a failure.
 #[test]
 fn what_happened_is_reported_and_nothing_else() {
-    obeys(Some(Law::Notices), &[ANSWER, OVERSLEEP, REJECT]);
+    obeys(Some(Law::Notices), &[ANSWER, REJECT, OVERSLEEP, REJECT]);
 }
 
 /// Bites when `poll_action` arms the timer before it reports.

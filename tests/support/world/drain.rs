@@ -37,6 +37,10 @@ impl World {
             self.take(action, &notices);
         }
         self.batch = self.model.events > 1;
+        if self.model.failures > 0 && !self.batch {
+            let waiting = self.model.waiting.clone();
+            self.check(Law::Punctual, waiting.is_empty(), |_| format!("{waiting:?} were not told of the failure"));
+        }
         self.model.drained();
         self.undrained = false;
         self.set_back = false;

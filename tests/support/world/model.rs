@@ -64,6 +64,8 @@ pub struct Held {
     dead: Ends,
     /// Half of its life; `None` once that has passed.
     half: Option<Ends>,
+    /// It replaced a rejected one: being rejected too, until then, is a failure.
+    trial: Option<Ends>,
 }
 
 #[derive(Clone, Debug)]
@@ -80,6 +82,8 @@ pub struct Model {
     /// Who asked, and was neither answered nor cancelled.
     pub waiting: Vec<u32>,
     held: Option<Held>,
+    /// The last one held was rejected.
+    replaces: bool,
     /// Announced, and neither answered nor called off.
     pub flight: Option<Flight>,
     /// When the last refresh started, and which it was.
@@ -102,6 +106,7 @@ pub struct Model {
     /// Some event fell into a rest.
     rested: bool,
     pub failures: u32,
+    /// Of tokens on trial.
     pub rejections: u32,
     pub accepted: u32,
     pub expired: u32,
@@ -114,6 +119,7 @@ impl Model {
             disposed: false,
             waiting: Vec::new(),
             held: None,
+            replaces: false,
             flight: None,
             last_start: None,
             floor: None,
@@ -187,7 +193,9 @@ impl Model {
     pub fn hold(&mut self, text: String, left: u64, now: Now) {
         let half = (!self.knobs.renew_before_half && self.knobs.jitter == 0).then(|| Ends::after(now, left / 2));
         let half = half.filter(|half| !half.come(now));
-        self.held = Some(Held { text, token: None, dead: Ends::after(now, left), half });
+        let replaces = std::mem::take(&mut self.replaces);
+        let trial = self.knobs.retry.filter(|_| replaces).map(|(_, max)| Ends::after(now, max));
+        self.held = Some(Held { text, token: None, dead: Ends::after(now, left), half, trial });
     }
 
     fn wake_up(&mut self) {
@@ -232,10 +240,12 @@ impl Model {
         self.rest_after(Fails { permanent: false, retry_after: None }, now);
     }
 
-    pub fn reject(&mut self, token: &Token) {
+    pub fn reject(&mut self, token: &Token, now: Now) {
         let same = |held: &mut Held| held.token.as_ref().is_some_and(|held| held.is_same(token));
-        if self.held.take_if(same).is_some() {
-            self.rejections += 1;
+        if let Some(held) = self.held.take_if(same) {
+            self.replaces = true;
+            let on_trial = held.trial.is_some_and(|end| !end.past(now));
+            self.rejections += u32::from(on_trial);
         }
     }
 

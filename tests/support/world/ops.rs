@@ -199,6 +199,11 @@ impl Ends {
         now.monotonic.as_millis() >= self.mono || now.unix.as_millis() >= self.wall
     }
 
+    /// Come, and over: by either clock it is later than that.
+    pub fn past(self, now: Now) -> bool {
+        now.monotonic.as_millis() > self.mono || now.unix.as_millis() > self.wall
+    }
+
     pub fn later(self, other: Self) -> Self {
         Self { mono: self.mono.max(other.mono), wall: self.wall.max(other.wall) }
     }
