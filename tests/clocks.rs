@@ -80,7 +80,7 @@ fn a_snapshot_is_stale_as_soon_as_either_clock_says_so() {
 
 // Renewal.
 
-/// Bites when `until_due` asks the monotonic clock alone.
+/// Bites when `Until::left` asks either clock alone.
 #[test]
 fn a_renewal_is_due_as_soon_as_either_clock_says_so() {
     let mut host = Host::new(proactive(), Some(until(START, HOUR)));
