@@ -170,7 +170,9 @@ impl World {
             Op::Reject(rejects) => match self.rejectable(rejects) {
                 Some(token) => {
                     self.model.before_event(self.now);
-                    self.model.reject(&token, self.now);
+                    if !matches!(rejects, Rejects::Impostor) {
+                        self.model.reject(&token, self.now);
+                    }
                     self.hand_in(Event::TokenRejected { token });
                 }
                 None => self.look(),

@@ -62,7 +62,7 @@ pub struct Held {
     /// The machine's own, once it has been seen.
     pub token: Option<Token>,
     dead: Ends,
-    /// Half of its life; `None` once that has passed.
+    /// Half of its life, or as much of it as has to pass before it is renewed; `None` once that has passed.
     half: Option<Ends>,
     /// It replaced a rejected one: being rejected too, until then, is a failure.
     trial: Option<Ends>,
@@ -191,8 +191,8 @@ impl Model {
     }
 
     pub fn hold(&mut self, text: String, left: u64, now: Now) {
-        let half = (!self.knobs.renew_before_half && self.knobs.jitter == 0).then(|| Ends::after(now, left / 2));
-        let half = half.filter(|half| !half.come(now));
+        let half = if self.knobs.renew_before_half || self.knobs.jitter > 0 { 0 } else { left / 2 };
+        let half = Some(Ends::after(now, half.max(1))).filter(|half| !half.come(now));
         let replaces = std::mem::take(&mut self.replaces);
         let trial = self.knobs.retry.filter(|_| replaces).map(|(_, max)| Ends::after(now, max));
         self.held = Some(Held { text, token: None, dead: Ends::after(now, left), half, trial });
@@ -231,7 +231,7 @@ impl Model {
         self.rest = later(self.rest, most.max(1));
         // In a batch it is not known when the rest began.
         if self.events == 1 {
-            self.quiet = later(self.quiet, least).filter(|end| !end.come(now));
+            self.quiet = later(self.quiet, least.max(1)).filter(|end| !end.come(now));
         }
     }
 
