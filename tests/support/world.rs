@@ -339,8 +339,8 @@ impl World {
             }
         }
         // It starts, it gives up; a token dies.
-        let starts = (self.now.monotonic.as_millis() - begin) / self.model.knobs.floor.max(1) + 1;
-        let calm = u64::from(fired.saturating_sub(3).div_ceil(2)) <= starts || self.at_the_end();
+        let starts = (self.now.monotonic.as_millis() - begin) / self.model.knobs.floor.max(1);
+        let calm = u64::from(fired.saturating_sub(5).div_ceil(2)) <= starts || self.at_the_end();
         self.check(Law::Vain, calm, |_| format!("it fired {fired} times since {begin}"));
         self.pass(end.saturating_sub(self.now.monotonic.as_millis()));
     }
