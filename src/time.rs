@@ -96,8 +96,7 @@ impl UnixTime {
 
     /// Milliseconds from `earlier` to this; 0 if this is not after it.
     pub(crate) const fn millis_since(self, earlier: Self) -> u64 {
-        let millis = self.0.saturating_sub(earlier.0);
-        if millis > 0 { millis.unsigned_abs() } else { 0 }
+        if self.0 > earlier.0 { self.0.abs_diff(earlier.0) } else { 0 }
     }
 }
 
