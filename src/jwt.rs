@@ -118,11 +118,8 @@ impl Visitor<'_> for NameVisitor {
     }
 }
 
-/// A JSON number in seconds, if it is finite.
+/// A JSON number in seconds, if it is finite: no other JSON value reads as one of Rust's.
 fn number(json: &str) -> Option<UnixTime> {
-    if !json.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
-        return None;
-    }
     match json.parse() {
         Ok(secs) => Some(UnixTime::from_secs(secs)),
         Err(_) => json.parse().ok().filter(|secs: &f64| secs.is_finite()).map(from_fraction),
@@ -137,7 +134,7 @@ fn digits(json: &str) -> Option<UnixTime> {
     digits.then(|| UnixTime::from_secs(text.parse().unwrap_or(i64::MAX)))
 }
 
-/// Cut to the millisecond. A tenth of a microsecond is granted first, since `1700000000.123` has no exact binary form
+/// Cut to the millisecond. Half a microsecond is granted first, since `1700000000.123` has no exact binary form
 /// and would otherwise read as `….122`; the cast saturates.
 #[expect(clippy::cast_possible_truncation, reason = "saturating is meant")]
 fn from_fraction(secs: f64) -> UnixTime {

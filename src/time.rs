@@ -4,7 +4,8 @@ use core::time::Duration;
 
 /// A moment on the host's monotonic clock: milliseconds since an origin the host chooses once.
 ///
-/// Waiting (rests, timeouts, renewal) is measured on it. It may stand still while the machine is suspended.
+/// Waiting (rests, timeouts, renewal) is measured on it. It may stand still while the machine is suspended. Sums stop at the
+/// last moment there is, half a billion years on, where every wait is over at once.
 ///
 /// ```
 /// use acs_common::Monotonic;

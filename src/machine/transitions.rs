@@ -65,7 +65,6 @@ impl<W> Machine<W> {
                 self.notices.push_back(Notice::TokenChanged { expires_on: token.expires_on() });
                 self.failures = 0;
                 self.wake_up();
-                self.urged = false;
                 self.hold(token, left, now);
             }
         }
@@ -149,7 +148,7 @@ impl<W> Machine<W> {
         self.wake_up();
         self.failures = 0;
         let due = self.token(now).is_none() || self.lease.as_ref().is_some_and(|lease| lease.renew.is_none());
-        self.urged = due && self.attempt.is_none() && self.kind == Kind::Refreshing;
+        self.urged = due && self.attempt.is_none();
     }
 
     fn dispose(&mut self) {
