@@ -74,7 +74,7 @@ pub(crate) fn rest(policy: &Policy, failure: Failure, random: &mut Random) -> Op
     let (floor, asked) = (policy.floor_millis(), millis(failure.retry_after));
     // The timer's rest, the part of it that jitter may not touch, and the request's rest.
     let (timer, least, request) = if failure.permanent {
-        (max.max(asked), asked.max(floor.min(max)), max)
+        (max, asked.max(floor.min(max)), max)
     } else {
         let doubled = 1_u64.checked_shl(failure.row.saturating_sub(1)).unwrap_or(u64::MAX);
         let base = initial.saturating_mul(doubled).min(max);

@@ -60,11 +60,8 @@ fn parse(json: &str) -> Option<Claims> {
     Some(Claims { exp, iat: iat.and_then(number).filter(|iat| *iat < exp) })
 }
 
-/// A JSON number in seconds, if it is finite.
+/// A JSON number in seconds, if it is finite: no other JSON value reads as one of Rust's.
 fn number(json: &str) -> Option<UnixTime> {
-    if !json.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
-        return None;
-    }
     match json.parse() {
         Ok(secs) => Some(UnixTime::from_secs(secs)),
         Err(_) => json.parse().ok().filter(|secs: &f64| secs.is_finite()).map(from_fraction),

@@ -59,8 +59,6 @@
 //! What is valid: a token is dead as soon as *either* clock says so; its life is worked out once, on arrival, and laid on
 //! both. A wait is over as soon as either clock says so. What is due when, and every knob: [`PolicyBuilder`].
 //!
-//! The machine is two little machines, so that a failed attempt has no way to touch what is held:
-//!
 //! # Secrets
 //!
 //! A [`Secret`] never shows in `Debug`, errors or logs, is not comparable, and is wiped when its last clone is dropped.
@@ -70,6 +68,7 @@
 //!
 //! `std` (default): conversions from and to [`SystemTime`](std::time::SystemTime). Without it the crate is `no_std` with
 //! `alloc`.
+#![doc = include_str!("transitions.md")]
 #![no_std]
 #![warn(
     clippy::wildcard_enum_match_arm,

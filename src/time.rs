@@ -4,7 +4,8 @@ use core::time::Duration;
 
 /// A moment on the host's monotonic clock: milliseconds since an origin the host chooses once.
 ///
-/// Waiting (rests, timeouts, renewal) is measured on it. It may stand still while the machine is suspended.
+/// Waiting (rests, timeouts, renewal) is measured on it. It may stand still while the machine is suspended. Sums stop at the
+/// last moment there is, half a billion years on, where every wait is over at once.
 ///
 /// ```
 /// use acs_common::Monotonic;
@@ -96,8 +97,7 @@ impl UnixTime {
 
     /// Milliseconds from `earlier` to this; 0 if this is not after it.
     pub(crate) const fn millis_since(self, earlier: Self) -> u64 {
-        let millis = self.0.saturating_sub(earlier.0);
-        if millis > 0 { millis.unsigned_abs() } else { 0 }
+        if self.0 > earlier.0 { self.0.abs_diff(earlier.0) } else { 0 }
     }
 }
 

@@ -94,7 +94,6 @@ impl<W> Machine<W> {
                 self.notices.push_back(Notice::TokenChanged { expires_on: token.expires_on() });
                 self.failures = 0;
                 self.wake_up();
-                self.urged = false;
                 self.hold(token, left, now);
                 self.end_check();
             }
@@ -151,7 +150,9 @@ impl<W> Machine<W> {
         let retry_in = match (self.policy.refreshes_proactively(), self.timer_rest) {
             (true, TimerRest::Until(end)) => Some(end.left(now)),
             (_, TimerRest::UntilAccepted) => None,
-            _ => self.request_rest.map(|end| end.left(now)),
+            // As long as a token is valid, what a request starts is a renewal, and that waits for the timer's rest.
+            (false, TimerRest::Until(end)) => self.request_rest.map(|rest| rest.left(now).max(end.left(now).min(left))),
+            (_, TimerRest::Over) => self.request_rest.map(|rest| rest.left(now)),
         };
         self.last_failure = Some(cause.clone());
         self.notices.push_back(Notice::RefreshFailed { cause, retry_in: retry_in.map(Duration::from_millis) });
@@ -182,8 +183,7 @@ impl<W> Machine<W> {
         self.failures = 0;
         let due = self.token(now).is_none() || self.lease.as_ref().is_some_and(|lease| lease.renew.is_none());
         // Whether anything has changed is for the source to say, if there is one.
-        let due = due || self.checks.is_some();
-        self.urged = due && self.attempt.is_none() && self.kind == Kind::Refreshing;
+        self.urged = (due || self.checks.is_some()) && self.attempt.is_none();
     }
 
     fn dispose(&mut self) {
@@ -366,7 +366,6 @@ impl<W> Machine<W> {
     fn keep(&mut self, now: Now) {
         self.failures = 0;
         self.wake_up();
-        self.urged = false;
         if let Some(lease) = &mut self.lease
             && let Some(dead) = lease.dead
         {

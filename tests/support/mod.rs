@@ -2,5 +2,9 @@
 #![allow(dead_code, unreachable_pub, reason = "each includer uses a part of it")]
 
 pub mod check;
+pub mod fuzzed;
+pub mod host;
 pub mod play;
+pub mod rig;
 pub mod scenario;
+pub mod world;

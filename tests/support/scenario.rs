@@ -158,7 +158,7 @@ fn scenario(node: Node, replaced: Option<Base>) -> Result<Scenario, Malformed> {
     let mut script = fields.optional("script").map_or(Ok(Vec::new()), |list| list.list(step))?;
     script.sort_by_key(|step| step.at);
     let until = fields.required("until")?.millis()?;
-    let expected = fields.optional("expected").map(|list| list.list(|node| Ok(node.value))).transpose()?;
+    let expected = fields.optional("expected").map(|list| list.list(observed)).transpose()?;
     fields.no_others()?;
 
     let (builder, notices) = match (replaced, policy) {
@@ -258,6 +258,18 @@ fn token(node: Node) -> Result<TokenSpec, Malformed> {
     }
 }
 
+/// An event of a timeline; what else it says is compared, not read.
+fn observed(node: Node) -> Result<Value, Malformed> {
+    let whole = node.value.clone();
+    let mut fields = node.fields()?;
+    fields.required("at")?.millis()?;
+    let event = fields.required("event")?;
+    match event.value.as_str() {
+        Some("refresher_called" | "token" | "error" | "construction_failed" | "notice") => Ok(whole),
+        _ => Err(event.expected("refresher_called, token, error, construction_failed or notice")),
+    }
+}
+
 fn answer(node: Node) -> Result<Answer, Malformed> {
     let whole = node.error("expected either a token or an error");
     let mut fields = node.fields()?;
@@ -307,7 +319,11 @@ impl Node {
     }
 
     fn expected(&self, what: &str) -> Malformed {
-        self.error(format!("expected {what}, found {}", self.value))
+        let found = self.value.to_string();
+        // Not the whole file.
+        let (shown, rest) = found.split_at(found.char_indices().nth(60).map_or(found.len(), |(at, _)| at));
+        let more = if rest.is_empty() { "" } else { "…" };
+        self.error(format!("expected {what}, found {shown}{more}"))
     }
 
     fn fields(self) -> Result<Fields, Malformed> {

@@ -228,7 +228,8 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     }
 
     /// What happens from now on: token changed, refresh failed, token expired, disposed. For a long-lived connection that
-    /// has to pick up a new token, and for an operator who has to see failures.
+    /// has to pick up a new token, and for an operator who has to see failures. To miss nothing of a credential that
+    /// starts by itself, [`build`](Builder::build) it, listen, then run the driver.
     ///
     /// ```
     /// use acs_common_driver::Notice;

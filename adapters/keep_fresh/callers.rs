@@ -1,0 +1,128 @@
+//! Those who need tokens, and one who only listens.
+
+use std::error::Error as _;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use acs_common_driver::{
+    CommunicationTokenCredential, Error, InvalidToken, Notice, Notices, RefreshError, Token, UnixTime,
+};
+use futures_lite::future;
+use hyper::StatusCode;
+
+use super::Runtime;
+use super::http::{Client, Trouble};
+use super::tally::Tally;
+
+/// Between two requests of a caller.
+const PACE: Duration = Duration::from_millis(100);
+
+/// Uses the resource until the credential is disposed.
+pub async fn call<R: Runtime>(
+    runtime: R,
+    credential: CommunicationTokenCredential<R>,
+    resource: SocketAddr,
+    tally: Arc<Tally>,
+) {
+    let _present = tally.enter();
+    let mut client = Client::<R>::new(resource);
+    let mut first = true;
+    loop {
+        let asked = runtime.now().unix;
+        let (answer, waited) = ask(&credential).await;
+        match answer {
+            Ok(token) => {
+                tally.got_token(first, waited);
+                let answer = client.get("/resource", Some(token.secret().expose())).await;
+                match answer.map(|answer| answer.status) {
+                    Ok(StatusCode::OK) => tally.count(|counts| counts.served += 1),
+                    Ok(StatusCode::UNAUTHORIZED) => {
+                        credential.reject(&token);
+                        let alive_until = token.expires_on();
+                        tally.refused(asked < alive_until && alive_until <= runtime.now().unix);
+                    }
+                    Ok(status) => tally.strange(&format!("the resource answered {status}")),
+                    Err(trouble) => tally.strange(&format!("the resource could not be used: {trouble}")),
+                }
+            }
+            Err(Error::Disposed) => return,
+            Err(error) => tally.left_without(&explain(&error), waited),
+        }
+        first = false;
+        runtime.sleep(PACE).await;
+    }
+}
+
+/// `get_token`, and how long it took if the answer was not there at once.
+async fn ask<R: Runtime>(credential: &CommunicationTokenCredential<R>) -> (Result<Token, Error>, Option<Duration>) {
+    let asked = Instant::now();
+    let mut request = pin!(credential.get_token());
+    // "At once" means at the first poll, which does not depend on how busy this machine is.
+    match future::poll_once(&mut request).await {
+        Some(answer) => (answer, None),
+        None => (request.await, Some(asked.elapsed())),
+    }
+}
+
+/// Tells what the credential has to say, and counts it.
+pub async fn narrate<R: Runtime>(runtime: R, mut notices: Notices<R>, tally: Arc<Tally>) {
+    let _present = tally.enter();
+    let mut expiry: Option<UnixTime> = None;
+    while let Some(notice) = notices.next().await {
+        let left = |expiry: UnixTime| {
+            let millis = expiry.as_millis().saturating_sub(runtime.now().unix.as_millis());
+            u64::try_from(millis).ok().filter(|millis| *millis > 0).map(Duration::from_millis)
+        };
+        match notice {
+            Notice::TokenChanged { expires_on, .. } => {
+                expiry = Some(expires_on);
+                tally.count(|counts| counts.renewed += 1);
+                let good = left(expires_on).unwrap_or_default();
+                tally.tell("credential", &format!("has a new token, good for {:.1} s", good.as_secs_f64()));
+            }
+            Notice::RefreshFailed { cause, retry_in, .. } => {
+                let kind = kind(&cause);
+                let held = match expiry.and_then(left) {
+                    Some(left) => format!("the token held is good for {:.1} s", left.as_secs_f64()),
+                    None => "no valid token is held".to_owned(),
+                };
+                let next = retry_in.map(|wait| format!("; next try in {:.2} s", wait.as_secs_f64()));
+                let next = next.unwrap_or_default();
+                tally.tell("credential", &format!("refresh failed: {kind}{next}; {held}"));
+                tally.count(|counts| *counts.failures.entry(kind).or_default() += 1);
+            }
+            Notice::TokenExpired => tally.tell("credential", "its token has expired, and no other came in time"),
+            Notice::Disposed => {
+                tally.tell("credential", "is disposed: the token is forgotten, whoever asks is told so")
+            }
+            other => tally.tell("credential", &format!("says {other:?}")),
+        }
+    }
+}
+
+/// The kind of a failure, in plain words.
+fn kind(cause: &RefreshError) -> String {
+    match cause {
+        // What the refresher returned is still there, as the error it was.
+        RefreshError::Refresher(_) => match cause.source().and_then(|source| source.downcast_ref::<Trouble>()) {
+            Some(trouble) => trouble.to_string(),
+            None => cause.to_string(),
+        },
+        RefreshError::ExpiredToken { .. } => "the token had already expired".to_owned(),
+        RefreshError::InvalidToken(InvalidToken::Undecodable) => "the answer was no token".to_owned(),
+        RefreshError::TimedOut { .. } => "no answer in time".to_owned(),
+        _ => cause.to_string(),
+    }
+}
+
+fn explain(error: &Error) -> String {
+    match error {
+        Error::RefreshFailed { cause, retry_in: Some(wait), .. } => {
+            format!("{}; asking again makes sense in {:.2} s", kind(cause), wait.as_secs_f64())
+        }
+        Error::RefreshFailed { cause, .. } => kind(cause),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,205 @@
+//! The example `keep_fresh`: all of it but what a runtime has to give. Each adapter's example includes this folder, so
+//! that tokio and smol play the same piece.
+//!
+//! An issuer of tokens that fails on a script (`script.rs`), a resource that checks them (`issuer.rs`), callers who use
+//! it all the time (`callers.rs`), and between them one credential. What happens is told as it happens, counted, and
+//! held against what was promised (`tally.rs`).
+#![allow(unreachable_pub, reason = "one folder, included by two examples")]
+
+mod callers;
+mod http;
+mod issuer;
+mod options;
+mod script;
+mod tally;
+
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use acs_common_driver::{
+    Builder, Clock, CommunicationTokenCredential, NewToken, Policy, PolicyError, RefresherError, Spawn,
+    UndecodableTokens,
+};
+use futures_lite::future;
+use hyper::StatusCode;
+
+use http::{Client, Trouble};
+use issuer::{Issuer, Service};
+pub use options::Options;
+use script::Script;
+use tally::Tally;
+
+/// A future that a runtime runs in the background.
+pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What the example needs of a runtime besides what every adapter has: sockets and ctrl-c.
+pub trait Runtime: Clock<Sleep: Send> + Spawn<Task> + Clone + Default + Send + Sync + 'static {
+    const NAME: &'static str;
+    type Stream: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static;
+    type Listener: Send + Sync + 'static;
+
+    fn connect(to: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    fn listen(listener: TcpListener) -> io::Result<Self::Listener>;
+    fn accept(listener: &Self::Listener) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    /// Ready once the user pressed ctrl-c.
+    fn interrupted() -> impl Future<Output = ()> + Send;
+}
+
+/// How long a token lives.
+pub const LIFE: Duration = Duration::from_secs(5);
+const CALLERS: u32 = 8;
+
+/// Reads the arguments and plays the piece; `block_on` runs a future on the runtime.
+pub fn main<R: Runtime>(block_on: impl FnOnce(Pin<Box<dyn Future<Output = ExitCode>>>) -> ExitCode) -> ExitCode {
+    match options::read(std::env::args().skip(1)) {
+        Ok(None) => {
+            say(options::HELP);
+            ExitCode::SUCCESS
+        }
+        Ok(Some(options)) => block_on(Box::pin(async move {
+            match play::<R>(options).await {
+                Ok(true) => ExitCode::SUCCESS,
+                Ok(false) => ExitCode::from(1),
+                Err(error) => refuse(&format!("the example cannot go on: {error}")),
+            }
+        })),
+        Err(wrong) => refuse(&format!("{wrong}\n\n{}", options::HELP)),
+    }
+}
+
+fn refuse(wrong: &str) -> ExitCode {
+    eprintln!("keep_fresh: {wrong}");
+    ExitCode::from(2)
+}
+
+/// Prints a line; nobody reading any more is no reason to panic.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// Whether every promise was kept.
+async fn play<R: Runtime>(options: Options) -> Result<bool, Box<dyn Error>> {
+    let runtime = R::default();
+    let tally = Arc::new(Tally::new(options.long_outage));
+    let issuer = Arc::new(Issuer::new(Arc::clone(&tally))?);
+    let (door, resource) = (bind()?, bind()?);
+    let (issuer_address, resource_address) = (door.local_addr()?, resource.local_addr()?);
+
+    // Built and spawned apart, so that the very first notice is not missed.
+    let (credential, driver) = credential::<R>(&runtime, issuer_address, &tally)?;
+    let (notices, notices_for_script) = (credential.notices(), credential.notices());
+    let script = Script::new(runtime.clone(), Arc::clone(&issuer), Arc::clone(&tally), door, notices_for_script)?;
+
+    let performance = async {
+        introduce::<R>(options, issuer_address, resource_address);
+        start(&runtime, driver);
+        start(&runtime, callers::narrate(runtime.clone(), notices, Arc::clone(&tally)));
+        let resource = R::listen(resource)?;
+        let service = Service::Resource(Arc::clone(&issuer));
+        let listening = runtime.clone();
+        start(&runtime, async move { match issuer::serve(&listening, &resource, service).await {} });
+        for _ in 0..CALLERS {
+            let call = callers::call(runtime.clone(), credential.clone(), resource_address, Arc::clone(&tally));
+            start(&runtime, call);
+        }
+        script.play(options).await
+    };
+    let time_is_up = async {
+        match options.seconds {
+            Some(seconds) => runtime.sleep(Duration::from_secs(seconds)).await,
+            None => future::pending().await,
+        };
+        tally.tell("you", "set the time, and it is up");
+        Ok(())
+    };
+    let interrupted = async {
+        R::interrupted().await;
+        tally.tell("you", "pressed ctrl-c");
+        Ok(())
+    };
+    // Ctrl-c first, so that it is listened to before anything is said.
+    let outcome: Result<(), Box<dyn Error>> = future::or(interrupted, future::or(performance, time_is_up)).await;
+    tally.close();
+    credential.dispose();
+    tally.wait_for_all(&runtime).await;
+    outcome?;
+    Ok(tally.summarise())
+}
+
+/// The credential that all of this is about.
+fn credential<R: Runtime>(
+    clock: &R,
+    issuer: SocketAddr,
+    tally: &Arc<Tally>,
+) -> Result<(CommunicationTokenCredential<R>, impl Future<Output = ()> + Send + 'static), Box<dyn Error>> {
+    let tally = Arc::clone(tally);
+    let refresher = move || {
+        let counted = tally.refresh();
+        async move {
+            let _counted = counted;
+            fetch_token::<R>(issuer).await
+        }
+    };
+    Ok(Builder::new(clock.clone(), refresher).policy(policy()?).build()?)
+}
+
+/// Tokens that live for seconds rather than an hour make for a policy of seconds and less.
+fn policy() -> Result<Policy, PolicyError> {
+    Policy::builder()
+        .refresh_proactively(true)
+        .refresh_window(LIFE / 2)
+        .refresh_timeout(Duration::from_millis(600))
+        .min_refresh_interval(Duration::from_millis(200))
+        .retry_initial(Duration::from_millis(250))
+        .retry_max(Duration::from_millis(500))
+        .undecodable_tokens(UndecodableTokens::Reject)
+        .build()
+}
+
+/// The refresher: one HTTP request, whose answer's body is the token.
+async fn fetch_token<R: Runtime>(issuer: SocketAddr) -> Result<NewToken, RefresherError> {
+    let answer = Client::<R>::new(issuer).get("/token", None).await?;
+    if answer.status == StatusCode::OK {
+        return Ok(NewToken::new(answer.body));
+    }
+    let mut failure = RefresherError::new(Trouble::Status(answer.status));
+    if let Some(delay) = answer.retry_after {
+        failure = failure.with_retry_after(delay);
+    }
+    // It is our request that is wrong, and it will be as wrong the next time; but for "too slow" and "too often".
+    let too_soon = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+    if answer.status.is_client_error() && !too_soon.contains(&answer.status) {
+        failure = failure.permanent();
+    }
+    Err(failure)
+}
+
+fn introduce<R: Runtime>(options: Options, issuer: SocketAddr, resource: SocketAddr) {
+    let outages = if options.long_outage {
+        "the issuer is away for longer than a token lives, so that for a while nobody can have a token"
+    } else {
+        "the issuer of the tokens fails in five ways, one after the other, and the callers must never notice"
+    };
+    say(&format!(
+        "{CALLERS} callers on {} use a protected resource all the time, with one credential that renews its token ahead of time.\n\
+         On a script {outages}.\n\
+         Tokens live {} s; a renewal is tried from half of that on. Sockets, HTTP, signatures and clocks are all real.\n\
+         Issuer: http://{issuer}/token   resource: http://{resource}/resource\n\n  \
+         time  who         what",
+        R::NAME,
+        LIFE.as_secs(),
+    ));
+}
+
+fn bind() -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+}
+
+fn start<R: Runtime>(runtime: &R, task: impl Future<Output = ()> + Send + 'static) {
+    runtime.spawn(Box::pin(task)).expect("this runs within the runtime");
+}

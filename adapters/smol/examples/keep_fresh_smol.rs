@@ -1,0 +1,45 @@
+//! A credential keeps its token fresh while the issuer of the tokens fails in every way it can; on smol.
+//!
+//! `cargo run -p acs-common-smol --example keep_fresh_smol` (`-- --help` for more). What happens is in
+//! `../../keep_fresh`; here are the sockets. (Two examples of one name would be one file in the target folder.)
+
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use acs_common_smol::Smol;
+use async_signal::{Signal, Signals};
+use futures_lite::StreamExt as _;
+use smol::Async;
+use smol::net::TcpStream;
+use smol_hyper::rt::FuturesIo;
+
+#[path = "../../keep_fresh/mod.rs"]
+mod keep_fresh;
+
+impl keep_fresh::Runtime for Smol {
+    const NAME: &'static str = "smol";
+    type Stream = FuturesIo<TcpStream>;
+    type Listener = smol::net::TcpListener;
+
+    async fn connect(to: SocketAddr) -> io::Result<Self::Stream> {
+        TcpStream::connect(to).await.map(FuturesIo::new)
+    }
+
+    fn listen(listener: std::net::TcpListener) -> io::Result<smol::net::TcpListener> {
+        Async::try_from(listener).map(Into::into)
+    }
+
+    async fn accept(listener: &smol::net::TcpListener) -> io::Result<Self::Stream> {
+        listener.accept().await.map(|(stream, _)| FuturesIo::new(stream))
+    }
+
+    async fn interrupted() {
+        let mut signals = Signals::new([Signal::Int]).expect("ctrl-c can be listened to");
+        signals.next().await;
+    }
+}
+
+fn main() -> ExitCode {
+    keep_fresh::main::<Smol>(smol::block_on)
+}

@@ -1,0 +1,52 @@
+//! The example `event_loop`, run as a process.
+
+#[path = "support/process.rs"]
+mod process;
+
+/// Bites when `poll_action` announces no timer, and when `abandon` does not have the host told.
+#[test]
+fn a_poll_loop_with_one_timer_is_host_enough() {
+    let run = process::run("event_loop", &[], None);
+    assert_eq!((run.status, run.err.as_str()), (Some(0), ""), "{run}");
+    for name in ["alice", "bob", "carol", "dave"] {
+        assert_eq!(count(&run.out, &format!("{name} gets a token, good for ")), 1, "{name}: {run}");
+    }
+    assert_eq!(count(&run.out, " gets none"), 0, "{run}");
+
+    // More calls only if this machine is so busy that a good one times out.
+    assert!(count(&run.out, "the issuer is called") >= 5, "{run}");
+    assert!(count(&run.out, "a new token is held") >= 3, "{run}");
+    let story = [
+        "the issuer is called",
+        "alice gets a token",
+        "the issuer answered 503 Service Unavailable",
+        "the issuer is called",
+        "a new token is held",
+        "the issuer is called",
+        "the call is hung up",
+        "the refresher did not answer within 300ms",
+        "the issuer is called",
+        "a new token is held",
+        "The machine is disposed",
+    ];
+    let mut rest = run.out.as_str();
+    for chapter in story {
+        let Some((_, later)) = rest.split_once(chapter) else { panic!("{chapter:?} comes too late: {run}") };
+        rest = later;
+    }
+}
+
+/// The README's loop is compiled and run as the example's, so it must be the same.
+#[test]
+fn the_readme_shows_the_loop_as_it_is() {
+    let example = std::fs::read_to_string("examples/event_loop.rs").unwrap();
+    let (_, from) = example.split_once("    // [loop]\n").unwrap();
+    let (body, _) = from.split_once("    // [/loop]").unwrap();
+    let body: String = body.lines().map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line))).collect();
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    assert!(readme.contains(&body), "copy what is between [loop] and [/loop] into the README");
+}
+
+fn count(text: &str, part: &str) -> usize {
+    text.matches(part).count()
+}

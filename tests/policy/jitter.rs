@@ -1,0 +1,94 @@
+//! Jitter: seeded, and within its bounds.
+
+use super::*;
+
+const SEEDS: u64 = 300;
+
+fn jittery(fraction: f64, seed: u64) -> Policy {
+    proactive(|policy| policy.jitter(fraction).seed(seed))
+}
+
+/// The distinct values that the seeds give.
+fn spread(value: impl Fn(u64) -> u64) -> Vec<u64> {
+    let mut values: Vec<_> = (0..SEEDS).map(value).collect();
+    values.sort_unstable();
+    values.dedup();
+    values
+}
+
+/// Bites when `new` seeds from anything but the policy, or the generator's state is shared.
+#[test]
+fn one_seed_is_one_life_and_another_seed_another() {
+    let life = |seed: u64| (timer_rests(&jittery(0.5, seed), 12), renewal(&jittery(0.5, seed), HOUR));
+    for seed in 0..20 {
+        assert_eq!(life(seed), life(seed));
+        assert_ne!(life(seed), life(seed + 1));
+    }
+    let unseeded = proactive(|policy| policy.jitter(0.5));
+    assert_eq!(timer_rests(&unseeded, 12), timer_rests(&jittery(0.5, 0), 12), "no seed is seed 0 to the machine");
+    let rests = timer_rests(&jittery(1.0, 7), 40);
+    let late: Vec<_> = rests[20..].iter().collect();
+    assert!(late.windows(2).all(|pair| pair[0] != pair[1]), "drawn anew for each failure: {late:?}");
+}
+
+/// Bites when anything is subtracted although the fraction is 0.
+#[test]
+fn no_jitter_is_the_same_for_every_seed() {
+    assert_eq!(spread(|seed| renewal(&jittery(0.0, seed), HOUR)), [50 * MINUTE]);
+    assert_eq!(spread(|seed| timer_rests(&jittery(0.0, seed), 3)[2]), [4 * SECOND]);
+}
+
+/// Bites when more than the fraction is subtracted, anything is added, or the floor is undercut.
+#[test]
+fn a_renewal_comes_earlier_by_no_more_than_the_fraction() {
+    for fraction in [0.1, 0.5, 1.0] {
+        let due = 50 * MINUTE;
+        let found = spread(|seed| renewal(&jittery(fraction, seed), HOUR));
+        let earliest = (due as f64 * (1.0 - fraction)) as u64;
+        assert!(found[0] >= earliest.max(SECOND) && *found.last().unwrap() <= due, "{fraction}: {found:?}");
+        // The whole range is used.
+        assert!(found.len() > 290 && found[0] < earliest + due / 50 + SECOND, "{fraction}: {found:?}");
+        assert!(*found.last().unwrap() > due - (due as f64 * fraction) as u64 / 50, "{fraction}: {found:?}");
+    }
+    let found = spread(|seed| renewal(&jittery(1.0, seed), 2_400));
+    assert!(found[0] == SECOND && *found.last().unwrap() <= 1_200, "the floor holds: {found:?}");
+    assert_eq!(spread(|seed| renewal(&jittery(1.0, seed), 700)), [700], "and never after its end");
+}
+
+/// Bites when a rest is cut below the floor or the issuer's wish, or by more than the fraction.
+#[test]
+fn a_rest_is_cut_by_no_more_than_the_fraction_and_never_below_the_issuers_wish() {
+    let nth = |fraction: f64, k: usize| spread(move |seed| timer_rests(&jittery(fraction, seed), k)[k - 1]);
+    assert_eq!(nth(1.0, 1), [SECOND], "the floor holds");
+    let third = nth(0.25, 3);
+    assert!(third[0] >= 3_000 && third[0] < 3_050 && *third.last().unwrap() <= 4_000, "{third:?}");
+    let fourth = nth(1.0, 4);
+    assert!(fourth[0] == SECOND && *fourth.last().unwrap() > 7_900, "{fourth:?}");
+
+    let rest = |error: RefresherError| {
+        spread(move |seed| {
+            let mut rig = Rig::empty(jittery(1.0, seed));
+            retry_in(&rig.fail(error.clone())).unwrap()
+        })
+    };
+    assert_eq!(rest(down().with_retry_after(millis(20 * SECOND))), [20 * SECOND]);
+    let permanent = rest(down().permanent().with_retry_after(millis(100 * SECOND)));
+    assert!(permanent[0] >= 100 * SECOND && *permanent.last().unwrap() <= 300 * SECOND, "{permanent:?}");
+    assert!(permanent.len() > 100);
+    let permanent = rest(down().permanent());
+    assert!(permanent[0] >= SECOND && *permanent.last().unwrap() > 290 * SECOND, "{permanent:?}");
+}
+
+/// Bites when the request's rest is drawn too, or left longer than the timer's.
+#[test]
+fn a_requests_rest_is_not_cut_but_never_longer_than_the_timers() {
+    for seed in 0..SEEDS {
+        let mut rig = Rig::empty(jittery(1.0, seed));
+        for _ in 0..3 {
+            rig.fail(down());
+            rig.run_until(rig.deadline().unwrap());
+        }
+        let timer = retry_in(&rig.fail(down())).unwrap();
+        assert_eq!(request_rest(&rig), timer.min(8 * SECOND), "seed {seed}");
+    }
+}

@@ -1,0 +1,307 @@
+//! Every knob: what its default does, what is refused, and what either extreme means.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod jitter;
+mod rests;
+
+use std::time::Duration;
+
+use acs_common::{
+    Error, NewToken, Notice, Policy, PolicyBuilder, PolicyError, RefreshError, RefresherError, UndecodableTokens,
+    UnixTime,
+};
+
+use rests::{request_rests, timer_rests};
+use support::rig::{self, Did, Rig, until};
+
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+/// Longer than any test looks.
+const AGES: u64 = 100_000 * HOUR;
+const NANO: Duration = Duration::from_nanos(1);
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn build(set: impl FnOnce(PolicyBuilder) -> PolicyBuilder) -> Policy {
+    set(Policy::builder()).build().unwrap()
+}
+
+fn proactive(set: impl FnOnce(PolicyBuilder) -> PolicyBuilder) -> Policy {
+    build(|policy| set(policy.refresh_proactively(true)))
+}
+
+/// Holds a token from the start, for so many milliseconds.
+fn holding(life: u64, policy: Policy) -> Rig {
+    let mut rig = Rig::new(Some(until(life)), policy).unwrap();
+    rig.drain();
+    rig
+}
+
+/// When a token that lives for `life` is renewed: by timer, or else by the first request that does so.
+fn renewal(policy: &Policy, life: u64) -> u64 {
+    let mut rig = holding(life, policy.clone());
+    if policy.refreshes_proactively() {
+        let done = rig.run_until(life);
+        return done.iter().find(|(_, did)| matches!(did, Did::Call(_))).expect("it is renewed").0;
+    }
+    let renews = |at: u64| rig::calls(&rig.clone().sleep_until(at).request(1)) == 1;
+    assert!(!renews(0));
+    first(0, life, renews)
+}
+
+/// The first moment at which this holds: it does not at `early`, it does at `late`.
+fn first(mut early: u64, mut late: u64, holds: impl Fn(u64) -> bool) -> u64 {
+    assert!(holds(late));
+    while late - early > 1 {
+        let middle = early.midpoint(late);
+        if holds(middle) { late = middle } else { early = middle }
+    }
+    late
+}
+
+/// How long from now a request is refused.
+fn request_rest(rig: &Rig) -> u64 {
+    let refused = |did: &Did| matches!(did, Did::Error(1, _));
+    let refuses = |at: u64| rig.clone().sleep_until(at).request(1).iter().any(refused);
+    assert!(refuses(rig.at));
+    first(rig.at, AGES, |at| !refuses(at)) - rig.at
+}
+
+fn down() -> RefresherError {
+    RefresherError::new("down")
+}
+
+/// When a failure is to be retried, as its notice says.
+fn retry_in(done: &[Did]) -> Option<u64> {
+    let notice = done.iter().find_map(|did| match did {
+        Did::Notice(Notice::RefreshFailed { retry_in, .. }) => Some(*retry_in),
+        _ => None,
+    });
+    notice.expect("each failure is reported").map(|wait| u64::try_from(wait.as_millis()).unwrap())
+}
+
+/// Bites when any default is another.
+#[test]
+fn the_defaults_are_what_the_documentation_says() {
+    let policy = Policy::default();
+    assert!(!policy.refreshes_proactively() && policy.seed().is_none());
+    let (on_demand, by_timer) = (Policy::default(), proactive(|policy| policy));
+    assert_eq!(holding(HOUR, on_demand.clone()).deadline(), None, "an idle on-demand credential sets no timer");
+    assert_eq!(renewal(&on_demand, HOUR), HOUR - 2 * MINUTE);
+    assert_eq!(renewal(&by_timer, HOUR), HOUR - 10 * MINUTE);
+    assert_eq!(renewal(&by_timer, 601 * SECOND), 300_500, "never before half of the life");
+
+    let mut rig = Rig::empty(on_demand.clone());
+    rig.request(1);
+    assert_eq!(rig.deadline(), Some(MINUTE), "the timeout");
+    rig.answer("opaque".into());
+    let token = rig.held().unwrap();
+    assert!(token.is_opaque() && token.expires_on() == rig::unix(10 * MINUTE));
+    rig.handle(acs_common::Event::TokenRejected { token });
+    rig.request(2);
+    assert_eq!(rig.deadline(), Some(SECOND), "the floor");
+
+    assert_eq!(timer_rests(&by_timer, 10), [1, 2, 4, 8, 16, 32, 64, 128, 256, 300].map(|rest| rest * SECOND));
+    assert_eq!(request_rests(&on_demand, 7), [1, 2, 4, 8, 16, 30, 30].map(|rest| rest * SECOND));
+}
+
+/// Bites when `reference` keeps any of the knobs that it turns off, or changes another.
+#[test]
+fn the_reference_policy_neither_rests_nor_renews_in_the_background() {
+    let reference = Policy::reference();
+    assert_eq!(renewal(&reference, HOUR), HOUR, "only once expired");
+    let by_timer = reference.to_builder().refresh_proactively(true).build().unwrap();
+    assert_eq!(renewal(&by_timer, HOUR), HOUR - 10 * MINUTE);
+    assert_eq!(renewal(&by_timer, 601 * SECOND), SECOND, "even if that is before half of the life");
+    let mut rig = Rig::empty(reference);
+    rig.request(1);
+    assert_eq!(rig.deadline(), None, "no timeout");
+    for _ in 0..3 {
+        assert_eq!(retry_in(&rig.fail(down())), None);
+        assert_eq!(rig::calls(&rig.request(1)), 1, "each request tries at once");
+    }
+    let rested = Policy::reference().to_builder().retry_initial(millis(SECOND)).build().unwrap();
+    assert_eq!(request_rests(&rested, 3), [1; 3], "retrying turned on, the rests of requests are still none");
+    let mut rig = holding(HOUR, by_timer);
+    rig.run_until(HOUR - 10 * MINUTE);
+    rig.fail(down());
+    assert_eq!(rig::calls(rig.run_until(AGES).iter().map(|(_, did)| did)), 0, "a failed renewal waits for a request");
+    assert_eq!(rig::calls(&rig.request(1)), 1);
+}
+
+/// Bites when a check is dropped, made wider by one, or its text does not name its knob.
+#[test]
+fn a_value_without_meaning_is_refused_by_an_error_that_names_the_knob() {
+    type Set = fn(PolicyBuilder) -> PolicyBuilder;
+    let refused: [(Set, PolicyError, &str); 14] = [
+        (
+            |policy| policy.min_refresh_interval(millis(MINUTE + 1)),
+            PolicyError::MinRefreshIntervalTooLong,
+            "min_refresh_interval",
+        ),
+        (
+            |policy| policy.min_refresh_interval(millis(MINUTE) + NANO),
+            PolicyError::MinRefreshIntervalTooLong,
+            "min_refresh_interval",
+        ),
+        (
+            |policy| policy.min_refresh_interval(Duration::MAX),
+            PolicyError::MinRefreshIntervalTooLong,
+            "min_refresh_interval",
+        ),
+        (
+            |policy| policy.retry_initial(millis(5 * MINUTE) + NANO),
+            PolicyError::RetryInitialOverMax,
+            "retry_initial is longer than retry_max",
+        ),
+        (|policy| policy.retry_max(millis(999)), PolicyError::RetryInitialOverMax, "retry_max longer"),
+        (|policy| policy.retry_max(Duration::ZERO), PolicyError::RetryInitialOverMax, "retry_initial"),
+        (|policy| policy.no_retry().retry_initial(Duration::MAX), PolicyError::RetryInitialOverMax, "retry_initial"),
+        (|policy| policy.refresh_timeout(Duration::ZERO), PolicyError::ZeroRefreshTimeout, "refresh_timeout"),
+        (
+            |policy| policy.opaque_token_lifetime(Duration::ZERO),
+            PolicyError::ZeroOpaqueTokenLifetime,
+            "opaque_token_lifetime",
+        ),
+        (|policy| policy.jitter(1.000_000_000_1), PolicyError::JitterOutOfRange, "jitter"),
+        (|policy| policy.jitter(-f64::MIN_POSITIVE), PolicyError::JitterOutOfRange, "jitter"),
+        (|policy| policy.jitter(f64::NAN), PolicyError::JitterOutOfRange, "jitter"),
+        (|policy| policy.jitter(f64::INFINITY), PolicyError::JitterOutOfRange, "jitter"),
+        (|policy| policy.jitter(f64::NEG_INFINITY), PolicyError::JitterOutOfRange, "jitter"),
+    ];
+    for (set, error, knob) in refused {
+        assert_eq!(set(Policy::builder()).build(), Err(error), "{knob}");
+        assert!(error.to_string().contains(knob), "{error}");
+        let mended = set(Policy::builder())
+            .min_refresh_interval(millis(MINUTE))
+            .retry_max(Duration::MAX)
+            .refresh_timeout(NANO)
+            .opaque_token_lifetime(NANO)
+            .jitter(1.0);
+        assert!(mended.build().is_ok(), "what was set last counts: {knob}");
+    }
+    let kept: [Set; 7] = [
+        |policy| policy.min_refresh_interval(millis(MINUTE)),
+        |policy| policy.retry_initial(millis(5 * MINUTE)),
+        |policy| policy.retry_initial(Duration::ZERO).retry_max(Duration::ZERO),
+        |policy| policy.retry_initial(Duration::MAX).retry_max(Duration::MAX),
+        |policy| policy.retry_max(millis(1)).no_retry(),
+        |policy| policy.refresh_timeout(Duration::ZERO).refresh_timeout(None),
+        |policy| policy.jitter(-0.0),
+    ];
+    for (index, set) in kept.into_iter().enumerate() {
+        let policy = set(Policy::builder()).build().unwrap_or_else(|error| panic!("{index}: {error}"));
+        assert_eq!(policy.to_builder().build().as_ref(), Ok(&policy), "a policy is what its builder makes of it");
+    }
+}
+
+/// Bites when `window_millis` takes the wrong window, `until_renewal` forgets the half, or `millis` rounds down.
+#[test]
+fn either_window_may_be_nothing_a_moment_or_for_ever() {
+    type Window = fn(Duration) -> Policy;
+    let both: [Window; 2] = [
+        |window| proactive(|policy| policy.refresh_window(window).background_window(millis(7))),
+        |window| build(|policy| policy.background_window(window).refresh_window(millis(7))),
+    ];
+    for policy in both {
+        assert_eq!(renewal(&policy(Duration::ZERO), HOUR), HOUR, "at expiry");
+        assert_eq!(renewal(&policy(NANO), HOUR), HOUR - 1, "a fraction of a millisecond counts as one");
+        assert_eq!(renewal(&policy(millis(5 * MINUTE)), HOUR), HOUR - 5 * MINUTE);
+        assert_eq!(renewal(&policy(millis(HOUR / 2)), HOUR), HOUR / 2);
+        assert_eq!(renewal(&policy(millis(HOUR - 1)), HOUR), HOUR / 2, "wider than half of the life: at half");
+        assert_eq!(renewal(&policy(Duration::MAX), HOUR), HOUR / 2);
+        assert_eq!(renewal(&policy(Duration::MAX), 5_001), 2_500, "halves are rounded down");
+        assert_eq!(renewal(&policy(Duration::MAX), 1_500), SECOND, "not before the floor");
+        assert_eq!(renewal(&policy(Duration::MAX), 700), 700, "nor after its end");
+    }
+}
+
+/// Bites when `until_renewal` takes the half although it is told not to, or renews outside the window's start.
+#[test]
+fn renewing_before_half_of_the_life_must_be_asked_for() {
+    let early = proactive(|policy| policy.renew_before_half(true));
+    assert_eq!(renewal(&early, HOUR), HOUR - 10 * MINUTE);
+    assert_eq!(renewal(&early, 601 * SECOND + 500), 1_500);
+    assert_eq!(renewal(&early, 600_001), SECOND, "the floor holds");
+    assert_eq!(renewal(&early, 600_000), 300_000, "inside the window from the start: at half");
+    assert_eq!(renewal(&early, 9_000), 4_500);
+}
+
+/// Bites when the floor is not kept, kept though it is zero, or rounded down.
+#[test]
+fn the_floor_may_be_nothing_a_moment_or_a_minute() {
+    // A refresher whose tokens die within 100 ms, and somebody who asks every millisecond.
+    let second_call = |floor: Duration| {
+        let mut rig = Rig::empty(build(|policy| policy.min_refresh_interval(floor).background_window(Duration::ZERO)));
+        rig.request(1);
+        rig.answer(until(100));
+        rig.sleep_until(100).request(2);
+        rig.run_until(2 * MINUTE).into_iter().find(|(_, did)| matches!(did, Did::Call(_))).map_or(100, |(at, _)| at)
+    };
+    assert_eq!(second_call(Duration::ZERO), 100);
+    assert_eq!(second_call(NANO), 100);
+    assert_eq!(second_call(millis(101)), 101);
+    assert_eq!(second_call(millis(100) + NANO), 101, "a fraction of a millisecond counts as one");
+    assert_eq!(second_call(millis(MINUTE)), MINUTE);
+
+    let no_floor = proactive(|policy| policy.min_refresh_interval(Duration::ZERO));
+    assert_eq!(renewal(&no_floor, 1), 1, "a renewal waits for 1 ms at least");
+    assert_eq!(renewal(&no_floor, 2), 1);
+    let minute = proactive(|policy| policy.min_refresh_interval(millis(MINUTE)));
+    assert_eq!(timer_rests(&minute, 7), [60, 60, 60, 60, 60, 60, 64].map(|rest| rest * SECOND));
+}
+
+/// Bites when the timeout is off by one, rounded down to none, or overflows.
+#[test]
+fn a_timeout_may_be_a_moment_for_ever_or_none() {
+    let declared = |policy: Policy| {
+        let mut rig = Rig::empty(policy);
+        rig.request(1);
+        let done = rig.run_until(AGES);
+        done.iter().find_map(|(at, did)| match did {
+            Did::Error(1, Error::RefreshFailed { cause: RefreshError::TimedOut { timeout, .. }, .. }) => {
+                assert_eq!(*timeout, millis(*at));
+                Some(*at)
+            }
+            _ => None,
+        })
+    };
+    assert_eq!(declared(Policy::default()), Some(MINUTE));
+    assert_eq!(declared(build(|policy| policy.refresh_timeout(NANO))), Some(1));
+    assert_eq!(declared(build(|policy| policy.refresh_timeout(millis(999)))), Some(999));
+    assert_eq!(declared(build(|policy| policy.refresh_timeout(Duration::MAX))), None);
+    assert_eq!(declared(build(|policy| policy.refresh_timeout(None))), None);
+}
+
+/// Bites when the lifetime is ignored, rounded down or overflows, or `reject` is not obeyed.
+#[test]
+fn opaque_tokens_live_a_moment_or_for_ever_or_are_refused() {
+    let lives = |lifetime: Duration| {
+        let policy = build(|policy| policy.opaque_token_lifetime(lifetime));
+        Rig::new(Some(NewToken::new("opaque")), policy).unwrap().held().unwrap().expires_on()
+    };
+    assert_eq!(lives(NANO), rig::unix(1));
+    assert_eq!(lives(millis(HOUR)), rig::unix(HOUR));
+    assert_eq!(lives(Duration::MAX), UnixTime::from_millis(i64::MAX));
+    let strict = build(|policy| policy.undecodable_tokens(UndecodableTokens::Reject));
+    assert!(Rig::new(Some(NewToken::new("opaque")), strict).is_err());
+}
+
+/// Bites when three hundred years overflow in an expiry, a renewal or a timer.
+#[test]
+fn a_token_for_three_hundred_years_is_renewed_in_due_time() {
+    let life = 300 * 365 * 24 * HOUR;
+    let by_timer = proactive(|policy| policy);
+    assert_eq!(renewal(&by_timer, life), life - 10 * MINUTE);
+    assert_eq!(renewal(&Policy::default(), life), life - 2 * MINUTE);
+    let for_ever = NewToken::new("x").with_expires_on(UnixTime::from_millis(i64::MAX));
+    let mut rig = Rig::new(Some(for_ever), by_timer).unwrap();
+    rig.drain();
+    assert!(rig.deadline().unwrap() > life);
+    assert_eq!(rig.run_until(AGES).len(), 0);
+}

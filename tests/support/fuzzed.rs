@@ -1,0 +1,143 @@
+//! The bodies of the fuzz targets, which the ordinary tests replay too.
+
+use std::time::Duration;
+
+use acs_common::{Action, Event, InvalidToken, Machine, Monotonic, NewToken, Now, Policy, UndecodableTokens, UnixTime};
+use base64::Engine as _;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use serde_json::Value;
+
+use super::world::{self, ops};
+
+/// Any bytes are a life, and every life obeys the laws.
+pub fn machine(bytes: &[u8]) {
+    let (setup, ops) = ops::ops(bytes);
+    let broken = world::play(&setup, &ops, None);
+    assert!(broken.is_empty(), "{broken:#?}\nin {setup:?}\n{ops:?}");
+    let (with, without) = (world::journal(&setup, &ops, true), world::journal(&setup, &ops, false));
+    assert_eq!(with, without, "those who were cancelled changed what others got in {setup:?}\n{ops:?}");
+}
+
+/// Any bytes given to the parser are a token with an expiry, or a typed error. The first byte says what the others are:
+/// the token string itself, its payload still to be encoded, or its claim `exp`.
+pub fn token(bytes: &[u8]) {
+    let Some((mode, rest)) = bytes.split_first() else { return };
+    let encode = |payload: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(payload);
+    match mode % 3 {
+        0 => token_string(&String::from_utf8_lossy(rest)),
+        1 => token_string(&format!("e30.{}.c2ln", encode(rest))),
+        _ => token_string(&format!("e30.{}.c2ln", encode(&[b"{\"exp\":", rest, b"}"].concat()))),
+    }
+}
+
+const NOW: i64 = 1_700_000_000_000;
+const LIFETIME: u64 = 600_000;
+
+fn now() -> Now {
+    Now::new(Monotonic::from_millis(1), UnixTime::from_millis(NOW))
+}
+
+/// What each way in says of the string.
+pub fn token_string(text: &str) {
+    let accept = Policy::default();
+    let reject = Policy::builder().undecodable_tokens(UndecodableTokens::Reject).build().expect("nothing is refused");
+    let fixed = |token: NewToken, policy: &Policy| Machine::<()>::with_static_token(token, policy.clone(), now());
+
+    let refused = if text.trim().is_empty() {
+        Some(InvalidToken::Blank)
+    } else if text.len() >= 1 << 20 {
+        None // reported with its length, which only the crate can make
+    } else {
+        match fixed(NewToken::new(text), &accept) {
+            Ok(machine) => bare_token(text, &machine, fixed(NewToken::new(text), &reject).err()),
+            Err(error) => panic!("{text:?}: {error}"),
+        }
+        None
+    };
+    let expiries = [i64::MIN, -1, 0, NOW, NOW + 1, i64::MAX].map(UnixTime::from_millis);
+    let lifetimes = [Duration::ZERO, Duration::from_millis(1), Duration::from_secs(3_600), Duration::MAX];
+    let explicit = expiries.iter().map(|expiry| (NewToken::new(text).with_expires_on(*expiry), *expiry));
+    let lasting = lifetimes.iter().map(|lifetime| {
+        let millis = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
+        (NewToken::new(text).with_expires_in(*lifetime), UnixTime::from_millis(NOW.saturating_add(millis)))
+    });
+    for (token, expiry) in explicit.chain(lasting) {
+        match fixed(token, &reject) {
+            Ok(machine) => {
+                let token = machine.token(now()).expect("a static token is always there");
+                assert_eq!((token.expires_on(), token.is_opaque()), (expiry, false), "nothing is decoded of {text:?}");
+                assert!(refused.is_none(), "{text:?} was taken");
+            }
+            Err(error) if text.len() >= 1 << 20 => assert!(error.to_string().contains("1 MiB"), "{error}"),
+            Err(error) => assert_eq!(Some(error), refused, "{text:?}"),
+        }
+    }
+    answer(text, &accept);
+    answer(text, &reject);
+}
+
+fn bare_token(text: &str, machine: &Machine<()>, strictly: Option<InvalidToken>) {
+    let token = machine.token(now()).expect("a static token is always there");
+    assert_eq!(token.secret().expose(), text, "handed out as it was given");
+    assert_eq!(strictly, token.is_opaque().then_some(InvalidToken::Undecodable), "{text:?}");
+    if token.is_opaque() {
+        assert_eq!(token.expires_on(), UnixTime::from_millis(NOW + LIFETIME as i64), "{text:?}");
+    }
+    let shown = format!("{token:?}{machine:?}");
+    let neutral = NewToken::new("x").with_expires_on(token.expires_on());
+    let neutral = Machine::<()>::with_static_token(neutral, machine.policy().clone(), now()).expect("it is not blank");
+    let expected = format!("{:?}{neutral:?}", neutral.token(now()).expect("a static token is always there"));
+    let expected = if token.is_opaque() { expected.replace("opaque: false", "opaque: true") } else { expected };
+    assert_eq!(shown, expected, "what is shown depends on the secret {text:?}");
+    if let Some(expected) = plain_reading(text) {
+        match (expected, token.is_opaque()) {
+            (Some(exp), false) => {
+                let got = token.expires_on().as_millis();
+                let slack = 1 + exp.unsigned_abs() / (1 << 52);
+                assert!(got.abs_diff(exp) <= slack, "{text:?}: {got} ms instead of {exp}");
+            }
+            (None, true) => {}
+            (expected, opaque) => panic!("{text:?}: opaque {opaque}, though plain reading says {expected:?}"),
+        }
+    }
+}
+
+/// The expiry in milliseconds (or that there is none to be read) by other means, if they are able to tell.
+fn plain_reading(text: &str) -> Option<Option<i64>> {
+    let mut parts = text.trim_matches([' ', '\t', '\n', '\r', '\u{c}']).split('.');
+    let Some(payload) = parts.nth(1) else { return Some(None) };
+    let config = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
+    let alphabet = GeneralPurpose::new(&base64::alphabet::URL_SAFE, config);
+    let Ok(payload) = alphabet.decode(payload.replace('+', "-").replace('/', "_")) else { return Some(None) };
+    // What is no value to `serde_json` may be one to a lazier reader: too deep, too large a number elsewhere.
+    let value: Value = serde_json::from_str(&String::from_utf8_lossy(&payload)).ok()?;
+    Some(match &value["exp"] {
+        Value::Number(number) => match number.as_i64() {
+            Some(secs) => Some(secs.saturating_mul(1_000)),
+            None => number.as_f64().map(|secs| (secs * 1_000.0).floor() as i64),
+        },
+        Value::String(digits) if !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit()) => {
+            Some(digits.parse().map_or(i64::MAX, |secs: i64| secs.saturating_mul(1_000)))
+        }
+        _ => None,
+    })
+}
+
+/// As a refresher's answer it is served, or everyone is told why not.
+fn answer(text: &str, policy: &Policy) {
+    let mut machine = Machine::new(None, policy.clone(), now()).expect("no initial token, nothing to be wrong with");
+    machine.handle(Event::TokenRequested { waiter: () }, now());
+    let Some(Action::CallRefresher { request }) = machine.poll_action() else { panic!("there is no token yet") };
+    machine.handle(Event::TokenReceived { request, token: text.into() }, now());
+    match machine.poll_action() {
+        Some(Action::ReturnToken { result: Ok(token), .. }) => {
+            assert!(token.expires_on() > now().unix, "{text:?} is served dead");
+            assert_eq!(token.secret().expose(), text);
+        }
+        Some(Action::ReturnToken { result: Err(_), .. }) => assert!(machine.token(now()).is_none(), "{text:?}"),
+        other => panic!("{text:?}: the waiter is not answered but {other:?}"),
+    }
+}

@@ -1,0 +1,134 @@
+//! What comes out of the machine, taken in one action after another.
+
+use acs_common::{Action, Error, Notice, Token};
+
+use super::World;
+use super::model::Law;
+
+/// More actions at once than any list of operations can cause.
+const FLOOD: usize = 10_000;
+
+impl World {
+    pub(super) fn drain(&mut self) {
+        let actions: Vec<_> = std::iter::from_fn(|| self.machine.poll_action()).take(FLOOD).collect();
+        self.check(Law::Order, actions.len() < FLOOD, |_| "there is no end to its actions".to_owned());
+        let ranks: Vec<_> = actions.iter().map(rank).collect();
+        let timers = ranks.iter().filter(|rank| **rank == TIMER).count();
+        self.check(Law::Order, ranks.is_sorted() && timers <= 1, |_| format!("{actions:?}"));
+        self.effective = actions.iter().any(|action| rank(action) != TIMER);
+        self.answers.clear();
+        let mut notices = Seen::default();
+        // The calls off first: they say why somebody is refused.
+        for action in &actions {
+            if let Action::CancelRefresher { request } = action {
+                let allowed = self.model.call_off(*request, self.now);
+                self.broken.extend(allowed.err());
+            }
+            if let Action::Notify(notice) = action {
+                notices.count(notice);
+            }
+        }
+        self.check_notices(&notices);
+        for action in actions {
+            let ghostly = matches!(&action, Action::ReturnToken { waiter, .. } if self.ghost == Some(*waiter));
+            if let (Some(journal), false) = (&mut self.journal, ghostly) {
+                journal.push(format!("{:?} {action:?}", self.now));
+            }
+            self.take(action, &notices);
+        }
+        self.batch = self.model.events > 1;
+        if self.model.failures > 0 && !self.batch {
+            let waiting = self.model.waiting.clone();
+            self.check(Law::Punctual, waiting.is_empty(), |_| format!("{waiting:?} were not told of the failure"));
+        }
+        self.model.drained();
+        self.undrained = false;
+        self.set_back = false;
+        self.check_settled();
+        if self.journal.is_none() {
+            self.probe();
+        }
+    }
+
+    fn take(&mut self, action: Action<u32>, notices: &Seen) {
+        match action {
+            Action::ReturnToken { waiter, result } => {
+                let waits = self.model.waiting.iter().position(|other| *other == waiter);
+                self.check(Law::Once, waits.is_some(), |_| format!("{waiter} does not wait any more"));
+                if let Some(index) = waits {
+                    self.model.waiting.remove(index);
+                }
+                if self.ghost == Some(waiter) {
+                    self.ghost = None;
+                }
+                self.take_answer(waiter, result, notices);
+            }
+            Action::CancelRefresher { .. } | Action::Notify(_) => {}
+            Action::CallRefresher { request } => {
+                let new = !self.calls.contains(&request);
+                self.check(Law::OneFlight, new, |_| format!("{request:?} is called again"));
+                self.calls.push(request);
+                let allowed = self.model.start(request, self.now);
+                self.broken.extend(allowed.err());
+            }
+            Action::ScheduleTimer { at } => self.timer = at,
+        }
+    }
+
+    fn take_answer(&mut self, waiter: u32, result: Result<Token, Error>, notices: &Seen) {
+        let held = self.model.held(self.now).and_then(|held| held.token.clone());
+        let disposed = self.model.disposed;
+        let answer = match result {
+            Ok(token) => {
+                let right = held.is_some_and(|held| held.is_same(&token));
+                self.check(Law::HandOut, right, |_| format!("{waiter} got {token:?}"));
+                Ok(())
+            }
+            Err(Error::RefreshFailed { cause, retry_in, .. }) => {
+                self.check(Law::Disposed, !disposed, |_| format!("{waiter} was told {cause}"));
+                let justified = self.model.may_refuse() || self.model.events > 1 && notices.failed > 0;
+                let justified = held.is_none() && justified;
+                self.check(Law::Refusal, justified, |_| format!("{waiter} was told {cause}"));
+                Err(retry_in.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
+            }
+            Err(other) => {
+                let right = disposed && matches!(other, Error::Disposed);
+                self.check(Law::Disposed, right, |_| format!("{waiter} was told {other}"));
+                Err(None)
+            }
+        };
+        self.answers.push((waiter, answer));
+    }
+}
+
+const TIMER: u8 = 3;
+
+fn rank(action: &Action<u32>) -> u8 {
+    match action {
+        Action::ReturnToken { .. } => 0,
+        Action::CancelRefresher { .. } | Action::CallRefresher { .. } => 1,
+        Action::Notify(_) => 2,
+        Action::ScheduleTimer { .. } => TIMER,
+    }
+}
+
+/// The notices of one drain.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Seen {
+    pub(super) changed: u32,
+    pub(super) failed: u32,
+    pub(super) expired: u32,
+    pub(super) disposed: u32,
+}
+
+impl Seen {
+    fn count(&mut self, notice: &Notice) {
+        match notice {
+            Notice::TokenChanged { .. } => self.changed += 1,
+            Notice::RefreshFailed { .. } => self.failed += 1,
+            Notice::TokenExpired => self.expired += 1,
+            Notice::Disposed => self.disposed += 1,
+            _ => {}
+        }
+    }
+}

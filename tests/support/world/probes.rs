@@ -1,0 +1,266 @@
+//! What is checked of a drained machine: that it is at rest, and, on copies of it, what would happen if somebody asked.
+
+use acs_common::{Action, Error, Event, Machine, Now};
+
+use super::drain::Seen;
+use super::model::Law;
+use super::ops::{Brings, Span};
+use super::{AGES, World, is_the_end};
+
+/// The waiter of an experiment.
+const PROBE: u32 = u32::MAX - 1;
+
+impl World {
+    pub(super) fn check_notices(&mut self, seen: &Seen) {
+        let model = &self.model;
+        let batch = model.events > 1;
+        let right = if model.disposed {
+            seen.changed + seen.failed + seen.expired == 0 && seen.disposed <= 1
+        } else {
+            // In a batch a refresh may fail that was never announced.
+            let failures = model.failures + model.rejections;
+            seen.changed == model.accepted
+                && seen.expired == model.expired
+                && (seen.failed == failures || seen.failed > failures && batch || self.at_the_end())
+                && seen.disposed == 0
+        };
+        if seen.failed > self.model.failures {
+            self.model.rejection_failed(self.now);
+        }
+        self.check(Law::Notices, right, |world| format!("{seen:?}, but {:?}", world.model));
+    }
+
+    pub(super) fn check_settled(&mut self) {
+        let (now, deadline) = (self.now, self.machine.deadline());
+        let (timer, at_the_end) = (self.timer, self.at_the_end());
+        self.check(Law::Timer, timer == deadline, |_| format!("armed for {timer:?}, not for {deadline:?}"));
+        self.check(Law::Order, self.machine.clone().poll_action().is_none(), |_| "an action after the last".to_owned());
+        if self.model.disposed {
+            let silent = self.model.waiting.is_empty() && deadline.is_none() && self.model.flight.is_none();
+            self.check(Law::Disposed, silent, |world| format!("it lives on: {:?}", world.model));
+            let gone = self.machine.token(now).is_none() && self.machine.snapshot().is_none();
+            self.check(Law::Disposed, gone, |_| "it still has a token".to_owned());
+        }
+        if self.model.held(now).is_some() {
+            let waiting = self.model.waiting.clone();
+            self.check(Law::Punctual, waiting.is_empty(), |_| format!("{waiting:?} wait though a token is held"));
+        }
+        if at_the_end {
+            return;
+        }
+        if let Some(deadline) = deadline {
+            self.check(Law::Settled, deadline > now.monotonic, |_| "it is already due".to_owned());
+        }
+        if let Some((within, why)) = self.model.owes(now) {
+            let by = now.monotonic.as_millis().saturating_add(within);
+            let punctual = deadline.is_some_and(|deadline| deadline.as_millis() <= by);
+            self.check(Law::Punctual, punctual, |_| format!("{why} is due by {by}, but it sleeps until {deadline:?}"));
+        } else if self.model.is_idle() {
+            self.check(Law::Unasked, deadline.is_none(), |_| "an idle on-demand credential has a timer".to_owned());
+        }
+    }
+
+    /// Experiments on copies.
+    pub(super) fn probe(&mut self) {
+        self.probe_at_rest();
+        self.probe_request();
+        if !self.at_the_end() {
+            self.probe_boundaries();
+            self.probe_snapshot_later();
+            self.probe_promises();
+        }
+    }
+
+    fn copy_after(&self, event: Event<u32>, now: Now) -> (Machine<u32>, Vec<Action<u32>>) {
+        let mut machine = self.machine.clone();
+        machine.handle(event, now);
+        let actions = std::iter::from_fn(|| machine.poll_action()).collect();
+        (machine, actions)
+    }
+
+    /// Looking again at the same moment: the spent timer is armed again, and that is all.
+    fn probe_at_rest(&mut self) {
+        let (machine, actions) = self.copy_after(Event::TimeAdvanced, self.now);
+        let rearmed = match &actions[..] {
+            [Action::ScheduleTimer { at }] => *at == self.machine.deadline() && *at == machine.deadline(),
+            _ => false,
+        };
+        self.check(Law::Settled, rearmed || self.at_the_end(), |_| format!("a second look yields {actions:?}"));
+    }
+
+    fn probe_request(&mut self) {
+        let now = self.now;
+        let (_, actions) = self.copy_after(Event::TokenRequested { waiter: PROBE }, now);
+        let held = self.machine.token(now).cloned();
+        let snapshot = self.machine.snapshot().and_then(|snapshot| snapshot.token(now).cloned());
+        let got = actions.iter().find_map(|action| match action {
+            Action::ReturnToken { waiter: PROBE, result } => Some(result.as_ref().ok()),
+            _ => None,
+        });
+        let agree = match (&held, got) {
+            (Some(held), Some(Some(token))) => held.is_same(token),
+            (None, None | Some(None)) => true,
+            _ => false,
+        };
+        self.check(Law::Snapshot, agree, |_| format!("token() says {held:?}, a request {got:?}"));
+        if let Some(snapshot) = snapshot {
+            let same = held.is_some_and(|held| held.is_same(&snapshot));
+            self.check(Law::Snapshot, same && actions.len() == 1, |_| {
+                format!("the snapshot says no more than {snapshot:?} happens, but it is {actions:?}")
+            });
+        }
+        if self.model.disposed {
+            let right = matches!(&actions[..], [Action::ReturnToken { waiter: PROBE, result: Err(Error::Disposed) }]);
+            self.check(Law::Disposed, right, |_| format!("a request yields {actions:?}"));
+        }
+    }
+
+    /// A token is alive to the last millisecond, and then dead by either clock alone.
+    fn probe_boundaries(&mut self) {
+        let (now, Some(end)) = (self.now, self.model.death()) else { return };
+        if self.model.held(now).is_none() {
+            return;
+        }
+        let at = |mono: u64, wall: i64| {
+            Now::new(acs_common::Monotonic::from_millis(mono), acs_common::UnixTime::from_millis(wall))
+        };
+        let (mono, wall) = (now.monotonic.as_millis(), now.unix.as_millis());
+        for (moment, alive) in [
+            (at(end.mono - 1, wall), true),
+            (at(end.mono, wall), false),
+            (at(mono, end.wall - 1), true),
+            (at(mono, end.wall), false),
+        ] {
+            let says = self.machine.token(moment).is_some();
+            self.check(Law::HandOut, says == alive, |_| format!("at {moment:?} it says {says} of the token's life"));
+        }
+    }
+
+    /// A snapshot holds for as long as it says, with no event in between, if the clocks run in step.
+    fn probe_snapshot_later(&mut self) {
+        let Some(snapshot) = self.machine.snapshot() else { return };
+        let left = self.model.death().map_or(0, |end| end.left(self.now));
+        for wait in [left / 2, left / 2 + left / 4, left.saturating_sub(1), left] {
+            let mut later = self.clone();
+            later.pass(wait);
+            let Some(token) = snapshot.token(later.now).filter(|_| !is_the_end(later.now)) else { continue };
+            let (_, actions) = later.copy_after(Event::TokenRequested { waiter: PROBE }, later.now);
+            let alone =
+                matches!(&actions[..], [Action::ReturnToken { waiter: PROBE, result: Ok(got) }] if got.is_same(token));
+            self.check(Law::Snapshot, alone, |_| format!("{wait} ms later a request yields {actions:?}"));
+        }
+    }
+
+    /// Whoever was refused is told when asking makes sense: before that it does not, from then on it does.
+    fn probe_promises(&mut self) {
+        // What happened after the refusal, and before the drain, may have made another promise.
+        if self.model.disposed || self.batch {
+            return;
+        }
+        let refused = self.answers.iter().find_map(|(_, answer)| answer.err());
+        let Some(retry_in) = refused.filter(|_| self.model.flight.is_none() && self.machine.token(self.now).is_none())
+        else {
+            return;
+        };
+        let wait = retry_in.unwrap_or(0);
+        if wait > AGES {
+            return;
+        }
+        let refuses = |after: u64| {
+            let mut later = self.clone();
+            later.pass(after);
+            let (_, actions) = later.copy_after(Event::TokenRequested { waiter: PROBE }, later.now);
+            let refuses = actions.iter().any(|action| matches!(action, Action::ReturnToken { waiter: PROBE, .. }));
+            (refuses, actions)
+        };
+        let (too_late, actions) = refuses(wait);
+        let too_early = wait == 0 || refuses(wait - 1).0;
+        self.check(Law::Refusal, !too_late && too_early, |_| {
+            format!("told to ask again after {wait} ms, a request then yields {actions:?}, refused before: {too_early}")
+        });
+    }
+
+    /// From here a good refresher leads back to a served token.
+    pub fn recover(&mut self) {
+        self.hold = 0;
+        self.look();
+        if self.model.disposed || self.at_the_end() {
+            return;
+        }
+        let (mut asking, mut waiting) = (self.clone(), self.clone());
+        asking.recover_asking();
+        waiting.recover_waiting();
+        self.broken.extend(asking.broken);
+        self.broken.extend(waiting.broken);
+    }
+
+    fn answer_well(&mut self) -> bool {
+        let flight = self.model.flight.as_ref().map(|flight| flight.request);
+        if let Some(request) = flight {
+            self.answer_with(request);
+        }
+        flight.is_some()
+    }
+
+    fn answer_with(&mut self, request: acs_common::RequestId) {
+        self.answer(request, Brings::Until(3_600_000));
+    }
+
+    /// Somebody asks, waits if he has to, and asks again when he is told to.
+    fn recover_asking(&mut self) {
+        let start = self.now.monotonic.as_millis();
+        let patience = self.model.patience(self.now);
+        for _ in 0..4 {
+            let waiter = self.new_waiter();
+            self.request(waiter);
+            for _ in 0..3 {
+                if self.answers.contains(&(waiter, Ok(()))) {
+                    let took = self.now.monotonic.as_millis() - start;
+                    return self.check(Law::Recovery, took <= patience, |_| format!("it took {took} ms"));
+                }
+                if self.answers.iter().any(|(other, _)| *other == waiter) {
+                    break;
+                }
+                if !self.answer_well() {
+                    self.advance(self.millis(Span::Deadline(0)));
+                }
+            }
+            let told = self.answers.iter().find(|(other, _)| *other == waiter).map(|(_, answer)| *answer);
+            match told {
+                Some(Ok(())) => return,
+                Some(Err(Some(wait))) if wait < AGES => self.pass(wait),
+                Some(Err(_)) => {
+                    // Nobody lives to see the end of that rest.
+                    self.model.before_event(self.now);
+                    self.model.try_now(self.now);
+                    self.hand_in(Event::TryNow);
+                }
+                None => break,
+            }
+        }
+        self.check(Law::Recovery, false, |_| "asking again and again brings no token".to_owned());
+    }
+
+    /// Nobody asks: a proactive credential finds its own way back.
+    fn recover_waiting(&mut self) {
+        if !self.model.knobs.proactive || self.model.knobs.retry.is_none() && self.model.failed_once {
+            return;
+        }
+        for _ in 0..8 {
+            if self.model.held(self.now).is_some() {
+                return;
+            }
+            if self.answer_well() {
+                continue;
+            }
+            let deadline = self.machine.deadline();
+            self.check(Law::Recovery, deadline.is_some(), |_| "it has given up".to_owned());
+            let wait = self.millis(Span::Deadline(0));
+            if wait > AGES || !self.broken.is_empty() {
+                return;
+            }
+            self.advance(wait);
+        }
+        self.check(Law::Recovery, false, |_| "it finds no way back".to_owned());
+    }
+}

@@ -1,0 +1,347 @@
+//! The table and the diagram in `src/transitions.md` say what the machine does, and all that it does.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod diagram;
+mod table;
+mod walk;
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+use acs_common::{Event, Monotonic, NewToken, Policy, RefresherError};
+use proptest::prelude::*;
+
+use diagram::Arrow;
+use support::rig::{Rig, until};
+use table::Row;
+use walk::{MODES, Mode, actions, brief_policy, cases, policy, state};
+
+const DOCUMENT: &str = include_str!("../../src/transitions.md");
+
+const EVENTS: [&str; 8] = [
+    "TokenRequested",
+    "RequestCancelled",
+    "TokenReceived",
+    "RefreshFailed",
+    "TimeAdvanced",
+    "TokenRejected",
+    "TryNow",
+    "Disposed",
+];
+
+const STATES: [&str; 9] = [
+    "none, idle",
+    "none, in flight",
+    "none, resting",
+    "fresh, idle",
+    "due, idle",
+    "due, in flight",
+    "due, resting",
+    "disposed",
+    "static",
+];
+
+/// What a row may depend on, as the walk understands it.
+const CONDITIONS: [&str; 17] = [
+    "on demand",
+    "proactive",
+    "too soon",
+    "not too soon",
+    "wanted",
+    "not wanted",
+    "valid",
+    "not valid",
+    "of an earlier call",
+    "refresh_timeout is over",
+    "the request's rest is over",
+    "the timer's rest is over",
+    "renew_at has come",
+    "its life is over",
+    "the token held",
+    "another token",
+    "on trial",
+];
+
+/// A row that speaks of one must have a row beside it that speaks of the other.
+const OPPOSITES: [(&str, &str); 4] = [
+    ("too soon", "not too soon"),
+    ("wanted", "not wanted"),
+    ("valid", "not valid"),
+    ("the token held", "another token"),
+];
+
+/// Bites when `receive` stores an expired token, `fail_refresh` drops the lease, `settle` forgets the timeout, `reject` forgets the
+/// trial, `try_now` leaves the rest, `dispose` does not cancel; and when any row's state or action is altered.
+#[test]
+fn every_row_of_the_table_is_what_the_machine_does() {
+    let mut walked = 0;
+    for row in table::read(DOCUMENT) {
+        let mut walked_row = 0;
+        for mode in MODES.into_iter().filter(|mode| mode.admits(&row)) {
+            for (mut rig, event, waiting) in cases(&row, mode) {
+                let place = format!("{mode:?}: {}: {event:?}", row.text);
+                let got = rig.handle(event);
+                let answers = got.iter().filter_map(walk::answered).collect::<Vec<_>>();
+                let returns = row.actions.iter().any(|action| action.starts_with("return"));
+                assert_eq!(answers, if returns { waiting } else { Vec::new() }, "{place}: who is answered");
+                assert_eq!(actions(&got), row.actions, "{place}");
+                assert_eq!(state(&rig), row.next, "{place}");
+                walked_row += 1;
+            }
+        }
+        assert!(walked_row > 0, "no way to walk: {}", row.text);
+        walked += walked_row;
+    }
+    assert!(walked >= 200, "only {walked} cases");
+}
+
+/// Bites when a row is doubled, is the last of its state and event and is deleted, or loses or turns one of its conditions.
+#[test]
+fn no_state_lacks_a_row_for_an_event_and_no_two_rows_contradict() {
+    let rows = table::read(DOCUMENT);
+    for state in STATES {
+        for event in EVENTS {
+            for mode in MODES {
+                let here: Vec<_> =
+                    rows.iter().filter(|row| row.state == state && row.event == event && mode.admits(row)).collect();
+                assert!(!here.is_empty(), "{state}, {event}, {mode:?}: no row");
+                let conditions: BTreeSet<_> = here.iter().map(|row| &row.conditions).collect();
+                assert_eq!(conditions.len(), here.len(), "{state}, {event}, {mode:?}: two rows under one condition");
+                let about_a_token = |row: &&&Row| row.says("the token held") || row.says("another token");
+                let some = here.iter().filter(about_a_token).count();
+                assert!(some == 0 || some == here.len(), "{state}, {event}, {mode:?}: which token?");
+                for row in &here {
+                    for (condition, opposite) in OPPOSITES.into_iter().flat_map(|(a, b)| [(a, b), (b, a)]) {
+                        let answered = !row.says(condition) || here.iter().any(|other| other.says(opposite));
+                        assert!(answered || mode.excludes(opposite), "{}: and if {opposite}?", row.text);
+                    }
+                }
+            }
+        }
+    }
+    for row in &rows {
+        assert!(STATES.contains(&row.state.as_str()) && STATES.contains(&row.next.as_str()), "{}", row.text);
+        assert!(EVENTS.contains(&row.event.as_str()), "{}", row.text);
+        let floored = row.says("not too soon") || !row.says("wanted") && !row.says("not wanted");
+        assert!(floored, "what is wanted starts only when it is not too soon: {}", row.text);
+        let unknown = row.conditions.iter().find(|condition| !CONDITIONS.contains(&condition.as_str()));
+        assert_eq!(unknown, None, "{}", row.text);
+    }
+}
+
+/// Bites when a row is deleted whose outcome no other row of its state and event has.
+#[test]
+fn from_every_place_in_the_table_no_event_leads_out_of_it() {
+    let rows: Rc<[Row]> = table::read(DOCUMENT).into();
+    let mut observed = 0;
+    for mode in MODES {
+        for (rig, at) in places(mode) {
+            let mut life = Life { rows: rows.clone(), mode, state: state(&rig), rig };
+            life.rig.sleep_until(at);
+            life.observe(Event::TimeAdvanced);
+            life.tick();
+            for event in walk::all_events(&life.rig) {
+                let mut life = life.clone();
+                life.observe(event);
+                observed += 1;
+            }
+        }
+    }
+    assert!(observed >= 2_000, "only {observed} moves");
+}
+
+/// Every state under every condition, whatever the document says of them.
+fn places(mode: Mode) -> Vec<(Rig, u64)> {
+    let single = CONDITIONS.iter().map(|condition| vec![*condition]);
+    let several = [vec![], vec!["its life is over", "too soon"], vec!["on trial", "not too soon"]];
+    let all: Vec<_> = single.chain(several).collect();
+    let rows = STATES.into_iter().flat_map(|state| all.iter().map(move |conditions| Row::of(state, "", conditions)));
+    // Without a token there is none on trial.
+    let possible = |row: &Row| mode.admits(row) && !(row.says("on trial") && row.state.starts_with("none"));
+    rows.filter(possible).flat_map(|row| walk::places(&row, mode)).collect()
+}
+
+/// Bites when an arrow is removed, added, turned round or given another label; and when a row is changed that it stands for.
+#[test]
+fn the_diagram_has_the_arrows_of_the_table_and_no_others() {
+    let rows = table::read(DOCUMENT);
+    let drawn = diagram::read(DOCUMENT);
+    let ways = |arrows: &BTreeSet<Arrow>| -> BTreeSet<(String, String)> {
+        arrows.iter().map(|arrow| (arrow.from.clone(), arrow.to.clone())).collect()
+    };
+    assert_eq!(ways(&drawn).len(), drawn.len(), "one arrow for each pair of boxes: {drawn:?}");
+    assert_eq!(ways(&drawn), rows.iter().flat_map(moves).collect());
+    for arrow in drawn {
+        let behind: Vec<_> =
+            rows.iter().filter(|row| moves(row).contains(&(arrow.from.clone(), arrow.to.clone()))).collect();
+        let labels: Vec<_> = arrow.label.split(", ").collect();
+        for row in &behind {
+            assert!(labels.iter().any(|label| mentions(row, label)), "{arrow:?} does not speak of {}", row.text);
+        }
+        for label in labels {
+            assert!(behind.iter().any(|row| mentions(row, label)), "{arrow:?}: no row has {label:?}");
+        }
+    }
+}
+
+/// The arrows a row stands for.
+fn moves(row: &Row) -> Vec<(String, String)> {
+    let own = |(from, to): (&str, &str)| (from.to_owned(), to.to_owned());
+    match (row.state.as_str(), row.next.as_str()) {
+        ("disposed", "disposed") => Vec::new(),
+        (_, "disposed") => vec![("any".to_owned(), "disposed".to_owned())],
+        _ => [own(row.lease()), own(row.attempt())].into_iter().filter(|(from, to)| from != to).collect(),
+    }
+}
+
+fn mentions(row: &Row, label: &str) -> bool {
+    row.conditions.iter().chain(&row.actions).chain([&row.event]).any(|text| text.contains(label))
+}
+
+/// What a random life is made of.
+#[derive(Clone, Debug)]
+enum Step {
+    Sleep(u64),
+    Request,
+    Cancel,
+    Answer { life: u64 },
+    Late,
+    Fail { permanent: bool, retry_after: u64 },
+    Reject,
+    TryNow,
+    Dispose,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (1_u64..60).prop_map(Step::Sleep),
+        4 => Just(Step::Request),
+        1 => Just(Step::Cancel),
+        4 => (0_u64..200).prop_map(|life| Step::Answer { life }),
+        1 => Just(Step::Late),
+        2 => (any::<bool>(), 0_u64..90).prop_map(|(permanent, retry_after)| Step::Fail { permanent, retry_after }),
+        2 => Just(Step::Reject),
+        1 => Just(Step::TryNow),
+        1 => Just(Step::Dispose),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Bites when `receive` does not end the rest, `until_start` lets a rest be interrupted, `lapse` does not drop `renew_at`, `start`
+    /// sets no floor; and when a row is changed that no other row makes up for.
+    #[test]
+    fn the_machine_makes_no_move_that_is_not_in_the_table(
+        proactive: bool,
+        steps in prop::collection::vec(step(), 1..120),
+    ) {
+        let mode = if proactive { Mode::Proactive } else { Mode::OnDemand };
+        let mut life = Life::new(mode);
+        let mut tokens = Vec::new();
+        for step in steps {
+            // A refresher takes some time: else the rest after its failure might end with the floor, and look like none.
+            if life.rig.called_just_now() {
+                life.tick();
+            }
+            let (last, first) = (life.rig.calls.last().copied(), life.rig.calls.first().copied());
+            match (step, last, first) {
+                (Step::Sleep(millis), ..) => (0..millis).for_each(|_| life.tick()),
+                (Step::Request, ..) => life.observe(Event::TokenRequested { waiter: 1 }),
+                (Step::Cancel, ..) => life.observe(Event::RequestCancelled { waiter: 1 }),
+                (Step::Answer { life: left }, Some(request), _) => {
+                    life.observe(Event::TokenReceived { request, token: until(life.rig.at + left) });
+                }
+                (Step::Late, _, Some(request)) => {
+                    life.observe(Event::TokenReceived { request, token: until(life.rig.at + 100) });
+                }
+                (Step::Fail { permanent, retry_after }, Some(request), _) => {
+                    let error = RefresherError::new("down").with_retry_after(Duration::from_millis(retry_after));
+                    let error = if permanent { error.permanent() } else { error };
+                    life.observe(Event::RefreshFailed { request, error });
+                }
+                (Step::Reject, ..) => {
+                    tokens.extend(life.rig.held());
+                    if let Some(token) = tokens.last().cloned() {
+                        life.observe(Event::TokenRejected { token });
+                    }
+                }
+                (Step::TryNow, ..) => life.observe(Event::TryNow),
+                // Most lives go on.
+                (Step::Dispose, ..) if life.rig.at.is_multiple_of(7) => life.observe(Event::Disposed),
+                (Step::Dispose | Step::Answer { .. } | Step::Late | Step::Fail { .. }, ..) => {}
+            }
+            life.tick();
+        }
+    }
+}
+
+/// A machine that is watched: every move of its must be in the table.
+#[derive(Clone)]
+struct Life {
+    rows: Rc<[Row]>,
+    mode: Mode,
+    rig: Rig,
+    state: String,
+}
+
+impl Life {
+    fn new(mode: Mode) -> Self {
+        let rig = Rig::empty(brief_policy(mode));
+        Self { rows: table::read(DOCUMENT).into(), mode, state: state(&rig), rig }
+    }
+
+    /// Lets one millisecond pass, so that few things fall due together.
+    fn tick(&mut self) {
+        self.rig.sleep_until(self.rig.at + 1);
+        self.observe(Event::TimeAdvanced);
+    }
+
+    /// Hands an event in, and finds the row that says what came of it; under `TimeAdvanced`, the chain of rows.
+    fn observe(&mut self, event: Event<u32>) {
+        let Self { rows, mode, rig, state: before } = self;
+        let name = format!("{event:?}").split([' ', '{']).next().unwrap_or_default().to_owned();
+        let got = silent(&actions(&rig.handle(event)));
+        let after = state(rig);
+        let mut reached = vec![(before.clone(), BTreeSet::new())];
+        for _ in 0..if name == "TimeAdvanced" { 3 } else { 1 } {
+            let says = |row: &&Row, from: &str| row.event == name && row.state == from && mode.admits(row);
+            reached = reached
+                .iter()
+                .flat_map(|(from, done)| {
+                    let rows = rows.iter().filter(move |row| says(row, from));
+                    rows.map(move |row| (row.next.clone(), done | &silent(&row.actions)))
+                })
+                .collect();
+            if reached.contains(&(after.clone(), got.clone())) {
+                *before = after;
+                return;
+            }
+        }
+        panic!("{mode:?}, at {}: {before} + {name} = {after} {got:?} is not in the table", rig.at);
+    }
+}
+
+/// But for answers, which depend on who happens to wait.
+fn silent(actions: &[String]) -> BTreeSet<String> {
+    actions.iter().filter(|action| !action.starts_with("return")).cloned().collect()
+}
+
+/// Bites when `new` does not settle, or the document is not part of the crate's.
+#[test]
+fn a_credential_starts_where_the_document_says() {
+    for (mode, without) in [(Mode::OnDemand, "none, idle"), (Mode::Proactive, "none, in flight")] {
+        assert_eq!(state(&Rig::empty(policy(mode))), without);
+        let mut rig = Rig::new(Some(until(3_600_000)), policy(mode)).unwrap();
+        rig.drain();
+        assert_eq!(state(&rig), "fresh, idle");
+        assert_eq!(rig.machine.deadline().is_some(), mode == Mode::Proactive);
+    }
+    let fixed = Rig::fixed(NewToken::new("opaque"), Policy::default()).unwrap();
+    assert_eq!(state(&fixed), "static");
+    assert_eq!(fixed.machine.deadline(), None::<Monotonic>);
+    assert!(include_str!("../../src/lib.rs").contains("include_str!(\"transitions.md\")"));
+}

@@ -1,0 +1,421 @@
+//! Puts a machine into the state a row begins with, by events alone, and tells its state from outside.
+
+use std::time::Duration;
+
+use acs_common::{Event, NewToken, Notice, Policy, RefresherError};
+
+use super::support::rig::{self, Did, Rig, until};
+use super::table::Row;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    OnDemand,
+    Proactive,
+}
+
+pub(crate) const MODES: [Mode; 2] = [Mode::OnDemand, Mode::Proactive];
+
+impl Mode {
+    pub(crate) fn admits(self, row: &Row) -> bool {
+        !row.conditions.iter().any(|condition| self.excludes(condition))
+    }
+
+    pub(crate) fn excludes(self, condition: &str) -> bool {
+        match self {
+            Self::OnDemand => condition == "proactive",
+            // It always wants a token.
+            Self::Proactive => ["on demand", "not wanted"].contains(&condition),
+        }
+    }
+}
+
+/// The default, but for one window for both modes.
+pub(crate) fn policy(mode: Mode) -> Policy {
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    let policy = Policy::builder().refresh_proactively(mode == Mode::Proactive).background_window(minutes(10));
+    policy.build().expect("no knob is out of range")
+}
+
+/// A life in the fast lane, for random ones.
+pub(crate) fn brief_policy(mode: Mode) -> Policy {
+    let millis = Duration::from_millis;
+    Policy::builder()
+        .refresh_proactively(mode == Mode::Proactive)
+        .refresh_window(millis(30))
+        .background_window(millis(30))
+        .min_refresh_interval(millis(BRIEF_FLOOR))
+        .retry_initial(millis(5))
+        .retry_max(millis(60))
+        .request_rest_max(millis(20))
+        .refresh_timeout(millis(25))
+        .build()
+        .expect("no knob is out of range")
+}
+
+/// A machine in the row's state, an event that meets its conditions, and who waits for a token then.
+pub(crate) type Case = (Rig, Event<u32>, Vec<u32>);
+
+const FLOOR: u64 = 1_000;
+const BRIEF_FLOOR: u64 = 4;
+const TIMEOUT: u64 = 60_000;
+/// The longest rest, and the rest after a permanent failure.
+const REST: u64 = 300_000;
+/// A rest that the issuer asked for, longer than any request's.
+const LONG_REST: u64 = 400_000;
+
+/// Every way to meet a row's conditions. Leaves nothing due by the time but what the conditions name.
+pub(crate) fn cases(row: &Row, mode: Mode) -> Vec<Case> {
+    situations(row, mode)
+        .into_iter()
+        .flat_map(|(rig, at, waiting)| {
+            assert_eq!(state(&rig), row.state, "{mode:?}: the way to {}", row.text);
+            events(row, &rig).into_iter().map(move |event| {
+                let mut rig = rig.clone();
+                rig.sleep_until(at.max(rig.at));
+                let asking = matches!(event, Event::TokenRequested { .. }).then_some(9);
+                (rig, event, waiting.iter().copied().chain(asking).collect())
+            })
+        })
+        .collect()
+}
+
+/// Machines in the row's state, and when its event is to come.
+pub(crate) fn places(row: &Row, mode: Mode) -> Vec<(Rig, u64)> {
+    situations(row, mode).into_iter().map(|(rig, at, _)| (rig.clone(), at.max(rig.at))).collect()
+}
+
+/// Every event, in the forms that rows tell apart.
+pub(crate) fn all_events(rig: &Rig) -> Vec<Event<u32>> {
+    [
+        ("TokenRequested", ""),
+        ("RequestCancelled", ""),
+        ("TokenReceived", "valid"),
+        ("TokenReceived", "not valid"),
+        ("TokenReceived", "of an earlier call"),
+        ("RefreshFailed", ""),
+        ("RefreshFailed", "of an earlier call"),
+        ("TimeAdvanced", ""),
+        ("TokenRejected", "the token held"),
+        ("TokenRejected", "another token"),
+        ("TryNow", ""),
+        ("Disposed", ""),
+    ]
+    .into_iter()
+    .filter_map(|(event, condition)| events(&Row::of("", event, &[condition]), rig).into_iter().next())
+    .collect()
+}
+
+/// Machines in the row's state, when its event is to come, and who waits.
+fn situations(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
+    let nobody = Vec::new;
+    match row.state.as_str() {
+        "static" => vec![(Rig::fixed(until(1), policy(mode)).expect("a good token"), 50, nobody())],
+        "disposed" => {
+            let (mut rig, _, _) = fresh(row, mode);
+            rig.handle(Event::Disposed);
+            vec![(rig, 0, nobody())]
+        }
+        "fresh, idle" => {
+            let (rig, renewal, death) = fresh(row, mode);
+            let at = if row.says("its life is over") {
+                death
+            } else if row.says("renew_at has come") {
+                renewal
+            } else if row.says("not too soon") {
+                rig.at + FLOOR
+            } else {
+                rig.at + 50
+            };
+            vec![(rig, at, nobody())]
+        }
+        "none, idle" => none_idle(row, mode),
+        "none, in flight" => {
+            let rig = none_in_flight(mode);
+            let at = if row.says("refresh_timeout is over") { rig.at + TIMEOUT - 10 } else { rig.at };
+            vec![(rig, at, vec![5, 6])]
+        }
+        "none, resting" => {
+            let mut rig = none_in_flight(mode);
+            let long = row.conditions.iter().any(|condition| condition.ends_with("rest is over"));
+            rig.fail(if long { busy() } else { RefresherError::new("down") });
+            let at = rig.at
+                + if row.says("the timer's rest is over") {
+                    LONG_REST
+                } else if row.says("the request's rest is over") {
+                    REST
+                } else if row.says("not too soon") {
+                    FLOOR - 5
+                } else {
+                    10
+                };
+            vec![(rig, at, nobody())]
+        }
+        "due, idle" => due_idle(row, mode),
+        "due, in flight" => {
+            let (rig, death) = due_in_flight(row, mode);
+            let at = if row.says("its life is over") {
+                death
+            } else if row.says("refresh_timeout is over") {
+                rig.at + TIMEOUT - 10
+            } else {
+                rig.at
+            };
+            vec![(rig, at, nobody())]
+        }
+        "due, resting" => {
+            let (mut rig, death) = due_in_flight(row, mode);
+            let error = if row.says("its life is over") {
+                RefresherError::new("revoked").permanent()
+            } else if row.says("the request's rest is over") {
+                busy()
+            } else {
+                RefresherError::new("down")
+            };
+            rig.fail(error);
+            let at = if row.says("its life is over") {
+                death
+            } else if row.says("the request's rest is over") {
+                rig.at + REST
+            } else if row.says("the timer's rest is over") {
+                rig.at + 1_000
+            } else if row.says("not too soon") {
+                rig.at + FLOOR - 5
+            } else {
+                rig.at + 10
+            };
+            vec![(rig, at, nobody())]
+        }
+        other => panic!("no way to {other}"),
+    }
+}
+
+fn busy() -> RefresherError {
+    RefresherError::new("busy").with_retry_after(Duration::from_millis(LONG_REST))
+}
+
+/// With a token accepted just now; when to renew it, and when it is dead.
+fn fresh(row: &Row, mode: Mode) -> (Rig, u64, u64) {
+    let mut rig = Rig::empty(policy(mode));
+    if mode == Mode::OnDemand {
+        rig.request(1);
+    }
+    let brief = row.says("its life is over") && row.says("too soon") && row.state.starts_with("fresh");
+    let death = if brief { FLOOR - 10 } else { 2_000_010 };
+    rig.sleep_until(10).answer(until(death));
+    if !row.says("on trial") {
+        return (rig, 1_400_010, death);
+    }
+    let token = rig.held().expect("it has been accepted");
+    rig.sleep_until(20).handle(Event::TokenRejected { token });
+    rig.request(2);
+    rig.run_until(FLOOR);
+    rig.sleep_until(FLOOR + 10).answer(until(FLOOR + 200_010));
+    (rig, FLOOR + 100_010, FLOOR + 200_010)
+}
+
+fn none_idle(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
+    let rejected = |at: u64| {
+        let (mut rig, _, _) = fresh(row, mode);
+        let token = rig.held().expect("it has been accepted");
+        rig.sleep_until(at).handle(Event::TokenRejected { token });
+        rig
+    };
+    let soon = rejected(60);
+    let mut awaited = soon.clone();
+    awaited.sleep_until(70).request(5);
+    let mut tried = soon.clone();
+    tried.sleep_until(70).handle(Event::TryNow);
+    let at = if row.says("too soon") { FLOOR - 1 } else { FLOOR };
+    if row.says("not wanted") {
+        let mut cancelled = awaited.clone();
+        cancelled.sleep_until(80).handle(Event::RequestCancelled { waiter: 5 });
+        vec![(soon, at, vec![]), (cancelled, at, vec![])]
+    } else if row.says("wanted") {
+        let all = [(awaited, at, vec![5]), (tried, at, vec![])];
+        let itself = (mode == Mode::Proactive).then_some((soon, at, vec![]));
+        all.into_iter().chain(itself).collect()
+    } else if row.says("not too soon") {
+        let late = (mode == Mode::OnDemand).then(|| (rejected(5_000), 6_000, vec![]));
+        late.into_iter().chain([(soon, FLOOR, vec![]), (awaited, FLOOR, vec![5])]).collect()
+    } else {
+        let waiting = if row.event == "RequestCancelled" { vec![] } else { vec![5] };
+        vec![(awaited, FLOOR - 1, waiting)]
+    }
+}
+
+/// The second call, ten milliseconds ago, for two who wait.
+fn none_in_flight(mode: Mode) -> Rig {
+    let mut rig = Rig::empty(policy(mode));
+    if mode == Mode::OnDemand {
+        rig.request(1);
+    }
+    rig.sleep_until(10).answer(until(110));
+    let token = rig.held().expect("it has been accepted");
+    rig.sleep_until(20).handle(Event::TokenRejected { token });
+    rig.request(5);
+    rig.request(6);
+    rig.run_until(FLOOR);
+    rig.sleep_until(FLOOR + 10);
+    rig
+}
+
+/// With a call, ten milliseconds ago; when its token is dead.
+fn due_in_flight(row: &Row, mode: Mode) -> (Rig, u64) {
+    let (mut rig, renewal, death) = fresh(row, mode);
+    // The host's timer may be late; here it is, so that the token dies before the call times out, or within the floor.
+    let at = match (row.says("its life is over"), row.says("too soon")) {
+        (false, _) => renewal,
+        (true, false) => death - 30_000,
+        (true, true) => death - 500,
+    };
+    rig.sleep_until(at);
+    match mode {
+        Mode::OnDemand => rig.request(3),
+        Mode::Proactive => rig.handle(Event::TimeAdvanced),
+    };
+    rig.sleep_until(at + 10);
+    (rig, death)
+}
+
+fn due_idle(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
+    // Too soon: after a failure and `TryNow`, so that it is wanted.
+    let (mut tried, death) = due_in_flight(row, mode);
+    tried.fail(RefresherError::new("down"));
+    tried.sleep_until(tried.at + 10).handle(Event::TryNow);
+    let tried_at = if row.says("its life is over") {
+        death
+    } else if row.says("not too soon") {
+        tried.at + FLOOR
+    } else {
+        tried.at + 10
+    };
+    let plain = (mode == Mode::OnDemand).then(|| {
+        let (mut rig, renewal, death) = fresh(row, mode);
+        rig.sleep_until(renewal).handle(Event::TimeAdvanced);
+        (rig, if row.says("its life is over") { death } else { renewal + 10 }, vec![])
+    });
+    let tried = (tried, tried_at, vec![]);
+    if row.says("not wanted") {
+        plain.into_iter().collect()
+    } else if row.says("wanted") || row.says("too soon") {
+        vec![tried]
+    } else {
+        plain.into_iter().chain([tried]).collect()
+    }
+}
+
+/// The row's event, in every form its conditions allow.
+fn events(row: &Row, rig: &Rig) -> Vec<Event<u32>> {
+    let last = rig.calls.last().copied();
+    let earlier = if row.says("of an earlier call") { rig.calls.first().copied() } else { last };
+    let request = || earlier.unwrap_or_else(|| foreign().last_call());
+    let good = || until(rig.at + 3_600_000);
+    match row.event.as_str() {
+        "TokenRequested" => vec![Event::TokenRequested { waiter: 9 }],
+        "RequestCancelled" => vec![Event::RequestCancelled { waiter: 5 }],
+        "TokenReceived" if row.says("not valid") => {
+            [until(rig.at), NewToken::new(" "), NewToken::new("x".repeat(1 << 20))]
+                .into_iter()
+                .map(|token| Event::TokenReceived { request: request(), token })
+                .collect()
+        }
+        "TokenReceived" => vec![Event::TokenReceived { request: request(), token: good() }],
+        "RefreshFailed" => vec![Event::RefreshFailed { request: request(), error: RefresherError::new("down") }],
+        "TimeAdvanced" => vec![Event::TimeAdvanced],
+        "TokenRejected" => {
+            let held = rig.held().filter(|_| !row.says("another token"));
+            let other = || foreign().held().expect("it has one");
+            vec![Event::TokenRejected { token: held.unwrap_or_else(other) }]
+        }
+        "TryNow" => vec![Event::TryNow],
+        "Disposed" => vec![Event::Disposed],
+        other => panic!("no event {other}"),
+    }
+}
+
+/// Another machine, with a call and then a token of its own.
+fn foreign() -> Rig {
+    let mut rig = Rig::empty(Policy::default());
+    rig.request(1);
+    rig.answer(until(3_600_000));
+    rig
+}
+
+/// The machine's state, as its host can find it out: by asking, or by trying on a copy what would happen.
+pub(crate) fn state(rig: &Rig) -> String {
+    let probe = |event: Event<u32>| rig.clone().handle(event);
+    let Some(token) = rig.held() else {
+        let refused = |did: &Did| matches!(did, Did::Error(_, acs_common::Error::Disposed));
+        if probe(Event::TokenRequested { waiter: 99 }).iter().any(refused) {
+            return "disposed".to_owned();
+        }
+        return format!("none, {}", attempt(rig));
+    };
+    let mut rejected = rig.clone();
+    rejected.handle(Event::TokenRejected { token });
+    if rejected.held().is_some() {
+        return "static".to_owned();
+    }
+    let fresh = rig.machine.snapshot().is_some_and(|snapshot| snapshot.token(rig.now()).is_some());
+    format!("{}, {}", if fresh { "fresh" } else { "due" }, attempt(rig))
+}
+
+fn floor(policy: &Policy) -> u64 {
+    if MODES.into_iter().any(|mode| *policy == brief_policy(mode)) { BRIEF_FLOOR } else { FLOOR }
+}
+
+fn attempt(rig: &Rig) -> &'static str {
+    let mut probe = rig.clone();
+    if let Some(request) = rig.calls.last().copied() {
+        let error = RefresherError::new("a probe");
+        let noticed = probe.handle(Event::RefreshFailed { request, error });
+        if noticed.iter().any(|did| matches!(did, Did::Notice(Notice::RefreshFailed { .. }))) {
+            return "in flight";
+        }
+    }
+    if rig.machine.snapshot().is_some_and(|snapshot| snapshot.token(rig.now()).is_some()) {
+        return "idle";
+    }
+    if rig.clone().request(99).iter().any(|did| matches!(did, Did::Error(99, _))) {
+        return "resting";
+    }
+    // Else it shows once the floor allows a refresh: an on-demand credential then starts one when asked, a proactive one
+    // by itself.
+    let mut probe = rig.clone();
+    probe.sleep_until(rig.at.max(rig.floor(floor(rig.machine.policy()))));
+    let done = if rig.machine.policy().refreshes_proactively() {
+        probe.handle(Event::TimeAdvanced)
+    } else {
+        probe.request(99)
+    };
+    if rig::calls(&done) > 0 { "idle" } else { "resting" }
+}
+
+/// What was done, as the table has it: answers of one kind count once.
+pub(crate) fn actions(done: &[Did]) -> Vec<String> {
+    let mut names: Vec<_> = done.iter().map(|did| name(did).to_owned()).collect();
+    names.dedup();
+    names
+}
+
+fn name(did: &Did) -> &'static str {
+    match did {
+        Did::Token(..) => "return token",
+        Did::Error(..) => "return error",
+        Did::Cancel(_) => "cancel",
+        Did::Call(_) => "call",
+        Did::Notice(Notice::TokenChanged { .. }) => "notify token_changed",
+        Did::Notice(Notice::RefreshFailed { .. }) => "notify refresh_failed",
+        Did::Notice(Notice::TokenExpired) => "notify token_expired",
+        Did::Notice(Notice::Disposed) => "notify disposed",
+        Did::Notice(_) => "notify of something new",
+    }
+}
+
+/// Who was answered.
+pub(crate) fn answered(did: &Did) -> Option<u32> {
+    match did {
+        Did::Token(waiter, _) | Did::Error(waiter, _) => Some(*waiter),
+        Did::Cancel(_) | Did::Call(_) | Did::Notice(_) => None,
+    }
+}
