@@ -146,3 +146,56 @@ impl fmt::Debug for HttpResponse {
             .finish()
     }
 }
+
+/// The request as the `http` crate has it, the Entra token marked as sensitive.
+///
+/// ```
+/// use acs_common::entra::HttpRequest;
+///
+/// fn convert(request: HttpRequest) -> Result<http::Request<&'static [u8]>, http::Error> {
+///     let request = http::Request::try_from(request)?;
+///     assert!(request.headers()["authorization"].is_sensitive());
+///     Ok(request)
+/// }
+/// # let _ = convert;
+/// ```
+///
+/// # Errors
+/// The Entra token has characters that no header may have.
+#[cfg(feature = "http")]
+impl TryFrom<HttpRequest> for http::Request<&'static [u8]> {
+    type Error = http::Error;
+
+    fn try_from(request: HttpRequest) -> Result<Self, http::Error> {
+        let mut converted = http::Request::builder().method(request.method()).uri(request.url());
+        for (name, value) in request.expose_headers() {
+            let mut value = http::HeaderValue::try_from(value)?;
+            value.set_sensitive(name == "Authorization");
+            converted = converted.header(name, value);
+        }
+        converted.body(request.body().as_bytes())
+    }
+}
+
+/// What the `http` crate has as a response. Headers whose value is no text are left out: none of them is looked at.
+///
+/// ```
+/// use acs_common::entra::HttpResponse;
+///
+/// let response = http::Response::builder().status(503).header("Retry-After", "7").body(Vec::new())?;
+/// assert_eq!(HttpResponse::from(response).header("retry-after"), Some("7"));
+/// # Ok::<(), http::Error>(())
+/// ```
+#[cfg(feature = "http")]
+impl<B: Into<Vec<u8>>> From<http::Response<B>> for HttpResponse {
+    fn from(response: http::Response<B>) -> Self {
+        let (head, body) = response.into_parts();
+        let mut converted = Self::new(head.status.as_u16()).with_body(body.into());
+        for (name, value) in &head.headers {
+            if let Ok(value) = value.to_str() {
+                converted = converted.with_header(name.as_str(), value);
+            }
+        }
+        converted
+    }
+}

@@ -44,6 +44,8 @@ fn streams(timeline: &[Value], notices: bool) -> BTreeMap<String, Vec<&Value>> {
         let name = match event["id"].as_str() {
             Some(id) => format!("caller {id:?}"),
             None if event["event"] == "notice" => "notices".to_owned(),
+            None if event["event"] == "source_called" => "source".to_owned(),
+            None if event["event"] == "exchange_requested" => "exchange".to_owned(),
             None => "refresher".to_owned(),
         };
         streams.entry(name).or_default().push(event);

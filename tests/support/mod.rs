@@ -4,7 +4,10 @@
 pub mod check;
 pub mod fuzzed;
 pub mod host;
+pub mod node;
 pub mod play;
 pub mod rig;
 pub mod scenario;
+pub mod subject;
+pub mod tokens;
 pub mod world;

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use acs_common::{
-    Action, Error, Event, Machine, Monotonic, NewToken, Notice, Now, RefresherError, RequestId, Token, UnixTime,
-};
-use base64::Engine as _;
+use acs_common::entra::{EntraEvent, EntraMachine, EntraToken, HttpResponse};
+use acs_common::{Error, Event, Machine, Monotonic, Notice, Now, RefresherError, RequestId, Token, UnixTime};
 use serde_json::{Value, json};
 
-use super::scenario::{Credential, Do, Outcome, Scenario, TokenSpec};
+use super::scenario::{Credential, Do, Exchanged, Failed, Given, Outcome, Scenario};
+use super::subject::{Happened, Pending, Subject, Told};
+use super::tokens::{entra_token, new_token, token_response};
 
 /// How long after a step of the wall clock, or a suspension, a host that sleeps in slices looks at its clocks.
 const SLICE: u64 = 60_000;
@@ -28,40 +28,20 @@ pub fn timeline(scenario: &Scenario) -> Vec<Value> {
             let initial = initial.as_ref().map(|token| new_token(token, "initial", scenario.start));
             Machine::new(initial, policy, now)
         }
+        Credential::Entra { options: Ok(options), .. } => {
+            let machine = EntraMachine::new(options.clone(), policy, now);
+            return Host::new(scenario, Subject::Entra(Box::new(machine))).play();
+        }
+        Credential::Entra { options: Err(_), .. } => return vec![construction_failed("invalid_options")],
     };
     match machine {
-        Ok(machine) => Host::new(scenario, machine).play(),
+        Ok(machine) => Host::new(scenario, Subject::Refresher(Box::new(machine))).play(),
         Err(_) => vec![construction_failed("invalid_token")],
     }
 }
 
 fn construction_failed(error: &str) -> Value {
     json!({"at": 0, "event": "construction_failed", "error": error})
-}
-
-/// A token as the scenario describes it; `name` makes opaque ones differ.
-pub fn new_token(token: &TokenSpec, name: &str, start: i64) -> NewToken {
-    match token {
-        TokenSpec::Jwt { exp, iat } => {
-            let exp = exp.after(start);
-            let payload = match iat {
-                Some(iat) => format!("{{\"exp\":{exp},\"iat\":{}}}", iat.after(start)),
-                None => format!("{{\"exp\":{exp}}}"),
-            };
-            let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(payload);
-            NewToken::new(format!("eyJhbGciOiJub25lIn0.{payload}.{name}"))
-        }
-        TokenSpec::ExpiresIn(secs) => {
-            let lifetime = std::time::Duration::from_millis(secs.as_millis().unsigned_abs());
-            NewToken::new(format!("opaque {name}")).with_expires_in(lifetime)
-        }
-        TokenSpec::ExpiresOn(secs) => {
-            let moment = UnixTime::from_millis(secs.after(start).as_millis());
-            NewToken::new(format!("opaque {name}")).with_expires_on(moment)
-        }
-        TokenSpec::Opaque => NewToken::new(format!("opaque {name}")),
-        TokenSpec::Raw(text) => NewToken::new(text.as_str()),
-    }
 }
 
 /// Both clocks of the host, told from the true time, as a watch outside would show it.
@@ -99,15 +79,19 @@ enum Next {
 
 struct Host<'a> {
     scenario: &'a Scenario,
-    machine: Machine<&'a str>,
+    machine: Subject<'a>,
     clocks: Clocks,
     at: u64,
     /// The end of the suspension; nothing happens before.
     awake: u64,
     script: VecDeque<&'a super::scenario::Step>,
+    /// Of the refresher, or of the source of Entra tokens.
     calls: usize,
-    /// By when they are due and which call they answer.
-    answers: BTreeMap<(u64, usize), RequestId>,
+    exchanges: usize,
+    /// Who is signed in, and with which Entra token.
+    signed_in: Option<&'a str>,
+    /// By when they are due, in the order of the calls; and which of its kind each is, from 0.
+    answers: BTreeMap<(u64, usize), (Pending, usize)>,
     timer: Option<Monotonic>,
     /// When to look at the clocks besides.
     looks: VecDeque<Monotonic>,
@@ -117,10 +101,11 @@ struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    fn new(scenario: &'a Scenario, machine: Machine<&'a str>) -> Self {
-        let name = match scenario.credential {
-            Credential::Static(_) => "static",
-            Credential::Refreshing { .. } => "initial",
+    fn new(scenario: &'a Scenario, machine: Subject<'a>) -> Self {
+        let (name, signed_in) = match &scenario.credential {
+            Credential::Static(_) => ("static", None),
+            Credential::Refreshing { .. } => ("initial", None),
+            Credential::Entra { signed_in, .. } => ("", signed_in.as_deref()),
         };
         let mut host = Self {
             scenario,
@@ -130,6 +115,8 @@ impl<'a> Host<'a> {
             awake: 0,
             script: scenario.script.iter().collect(),
             calls: 0,
+            exchanges: 0,
+            signed_in,
             answers: BTreeMap::new(),
             timer: None,
             looks: VecDeque::new(),
@@ -153,16 +140,16 @@ impl<'a> Host<'a> {
                     self.run(&step.action);
                 }
                 Next::Answer => {
-                    let ((_, call), request) = self.answers.pop_first().expect("it was next");
-                    self.answer(call, request);
+                    let (_, (pending, index)) = self.answers.pop_first().expect("it was next");
+                    self.answer(pending, index);
                 }
                 Next::Timer => {
                     self.timer = None;
-                    self.handle(Event::TimeAdvanced);
+                    self.handle(Happened::TimeAdvanced);
                 }
                 Next::Look => {
                     self.looks.pop_front();
-                    self.handle(Event::TimeAdvanced);
+                    self.handle(Happened::TimeAdvanced);
                 }
             }
         }
@@ -181,15 +168,17 @@ impl<'a> Host<'a> {
 
     fn run(&mut self, action: &'a Do) {
         match action {
-            Do::GetToken { id } => self.handle(Event::TokenRequested { waiter: id }),
-            Do::Cancel { id } => self.handle(Event::RequestCancelled { waiter: id }),
+            Do::GetToken { id } => self.handle(Happened::Requested(id)),
+            Do::Cancel { id } => self.handle(Happened::Cancelled(id)),
             Do::Reject { token } => {
                 let known = self.tokens.iter().find(|(_, name)| name == token).map(|(token, _)| token.clone());
                 // A token that was never accepted is nothing to report; the host has looked at its clocks all the same.
-                self.handle(known.map_or(Event::TimeAdvanced, |token| Event::TokenRejected { token }));
+                self.handle(known.map_or(Happened::TimeAdvanced, Happened::Rejected));
             }
-            Do::Dispose => self.handle(Event::Disposed),
-            Do::TryNow => self.handle(Event::TryNow),
+            Do::Dispose => self.handle(Happened::Disposed),
+            Do::TryNow => self.handle(Happened::TryNow),
+            Do::SignIn { with } => self.signed_in = Some(with),
+            Do::SignOut => self.signed_in = None,
             Do::StepWallClock { by } => {
                 self.clocks.stepped = self.clocks.stepped.saturating_add(*by);
                 self.look_later();
@@ -208,25 +197,56 @@ impl<'a> Host<'a> {
         self.looks.push_back(Monotonic::from_millis(monotonic.saturating_add(SLICE)));
     }
 
-    fn answer(&mut self, call: usize, request: RequestId) {
-        let name = || format!("r{}", call + 1);
+    fn answer(&mut self, pending: Pending, index: usize) {
+        let now = self.now();
+        match pending {
+            Pending::Refresh(request) => {
+                let event = self.refreshed(request, index);
+                self.machine.answer(event, now);
+                self.learn_token(|| format!("r{}", index + 1));
+            }
+            Pending::Source { call, .. } => {
+                let event = match self.scenario.source.get(index).map(|answer| &answer.given) {
+                    None | Some(Given::WhoIsSignedIn) => match self.signed_in {
+                        Some(with) => EntraEvent::EntraTokenReceived { call, token: entra_token(with) },
+                        None => EntraEvent::SignedOut { call },
+                    },
+                    Some(Given::Blank) => EntraEvent::EntraTokenReceived { call, token: EntraToken::new(" ") },
+                    Some(Given::Error(failed)) => EntraEvent::EntraTokenFailed { call, error: error(failed) },
+                };
+                self.machine.answer_entra(event, now);
+            }
+            Pending::Exchange(call) => {
+                let answer = &self.scenario.exchange[index];
+                let respond = |status, body: String| {
+                    let response = HttpResponse::new(status).with_body(body.into_bytes());
+                    let headers = answer.headers.iter();
+                    let response = headers.fold(response, |response, (name, value)| response.with_header(name, value));
+                    EntraEvent::ResponseReceived { call, response }
+                };
+                let event = match &answer.exchanged {
+                    Exchanged::Token(token) => {
+                        respond(200, token_response(token, &format!("x{}", index + 1), self.scenario.start))
+                    }
+                    Exchanged::Response { status, body } => respond(*status, body.clone()),
+                    Exchanged::Unreachable(what) => {
+                        EntraEvent::TransportFailed { call, error: RefresherError::new(what.as_str()) }
+                    }
+                };
+                self.machine.answer_entra(event, now);
+                self.learn_token(|| format!("x{}", index + 1));
+            }
+        }
+        self.drain();
+    }
+
+    fn refreshed(&self, request: RequestId, call: usize) -> Event<&'a str> {
         match &self.scenario.refresher[call].outcome {
             Outcome::Token(token) => {
-                let token = new_token(token, &name(), self.scenario.start);
-                self.machine.handle(Event::TokenReceived { request, token }, self.now());
-                self.learn_token(name);
-                self.drain();
+                let token = new_token(token, &format!("r{}", call + 1), self.scenario.start);
+                Event::TokenReceived { request, token }
             }
-            Outcome::Error { message, permanent, retry_after } => {
-                let mut error = RefresherError::new(message.as_str());
-                if *permanent {
-                    error = error.permanent();
-                }
-                if let Some(delay) = retry_after {
-                    error = error.with_retry_after(*delay);
-                }
-                self.handle(Event::RefreshFailed { request, error });
-            }
+            Outcome::Error(failed) => Event::RefreshFailed { request, error: error(failed) },
         }
     }
 
@@ -234,8 +254,8 @@ impl<'a> Host<'a> {
         self.clocks.now(self.at)
     }
 
-    fn handle(&mut self, event: Event<&'a str>) {
-        self.machine.handle(event, self.now());
+    fn handle(&mut self, happened: Happened<'a>) {
+        self.machine.handle(happened, self.now());
         self.drain();
     }
 
@@ -249,40 +269,74 @@ impl<'a> Host<'a> {
     }
 
     fn drain(&mut self) {
-        while let Some(action) = self.machine.poll_action() {
-            match action {
-                Action::ReturnToken { waiter, result: Ok(token) } => {
+        while let Some(told) = self.machine.poll() {
+            match told {
+                Told::Answer(waiter, Ok(token)) => {
                     let name = self.tokens.iter().rev().find(|(known, _)| known.is_same(&token)).map(|(_, name)| name);
                     let event = json!({"at": self.at, "event": "token", "id": waiter, "token": name});
                     self.timeline.push(event);
                 }
-                Action::ReturnToken { waiter, result: Err(error) } => {
+                Told::Answer(waiter, Err(error)) => {
                     self.timeline.push(json!({"at": self.at, "event": "error", "id": waiter, "error": kind(&error)}));
                 }
-                Action::CallRefresher { request } => {
-                    if let Some(answer) = self.scenario.refresher.get(self.calls) {
-                        self.answers.insert((self.at.saturating_add(answer.after), self.calls), request);
-                    }
-                    self.calls += 1;
-                    self.timeline.push(json!({"at": self.at, "event": "refresher_called", "call": self.calls}));
-                }
+                Told::Call(pending) => self.call(pending),
                 // A host that cannot cancel: the late answer must change nothing.
-                Action::CancelRefresher { .. } => {}
-                Action::Notify(notice) => {
+                Told::Cancel => {}
+                Told::Notice(notice) => {
+                    let name = match notice {
+                        Notice::TokenChanged { .. } => "token_changed",
+                        Notice::RefreshFailed { .. } => "refresh_failed",
+                        Notice::TokenExpired => "token_expired",
+                        Notice::Disposed => "disposed",
+                        _ => continue,
+                    };
                     if self.scenario.notices {
-                        let notice = match notice {
-                            Notice::TokenChanged { .. } => "token_changed",
-                            Notice::RefreshFailed { .. } => "refresh_failed",
-                            Notice::TokenExpired => "token_expired",
-                            Notice::Disposed => "disposed",
-                            _ => continue,
-                        };
-                        self.timeline.push(json!({"at": self.at, "event": "notice", "notice": notice}));
+                        self.timeline.push(json!({"at": self.at, "event": "notice", "notice": name}));
                     }
                 }
-                Action::ScheduleTimer { at } => self.timer = at,
+                Told::Timer(at) => self.timer = at,
             }
         }
+    }
+
+    fn call(&mut self, pending: Pending) {
+        let (index, name, after) = match pending {
+            Pending::Refresh(_) => {
+                let after = self.scenario.refresher.get(self.calls).map(|answer| answer.after);
+                self.calls += 1;
+                (self.calls - 1, "refresher_called", after)
+            }
+            Pending::Source { .. } => {
+                let after = self.scenario.source.get(self.calls).map_or(0, |answer| answer.after);
+                self.calls += 1;
+                (self.calls - 1, "source_called", Some(after))
+            }
+            Pending::Exchange(_) => {
+                let after = self.scenario.exchange.get(self.exchanges).map(|answer| answer.after);
+                self.exchanges += 1;
+                (self.exchanges - 1, "exchange_requested", after)
+            }
+        };
+        let mut event = json!({"at": self.at, "event": name, "call": index + 1});
+        if matches!(pending, Pending::Source { fresh: true, .. }) {
+            event["fresh"] = Value::Bool(true);
+        }
+        self.timeline.push(event);
+        if let Some(after) = after {
+            let nth = self.calls + self.exchanges;
+            self.answers.insert((self.at.saturating_add(after), nth), (pending, index));
+        }
+    }
+}
+
+fn error(failed: &Failed) -> RefresherError {
+    let mut error = RefresherError::new(failed.message.as_str());
+    if failed.permanent {
+        error = error.permanent();
+    }
+    match failed.retry_after {
+        Some(delay) => error.with_retry_after(delay),
+        None => error,
     }
 }
 

@@ -3,8 +3,11 @@
 use std::fmt::{self, Display};
 use std::time::Duration;
 
-use acs_common::{Policy, PolicyError, UndecodableTokens};
-use serde_json::{Map, Value};
+use acs_common::entra::{EntraOptions, EntraOptionsError};
+use acs_common::{CheckSource, Policy, PolicyError, UndecodableTokens};
+use serde_json::Value;
+
+use super::node::{Fields, Node};
 
 #[derive(Debug)]
 pub struct Scenario {
@@ -16,6 +19,9 @@ pub struct Scenario {
     pub notices: bool,
     pub credential: Credential,
     pub refresher: Vec<Answer>,
+    /// What the source of Entra tokens answers; past the list's end, at once, who is signed in.
+    pub source: Vec<SourceAnswer>,
+    pub exchange: Vec<ExchangeAnswer>,
     pub script: Vec<Step>,
     pub until: u64,
     pub expected: Option<Vec<Value>>,
@@ -25,6 +31,7 @@ pub struct Scenario {
 pub enum Credential {
     Static(TokenSpec),
     Refreshing { initial: Option<TokenSpec> },
+    Entra { options: Result<EntraOptions, EntraOptionsError>, signed_in: Option<String> },
 }
 
 #[derive(Clone, Debug)]
@@ -78,7 +85,41 @@ pub struct Answer {
 #[derive(Debug)]
 pub enum Outcome {
     Token(TokenSpec),
-    Error { message: String, permanent: bool, retry_after: Option<Duration> },
+    Error(Failed),
+}
+
+#[derive(Debug)]
+pub struct Failed {
+    pub message: String,
+    pub permanent: bool,
+    pub retry_after: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub struct SourceAnswer {
+    pub after: u64,
+    pub given: Given,
+}
+
+#[derive(Debug)]
+pub enum Given {
+    WhoIsSignedIn,
+    Blank,
+    Error(Failed),
+}
+
+#[derive(Debug)]
+pub struct ExchangeAnswer {
+    pub after: u64,
+    pub headers: Vec<(String, String)>,
+    pub exchanged: Exchanged,
+}
+
+#[derive(Debug)]
+pub enum Exchanged {
+    Token(TokenSpec),
+    Response { status: u16, body: String },
+    Unreachable(String),
 }
 
 #[derive(Debug)]
@@ -94,6 +135,8 @@ pub enum Do {
     Reject { token: String },
     Dispose,
     TryNow,
+    SignIn { with: String },
+    SignOut,
     StepWallClock { by: i64 },
     Suspend { millis: u64 },
 }
@@ -116,7 +159,7 @@ impl Base {
 
 /// What is wrong with a scenario, and where.
 #[derive(Debug)]
-pub struct Malformed(String);
+pub struct Malformed(pub String);
 
 impl Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -155,6 +198,8 @@ fn scenario(node: Node, replaced: Option<Base>) -> Result<Scenario, Malformed> {
     let policy = fields.optional("policy");
     let credential = fields.required("credential")?;
     let refresher = fields.optional("refresher").map_or(Ok(Vec::new()), |list| list.list(answer))?;
+    let source = fields.optional("source").map_or(Ok(Vec::new()), |list| list.list(source_answer))?;
+    let exchange = fields.optional("exchange").map_or(Ok(Vec::new()), |list| list.list(exchange_answer))?;
     let mut script = fields.optional("script").map_or(Ok(Vec::new()), |list| list.list(step))?;
     script.sort_by_key(|step| step.at);
     let until = fields.required("until")?.millis()?;
@@ -167,7 +212,8 @@ fn scenario(node: Node, replaced: Option<Base>) -> Result<Scenario, Malformed> {
         (None, Some(node)) => read_policy(node)?,
     };
     let (credential, builder) = read_credential(credential, builder)?;
-    Ok(Scenario { name, start, policy: builder.build(), notices, credential, refresher, script, until, expected })
+    let policy = builder.build();
+    Ok(Scenario { name, start, policy, notices, credential, refresher, source, exchange, script, until, expected })
 }
 
 fn base(node: Node) -> Result<Base, Malformed> {
@@ -205,6 +251,13 @@ fn read_policy(node: Node) -> Result<(acs_common::PolicyBuilder, bool), Malforme
             "jitter" => policy.jitter(node.number()?),
             "seed" => policy.seed(node.millis()?),
             "opaque_token_lifetime" => policy.opaque_token_lifetime(node.duration()?),
+            "check_source" => policy.check_source(match node.value.as_str() {
+                Some("on_refresh") => CheckSource::OnRefresh,
+                Some("each_request") => CheckSource::EachRequest,
+                _ => return Err(node.expected("\"on_refresh\" or \"each_request\"")),
+            }),
+            "source_check_timeout" => policy.source_check_timeout(node.duration()?),
+            "exchange_jitter" => policy.exchange_jitter(node.number()?),
             "undecodable_tokens" => policy.undecodable_tokens(match node.value.as_str() {
                 Some("accept") => UndecodableTokens::AcceptAsOpaque,
                 Some("reject") => UndecodableTokens::Reject,
@@ -222,6 +275,7 @@ fn read_credential(
 ) -> Result<(Credential, acs_common::PolicyBuilder), Malformed> {
     let mut fields = node.fields()?;
     let fixed = fields.optional("static");
+    let entra_user = fields.optional("entra");
     let initial = fields.optional("initial_token").filter(|node| !node.value.is_null());
     if let Some(on) = fields.optional("refresh_proactively") {
         policy = policy.refresh_proactively(on.boolean()?);
@@ -230,12 +284,88 @@ fn read_credential(
         policy = policy.opaque_token_lifetime(lifetime.lifetime()?);
     }
     fields.no_others()?;
-    let credential = match (fixed, initial) {
-        (Some(node), None) => Credential::Static(token(node)?),
-        (None, initial) => Credential::Refreshing { initial: initial.map(token).transpose()? },
-        (Some(_), Some(initial)) => return Err(initial.error("a static credential has no initial token")),
+    let credential = match (fixed, entra_user, initial) {
+        (Some(node), None, None) => Credential::Static(token(node)?),
+        (None, Some(node), None) => entra(node)?,
+        (None, None, initial) => Credential::Refreshing { initial: initial.map(token).transpose()? },
+        (Some(_), _, Some(initial)) => return Err(initial.error("a static credential has no initial token")),
+        (None, Some(_), Some(initial)) => return Err(initial.error("an Entra credential has no initial token")),
+        (Some(_), Some(node), None) => return Err(node.error("a static credential has no user")),
     };
     Ok((credential, policy))
+}
+
+fn entra(node: Node) -> Result<Credential, Malformed> {
+    let mut fields = node.fields()?;
+    let endpoint = fields.optional("endpoint").map_or(Ok(ENDPOINT.to_owned()), Node::string)?;
+    let scopes = fields.optional("scopes").map(|list| list.list(Node::string)).transpose()?;
+    let prewarm = fields.optional("prewarm").map_or(Ok(true), |node| node.boolean())?;
+    let signed_in = fields.optional("signed_in").map(Node::string).transpose()?;
+    fields.no_others()?;
+    let options = EntraOptions::new(&endpoint).and_then(|options| match scopes {
+        Some(scopes) => options.with_scopes(scopes),
+        None => Ok(options),
+    });
+    Ok(Credential::Entra { options: options.map(|options| options.with_prewarm(prewarm)), signed_in })
+}
+
+const ENDPOINT: &str = "https://contoso.communication.azure.com";
+
+fn source_answer(node: Node) -> Result<SourceAnswer, Malformed> {
+    let whole = node.error("expected either an error, or blank: true, or neither");
+    let mut fields = node.fields()?;
+    let after = fields.required("after")?.millis()?;
+    let blank = fields.optional("blank").map_or(Ok(false), |node| node.boolean())?;
+    let failed = failed(&mut fields)?;
+    fields.no_others()?;
+    let given = match (blank, failed) {
+        (false, None) => Given::WhoIsSignedIn,
+        (true, None) => Given::Blank,
+        (false, Some(failed)) => Given::Error(failed),
+        (true, Some(_)) => return Err(whole),
+    };
+    Ok(SourceAnswer { after, given })
+}
+
+fn exchange_answer(node: Node) -> Result<ExchangeAnswer, Malformed> {
+    let whole = node.error("expected one of token, status (with a body or not), unreachable");
+    let mut fields = node.fields()?;
+    let after = fields.required("after")?.millis()?;
+    let token = fields.optional("token").map(token).transpose()?;
+    let status = fields.optional("status").map(Node::status).transpose()?;
+    let headers = fields.optional("headers").map_or(Ok(Vec::new()), headers)?;
+    let body = fields.optional("body").map(|node| match node.value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    });
+    let unreachable = fields.optional("unreachable").map(Node::string).transpose()?;
+    fields.no_others()?;
+    let exchanged = match (token, status, body, unreachable) {
+        (Some(token), None, None, None) => Exchanged::Token(token),
+        (None, Some(status), body, None) => Exchanged::Response { status, body: body.unwrap_or_default() },
+        (None, None, None, Some(what)) => Exchanged::Unreachable(what),
+        _ => return Err(whole),
+    };
+    Ok(ExchangeAnswer { after, headers, exchanged })
+}
+
+fn headers(node: Node) -> Result<Vec<(String, String)>, Malformed> {
+    node.fields()?.rest().map(|(name, node)| Ok((name, node.string()?))).collect()
+}
+
+/// What is said of a failure, if one is.
+fn failed(fields: &mut Fields) -> Result<Option<Failed>, Malformed> {
+    let message = fields.optional("error");
+    let permanent = fields.optional("permanent");
+    let retry_after = fields.optional("retry_after");
+    let Some(message) = message else {
+        return permanent.or(retry_after).map_or(Ok(None), |node| Err(node.error("only an error has it")));
+    };
+    Ok(Some(Failed {
+        message: message.string()?,
+        permanent: permanent.map_or(Ok(false), |node| node.boolean())?,
+        retry_after: retry_after.map(Node::duration).transpose()?,
+    }))
 }
 
 fn token(node: Node) -> Result<TokenSpec, Malformed> {
@@ -265,8 +395,11 @@ fn observed(node: Node) -> Result<Value, Malformed> {
     fields.required("at")?.millis()?;
     let event = fields.required("event")?;
     match event.value.as_str() {
-        Some("refresher_called" | "token" | "error" | "construction_failed" | "notice") => Ok(whole),
-        _ => Err(event.expected("refresher_called, token, error, construction_failed or notice")),
+        Some("refresher_called" | "source_called" | "exchange_requested") => Ok(whole),
+        Some("token" | "error" | "construction_failed" | "notice") => Ok(whole),
+        _ => Err(event.expected(
+            "refresher_called, source_called, exchange_requested, token, error, construction_failed or notice",
+        )),
     }
 }
 
@@ -275,15 +408,11 @@ fn answer(node: Node) -> Result<Answer, Malformed> {
     let mut fields = node.fields()?;
     let after = fields.required("after")?.millis()?;
     let token_spec = fields.optional("token").map(token).transpose()?;
-    let message = fields.optional("error").map(|node| node.string()).transpose()?;
-    let permanent = fields.optional("permanent").map(|node| node.boolean()).transpose()?;
-    let retry_after = fields.optional("retry_after").map(|node| node.duration()).transpose()?;
+    let failed = failed(&mut fields)?;
     fields.no_others()?;
-    let outcome = match (token_spec, message, permanent, retry_after) {
-        (Some(token), None, None, None) => Outcome::Token(token),
-        (None, Some(message), permanent, retry_after) => {
-            Outcome::Error { message, permanent: permanent.unwrap_or(false), retry_after }
-        }
+    let outcome = match (token_spec, failed) {
+        (Some(token), None) => Outcome::Token(token),
+        (None, Some(failed)) => Outcome::Error(failed),
         _ => return Err(whole),
     };
     Ok(Answer { after, outcome })
@@ -299,120 +428,16 @@ fn step(node: Node) -> Result<Step, Malformed> {
         Some("reject") => Do::Reject { token: fields.required("token")?.string()? },
         Some("dispose") => Do::Dispose,
         Some("try_now") => Do::TryNow,
+        Some("sign_in") => Do::SignIn { with: fields.required("with")?.string()? },
+        Some("sign_out") => Do::SignOut,
         Some("step_wall_clock") => Do::StepWallClock { by: fields.required("by")?.integer()? },
         Some("suspend") => Do::Suspend { millis: fields.required("for")?.millis()? },
-        _ => return Err(what.expected("get_token, cancel, reject, dispose, try_now, step_wall_clock or suspend")),
+        _ => {
+            return Err(what.expected(
+                "get_token, cancel, reject, dispose, try_now, sign_in, sign_out, step_wall_clock or suspend",
+            ));
+        }
     };
     fields.no_others()?;
     Ok(Step { at, action })
-}
-
-/// A value and where it stands.
-struct Node {
-    value: Value,
-    path: String,
-}
-
-impl Node {
-    fn error(&self, what: impl Display) -> Malformed {
-        if self.path.is_empty() { Malformed(what.to_string()) } else { Malformed(format!("{}: {what}", self.path)) }
-    }
-
-    fn expected(&self, what: &str) -> Malformed {
-        let found = self.value.to_string();
-        // Not the whole file.
-        let (shown, rest) = found.split_at(found.char_indices().nth(60).map_or(found.len(), |(at, _)| at));
-        let more = if rest.is_empty() { "" } else { "…" };
-        self.error(format!("expected {what}, found {shown}{more}"))
-    }
-
-    fn fields(self) -> Result<Fields, Malformed> {
-        match self.value {
-            Value::Object(map) => Ok(Fields { map, path: self.path }),
-            _ => Err(self.expected("an object")),
-        }
-    }
-
-    fn list<T>(self, read: impl Fn(Self) -> Result<T, Malformed>) -> Result<Vec<T>, Malformed> {
-        let Value::Array(items) = self.value else { return Err(self.expected("an array")) };
-        let items = items.into_iter().enumerate();
-        items.map(|(index, value)| read(Self { value, path: format!("{}[{index}]", self.path) })).collect()
-    }
-
-    fn string(self) -> Result<String, Malformed> {
-        match self.value {
-            Value::String(text) => Ok(text),
-            _ => Err(self.expected("a string")),
-        }
-    }
-
-    fn boolean(self) -> Result<bool, Malformed> {
-        self.value.as_bool().ok_or_else(|| self.expected("true or false"))
-    }
-
-    fn integer(self) -> Result<i64, Malformed> {
-        self.value.as_i64().ok_or_else(|| self.expected("an integer"))
-    }
-
-    fn millis(self) -> Result<u64, Malformed> {
-        self.value.as_u64().ok_or_else(|| self.expected("an integer, 0 or more"))
-    }
-
-    fn duration(self) -> Result<Duration, Malformed> {
-        self.millis().map(Duration::from_millis)
-    }
-
-    /// Seconds, as a length of time.
-    fn lifetime(self) -> Result<Duration, Malformed> {
-        let number = self.number()?;
-        Duration::try_from_secs_f64(number).map_err(|_| self.expected("seconds, 0 or more"))
-    }
-
-    fn number(&self) -> Result<f64, Malformed> {
-        self.value.as_f64().ok_or_else(|| self.expected("a number"))
-    }
-
-    fn seconds(self) -> Result<Seconds, Malformed> {
-        match self.value.as_i64() {
-            Some(secs) => Ok(Seconds::Whole(secs)),
-            None => self.number().map(Seconds::Fraction),
-        }
-    }
-}
-
-struct Fields {
-    map: Map<String, Value>,
-    path: String,
-}
-
-impl Fields {
-    fn node(&self, name: &str, value: Value) -> Node {
-        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
-        Node { value, path }
-    }
-
-    fn optional(&mut self, name: &str) -> Option<Node> {
-        self.map.remove(name).map(|value| self.node(name, value))
-    }
-
-    fn required(&mut self, name: &str) -> Result<Node, Malformed> {
-        self.optional(name).ok_or_else(|| self.node(name, Value::Null).error("missing"))
-    }
-
-    /// The fields not read yet, but for those whose name starts with `_`.
-    fn rest(self) -> impl Iterator<Item = (String, Node)> {
-        let Self { map, path } = self;
-        let fields = Self { map: Map::new(), path };
-        map.into_iter().filter(|(name, _)| !name.starts_with('_')).map(move |(name, value)| {
-            let node = fields.node(&name, value);
-            (name, node)
-        })
-    }
-
-    fn no_others(self) -> Result<(), Malformed> {
-        match self.rest().next() {
-            Some((_, node)) => Err(node.error("unknown field")),
-            None => Ok(()),
-        }
-    }
 }

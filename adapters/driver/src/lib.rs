@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "azure")]
+pub mod azure;
 mod builder;
 mod clock;
 mod credential;

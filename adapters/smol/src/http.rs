@@ -14,9 +14,8 @@ use futures_rustls::TlsConnector;
 use futures_rustls::rustls::{self, ClientConfig, pki_types::ServerName};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Bytes};
-use hyper::header::HeaderValue;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper::{Request, Uri};
+use hyper::{Request, Response, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use rustls_platform_verifier::BuilderVerifierExt as _;
@@ -79,29 +78,17 @@ impl HttpClient for HyperClient {
 
     fn send(&mut self, request: HttpRequest) -> Self::Future {
         let client = self.0.clone();
-        Box::pin(within(TIMEOUT, "no answer from the service", async move { exchange(&client, &request).await }))
+        Box::pin(within(TIMEOUT, "no answer from the service", async move { exchange(&client, request).await }))
     }
 }
 
 async fn exchange(
     client: &Client<Connector, Full<Bytes>>,
-    request: &HttpRequest,
+    request: HttpRequest,
 ) -> Result<HttpResponse, RefresherError> {
-    let mut sending = Request::builder().method(request.method()).uri(request.url());
-    for (name, value) in request.expose_headers() {
-        let mut value = HeaderValue::try_from(value)?;
-        value.set_sensitive(name == "Authorization");
-        sending = sending.header(name, value);
-    }
-    let sending = sending.body(Full::new(Bytes::from_static(request.body().as_bytes())))?;
-    let answer = client.request(sending).await?;
-    let mut response = HttpResponse::new(answer.status().as_u16());
-    for (name, value) in answer.headers() {
-        if let Ok(value) = value.to_str() {
-            response = response.with_header(name.as_str(), value);
-        }
-    }
-    let mut incoming = answer.into_body();
+    let request = Request::<&'static [u8]>::try_from(request)?;
+    let request = request.map(|body| Full::new(Bytes::from_static(body)));
+    let (head, mut incoming) = client.request(request).await?.into_parts();
     // In one piece if possible, so that growing leaves no copies behind.
     let announced = incoming.size_hint().exact().and_then(|length| usize::try_from(length).ok());
     let mut body = Vec::with_capacity(announced.unwrap_or_default().min(HttpResponse::MAX_BODY));
@@ -113,7 +100,7 @@ async fn exchange(
             break;
         }
     }
-    Ok(response.with_body(body))
+    Ok(Response::from_parts(head, body).into())
 }
 
 async fn within<T>(

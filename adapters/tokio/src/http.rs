@@ -67,19 +67,8 @@ impl HttpClient for ReqwestClient {
     fn send(&mut self, request: HttpRequest) -> Self::Future {
         let client = self.0.clone();
         Box::pin(async move {
-            let mut sending = client.post(request.url());
-            for (name, value) in request.expose_headers() {
-                let mut value = reqwest::header::HeaderValue::try_from(value)?;
-                value.set_sensitive(name == "Authorization");
-                sending = sending.header(name, value);
-            }
-            let mut answer = sending.body(request.body()).send().await?;
-            let mut response = HttpResponse::new(answer.status().as_u16());
-            for (name, value) in answer.headers() {
-                if let Ok(value) = value.to_str() {
-                    response = response.with_header(name.as_str(), value);
-                }
-            }
+            let request = http::Request::try_from(request)?;
+            let mut answer = client.execute(request.try_into()?).await?;
             // In one piece if possible, so that growing leaves no copies behind.
             let announced = answer.content_length().and_then(|length| usize::try_from(length).ok());
             let mut body = Vec::with_capacity(announced.unwrap_or_default().min(HttpResponse::MAX_BODY));
@@ -89,7 +78,10 @@ impl HttpClient for ReqwestClient {
                     break;
                 }
             }
-            Ok(response.with_body(body))
+            let mut response = http::Response::new(body);
+            *response.status_mut() = answer.status();
+            *response.headers_mut() = core::mem::take(answer.headers_mut());
+            Ok(response.into())
         })
     }
 }

@@ -1,0 +1,119 @@
+//! The Azure SDK for Rust: its credentials as sources of Entra tokens, and ours as a credential of its.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use acs_common::entra::EntraToken;
+use acs_common::{Error, UnixTime};
+use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
+use azure_core::error::ErrorKind;
+use azure_core::time::OffsetDateTime;
+
+use crate::entra::{EntraTokenRequest, EntraTokenSource, SourceError};
+use crate::{Clock, CommunicationTokenCredential};
+
+/// Any [`TokenCredential`], so every credential of `azure_identity`, as a source of Entra tokens.
+///
+/// The SDK's credentials cache their tokens and renew them about five minutes before they expire. They cannot be asked for
+/// a fresh one, so after a 401 they may answer the same again, which ends the refresh.
+///
+/// ```
+/// use acs_common_driver::azure::AzureSource;
+/// use acs_common_driver::entra::{EntraOptions, HttpRequest, HttpResponse};
+/// use acs_common_tokio::CommunicationTokenCredential;
+/// use azure_core::credentials::TokenCredential;
+/// use std::sync::Arc;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # // As good as one of `azure_identity`'s.
+/// # let identity: Arc<dyn TokenCredential> =
+/// #     Arc::new(CommunicationTokenCredential::with_static_token("from Entra")?);
+/// # let client = |_: HttpRequest| async {
+/// #     let body = r#"{"accessToken": {"token": "for chat and calls", "expiresOn": "2999-01-01T00:00:00Z"}}"#;
+/// #     Ok::<_, std::io::Error>(HttpResponse::new(200).with_body(body.into()))
+/// # };
+/// let options = EntraOptions::new("https://contoso.communication.azure.com")?;
+/// let source = AzureSource::new(identity);
+/// let credential = CommunicationTokenCredential::with_entra(options, source, client).spawn()?;
+/// assert_eq!(credential.get_token().await?.secret().expose(), "for chat and calls");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct AzureSource(Arc<dyn TokenCredential>);
+
+impl AzureSource {
+    /// Asks this credential.
+    #[must_use]
+    pub fn new(credential: Arc<dyn TokenCredential>) -> Self {
+        Self(credential)
+    }
+}
+
+impl fmt::Debug for AzureSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AzureSource").finish_non_exhaustive()
+    }
+}
+
+impl EntraTokenSource for AzureSource {
+    type Future = Pin<Box<dyn Future<Output = Result<EntraToken, SourceError>> + Send>>;
+
+    fn entra_token(&mut self, request: EntraTokenRequest) -> Self::Future {
+        let credential = Arc::clone(&self.0);
+        Box::pin(async move {
+            let scopes: Vec<&str> = request.scopes.iter().map(String::as_str).collect();
+            let token = credential.get_token(&scopes, None).await?;
+            let expires_on = UnixTime::from_millis(clamp(token.expires_on.unix_timestamp_nanos() / 1_000_000));
+            Ok(EntraToken::new(token.token.secret()).with_expires_on(expires_on))
+        })
+    }
+}
+
+/// Access tokens of Azure Communication Services for the SDK's clients: for scopes of theirs only
+/// (`https://communication.azure.com/…`, and the Teams extension's). Whatever the scope, it is this credential's token.
+#[async_trait::async_trait]
+impl<C: Clock + Send + Sync + 'static> TokenCredential for CommunicationTokenCredential<C> {
+    async fn get_token(&self, scopes: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
+        if let Some(scope) = scopes.iter().find(|scope| !is_ours(scope)) {
+            let wrong = format!("the scope {scope:?} is not of Azure Communication Services, whose tokens these are");
+            return Err(azure_core::Error::with_message(ErrorKind::Credential, wrong));
+        }
+        let failed = |error: Error| azure_core::Error::new(ErrorKind::Credential, error);
+        let token = Self::get_token(self).await.map_err(failed)?;
+        let since_epoch = Duration::from_millis(token.expires_on().as_millis().unsigned_abs());
+        // What the SDK's dates cannot express is as good as their last day, or their first.
+        let expires_on = if token.expires_on() < UnixTime::from_secs(0) {
+            OffsetDateTime::UNIX_EPOCH
+        } else {
+            OffsetDateTime::UNIX_EPOCH
+                .checked_add(since_epoch.try_into().unwrap_or(azure_core::time::Duration::MAX))
+                .unwrap_or(LAST_DAY)
+        };
+        Ok(AccessToken::new(token.secret().expose().to_owned(), expires_on))
+    }
+}
+
+/// The year 9999's end.
+const LAST_DAY: OffsetDateTime = match OffsetDateTime::from_unix_timestamp(253_402_300_799) {
+    Ok(moment) => moment,
+    Err(_) => OffsetDateTime::UNIX_EPOCH,
+};
+
+const HOSTS: [&str; 3] = [
+    "https://communication.azure.com/",
+    "https://auth.msft.communication.azure.com/",
+    "https://auth.msft.communication.azure.us/",
+];
+
+fn is_ours(scope: &str) -> bool {
+    let starts = |host: &&str| scope.get(..host.len()).is_some_and(|start| start.eq_ignore_ascii_case(host));
+    HOSTS.iter().any(starts)
+}
+
+fn clamp(millis: i128) -> i64 {
+    i64::try_from(millis).unwrap_or(if millis < 0 { i64::MIN } else { i64::MAX })
+}

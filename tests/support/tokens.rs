@@ -1,0 +1,66 @@
+//! The tokens scenarios speak of, as text.
+
+use std::time::Duration;
+
+use acs_common::entra::EntraToken;
+use acs_common::{NewToken, UnixTime};
+use base64::Engine as _;
+use serde_json::json;
+
+use super::scenario::TokenSpec;
+
+/// A token as the scenario describes it; `name` makes opaque ones differ.
+pub fn new_token(token: &TokenSpec, name: &str, start: i64) -> NewToken {
+    let text = NewToken::new(text(token, name, start));
+    match token {
+        TokenSpec::ExpiresIn(secs) => text.with_expires_in(Duration::from_millis(secs.as_millis().unsigned_abs())),
+        TokenSpec::ExpiresOn(secs) => text.with_expires_on(UnixTime::from_millis(secs.after(start).as_millis())),
+        TokenSpec::Jwt { .. } | TokenSpec::Opaque | TokenSpec::Raw(_) => text,
+    }
+}
+
+fn text(token: &TokenSpec, name: &str, start: i64) -> String {
+    match token {
+        TokenSpec::Jwt { exp, iat } => {
+            let exp = exp.after(start);
+            jwt(&match iat {
+                Some(iat) => format!("{{\"exp\":{exp},\"iat\":{}}}", iat.after(start)),
+                None => format!("{{\"exp\":{exp}}}"),
+            }) + name
+        }
+        TokenSpec::ExpiresIn(_) | TokenSpec::ExpiresOn(_) | TokenSpec::Opaque => format!("opaque {name}"),
+        TokenSpec::Raw(text) => text.clone(),
+    }
+}
+
+/// A JWT but for what stands in the signature's place.
+fn jwt(payload: &str) -> String {
+    format!("eyJhbGciOiJub25lIn0.{}.", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(payload))
+}
+
+/// An Entra token by its name, `USER` or `USER/MORE`; one of a user called `opaque` cannot be read.
+pub fn entra_token(name: &str) -> EntraToken {
+    let user = name.split('/').next().unwrap_or_default();
+    if user == "opaque" {
+        return EntraToken::new(name);
+    }
+    EntraToken::new(jwt(&json!({"tid": "tenant", "oid": user, "name": name}).to_string()) + user)
+}
+
+/// What the exchange answers when all is well.
+pub fn token_response(token: &TokenSpec, name: &str, start: i64) -> String {
+    let expires_on = match token {
+        TokenSpec::Jwt { exp: secs, .. } | TokenSpec::ExpiresOn(secs) | TokenSpec::ExpiresIn(secs) => {
+            Some(rfc3339(secs.after(start).as_millis()))
+        }
+        TokenSpec::Opaque | TokenSpec::Raw(_) => None,
+    };
+    let token = json!({"token": text(token, name, start), "expiresOn": expires_on});
+    json!({"identity": {"id": "8:acs:…"}, "accessToken": token}).to_string()
+}
+
+/// In the service's own form: seven digits of a second, and an offset.
+fn rfc3339(millis: i64) -> String {
+    let moment = chrono::DateTime::from_timestamp_millis(millis).expect("a test's moments are in our era");
+    moment.format("%Y-%m-%dT%H:%M:%S%.3f0000+00:00").to_string()
+}
