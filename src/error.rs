@@ -11,7 +11,8 @@ use core::time::Duration;
 
 use crate::time::UnixTime;
 
-/// Why a caller gets no token.
+/// Why a caller gets no token. Its text says everything down to what the refresher reported, whose own
+/// [`source`](StdError::source), if it has one, is this error's.
 ///
 /// ```
 /// use acs_common::{Error, FailureKind};
@@ -27,40 +28,57 @@ use crate::time::UnixTime;
 /// }
 /// assert_eq!(advise(&Error::Disposed), "make a new credential");
 /// ```
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// No valid token is held, and the refresh that was to bring one failed.
-    #[error("no valid token: {cause}")]
     #[non_exhaustive]
     RefreshFailed {
         /// Why it failed.
-        #[source]
         cause: RefreshError,
         /// From when on asking again starts another refresh, counted from this answer; until then the same failure is
         /// the answer. `None`: at once.
         retry_in: Option<Duration>,
     },
     /// The credential was disposed: it gives out no token any more.
-    #[error("the credential is disposed: make a new one")]
     Disposed,
     /// What drives the credential has ended (its task was dropped, its runtime shut down), so no token can be got.
-    #[error(
-        "the credential's driver has ended: keep its task, and the runtime it runs on, alive as long as the credential"
-    )]
     DriverStopped,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RefreshFailed { cause, .. } => write!(f, "no valid token: {cause}"),
+            Self::Disposed => f.write_str("the credential is disposed: make a new one"),
+            Self::DriverStopped => f.write_str(
+                "the credential's driver has ended: keep its task, and the runtime it runs on, alive as long as the credential",
+            ),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::RefreshFailed { cause, .. } => cause.source(),
+            Self::Disposed | Self::DriverStopped => None,
+        }
+    }
 }
 
 /// Why a refresh brought no token.
 ///
 /// ```
 /// use acs_common::{RefreshError, RefresherError};
-/// use std::error::Error;
 ///
 /// let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
 /// let failure = RefreshError::Refresher(RefresherError::new(refused));
 /// assert_eq!(failure.to_string(), "the refresher failed: connection refused");
-/// assert!(failure.source().unwrap().is::<std::io::Error>(), "what the refresher reported is there to be looked at");
+///
+/// // What the refresher reported is there to be looked at.
+/// let RefreshError::Refresher(error) = failure else { panic!() };
+/// assert!(error.get_ref().is::<std::io::Error>());
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -200,16 +218,15 @@ impl fmt::Display for RefreshError {
 impl StdError for RefreshError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Refresher(error) => Some(&*error.source),
-            Self::InvalidToken(error) => Some(error),
-            Self::ExpiredToken { .. } | Self::TimedOut { .. } | Self::Rejected => None,
+            Self::Refresher(error) => error.source.source(),
+            Self::InvalidToken(_) | Self::ExpiredToken { .. } | Self::TimedOut { .. } | Self::Rejected => None,
         }
     }
 }
 
 /// What a refresher answers when it fails. Transient unless it says otherwise: the machine rests, then tries again.
 ///
-/// Made from any error with `?` or `into`. It keeps that error for [`source`](StdError::source) to find, and shows
+/// Made from any error with `?` or `into`. It keeps that error for [`get_ref`](Self::get_ref) to find, and shows
 /// what it shows, so that error must hold no secret.
 ///
 /// ```
@@ -259,6 +276,19 @@ impl RefresherError {
     #[must_use]
     pub fn with_retry_after(self, delay: Duration) -> Self {
         Self { retry_after: Some(delay), ..self }
+    }
+
+    /// What the refresher reported.
+    ///
+    /// ```
+    /// use acs_common::RefresherError;
+    ///
+    /// let error = RefresherError::from(std::fmt::Error);
+    /// assert!(error.get_ref().is::<std::fmt::Error>());
+    /// ```
+    #[must_use]
+    pub fn get_ref(&self) -> &(dyn StdError + Send + Sync + 'static) {
+        &*self.source
     }
 
     /// Whether it is [permanent](Self::permanent).

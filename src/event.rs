@@ -77,7 +77,8 @@ pub enum Event<W> {
         /// Which.
         token: Token,
     },
-    /// Trying makes sense again: the network is back, the user signed in, the device woke up.
+    /// Trying makes sense again: the network is back, the user signed in, the device woke up. Ends the rest and the row of
+    /// failed refreshes; a row of rejected replacements goes on, since that is the service's to end.
     TryNow,
     /// The end: everyone who waits is told so, the token is forgotten, nothing else is answered from now on.
     Disposed,

@@ -25,7 +25,8 @@
 //!    replaces the one timer, [`Notify`](Action::Notify) is for whoever cares.
 //! 5. Go to 2, until [`Disposed`](Event::Disposed) has been handed in.
 //!
-//! Whatever a host does, no token that is dead by either clock is given out, and nothing panics. Early, late, repeated and
+//! Whatever a host does, no token is given out that was dead by either clock when the last event was handed in, and nothing
+//! panics. Early, late, repeated and
 //! spurious timers, late answers and clocks that run back are harmless. A host that wants no more than a function call in
 //! its own loop asks [`token`](Machine::token) each time, and needs the events only for what that cannot answer.
 //!

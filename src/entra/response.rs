@@ -139,17 +139,16 @@ fn text(value: &str, scrub: &dyn Fn(&str) -> String) -> String {
     text
 }
 
-/// Why an exchange brought no token. Found as the [`source`](core::error::Error::source) of a
-/// [`RefreshError`](crate::RefreshError).
+/// Why an exchange brought no token. Found [in](crate::RefresherError::get_ref) a
+/// [`RefreshError::Refresher`](crate::RefreshError::Refresher).
 ///
 /// ```
 /// use acs_common::RefreshError;
 /// use acs_common::entra::ExchangeError;
-/// use std::error::Error;
 ///
 /// fn forbidden(error: &RefreshError) -> bool {
-///     let exchange = error.source().and_then(|source| source.downcast_ref::<ExchangeError>());
-///     matches!(exchange, Some(ExchangeError::Refused(response)) if response.status == 403)
+///     let RefreshError::Refresher(error) = error else { return false };
+///     matches!(error.get_ref().downcast_ref(), Some(ExchangeError::Refused(response)) if response.status == 403)
 /// }
 /// assert!(!forbidden(&RefreshError::Rejected));
 /// ```
@@ -161,7 +160,7 @@ pub enum ExchangeError {
     Refused(Box<ErrorResponse>),
     /// The service said yes, but not what to.
     #[error("the exchange's response is unusable: {0}")]
-    BadResponse(#[source] BadResponse),
+    BadResponse(BadResponse),
     /// There was no response, at any try.
     #[error("the exchange could not be reached: {0}")]
     Transport(crate::RefresherError),

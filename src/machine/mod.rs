@@ -231,7 +231,7 @@ impl<W> Machine<W> {
     }
 
     /// The next thing to do: answers first, the timer last; `None` when all is said. Derived when polled, so a token that
-    /// died since it was accepted is not given out.
+    /// had died by the last [`handle`](Self::handle) is not given out.
     ///
     /// Its answer changes with each [`handle`](Self::handle) only.
     pub fn poll_action(&mut self) -> Option<Action<W>> {

@@ -76,7 +76,7 @@ impl<C: Clock, R: Refresher> Builder<C, R> {
     /// The credential, its driver running in the background of the runtime.
     ///
     /// # Errors
-    /// The initial token is none, or there is no runtime to run on.
+    /// The initial token cannot be one (blank, too long, undecodable), or there is no runtime to run on.
     pub fn spawn(self) -> Result<CommunicationTokenCredential<C>, BuildError>
     where
         C: Clone + Spawn<Driver<C, R>>,
@@ -111,7 +111,7 @@ impl<C: Clock, R: Refresher> Builder<C, R> {
     /// ```
     ///
     /// # Errors
-    /// The initial token is none.
+    /// The initial token cannot be one: it is blank, too long, or undecodable against the policy.
     pub fn build(self) -> Result<(CommunicationTokenCredential<C>, Driver<C, R>), InvalidToken> {
         let policy = complete(self.policy, self.proactive);
         let machine = Engine::Refresher(Machine::new(self.initial, policy, self.clock.now())?);
@@ -160,15 +160,27 @@ impl<C, R> fmt::Debug for Builder<C, R> {
 /// let nowhere = CommunicationTokenCredential::with_refresher(refresher).spawn();
 /// assert!(matches!(nowhere, Err(BuildError::Spawn(_))), "not within a tokio runtime");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The initial token is none.
+    /// The initial token cannot be one.
     #[error("initial token: {0}")]
-    InitialToken(#[from] InvalidToken),
+    InitialToken(InvalidToken),
     /// There is no runtime.
-    #[error(transparent)]
-    Spawn(#[from] SpawnError),
+    #[error("{0}")]
+    Spawn(SpawnError),
+}
+
+impl From<InvalidToken> for BuildError {
+    fn from(error: InvalidToken) -> Self {
+        Self::InitialToken(error)
+    }
+}
+
+impl From<SpawnError> for BuildError {
+    fn from(error: SpawnError) -> Self {
+        Self::Spawn(error)
+    }
 }
 
 /// Builds a credential for Entra users; from

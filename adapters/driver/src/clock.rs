@@ -1,5 +1,6 @@
 //! What the driver needs of a runtime.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use acs_common::Now;
@@ -7,7 +8,7 @@ use acs_common::Now;
 /// A runtime's clocks and its timer.
 ///
 /// The clock decides what is due; a sleep only wakes the driver. One that ends early or late, or never, harms nothing but
-/// punctuality.
+/// punctuality (and, if it always ends at once, a processor).
 ///
 /// ```
 /// use acs_common_driver::{Clock, Monotonic, Now, UnixTime};
@@ -40,8 +41,11 @@ pub trait Clock {
     /// What both clocks say. Called often, also with a lock held: it must be quick and not call back.
     fn now(&self) -> Now;
 
-    /// What both clocks say, or a little more, never less: for asking whether a token is still good, if that can be told
-    /// faster than exactly. Near the end of a token's life [`now`](Self::now) decides.
+    /// What both clocks say, or a little more: for asking whether a token is still good, if that can be told faster than
+    /// exactly. Near the end of a token's life [`now`](Self::now) decides.
+    ///
+    /// The monotonic clock must not be behind, since it tells a life's end; the wall clock, by which it is only to be
+    /// seen that it was set or that the machine slept, for a moment at most.
     fn now_or_later(&self) -> Now {
         self.now()
     }
@@ -107,16 +111,16 @@ pub trait Spawn<F> {
 /// let error = SpawnError::new("start one first");
 /// assert_eq!(error.to_string(), "there is no runtime to run the credential's driver on: start one first");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no runtime to run the credential's driver on: {advice}")]
 pub struct SpawnError {
-    advice: &'static str,
+    advice: Cow<'static, str>,
 }
 
 impl SpawnError {
     /// With what to do about it.
     #[must_use]
-    pub const fn new(advice: &'static str) -> Self {
-        Self { advice }
+    pub fn new(advice: impl Into<Cow<'static, str>>) -> Self {
+        Self { advice: advice.into() }
     }
 }

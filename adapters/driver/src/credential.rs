@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,12 +15,13 @@ use crate::engine::{Engine, Happened};
 #[cfg(feature = "entra")]
 use crate::entra::{EntraOptions, EntraTokenSource, HttpClient};
 use crate::notices::Notices;
-use crate::shared::{Answer, Driving, Request, Shared, State};
+use crate::shared::{Answer, Driving, Request, Shared};
 use crate::{Clock, Refresher};
 
 /// Gives a valid token, always and fast, for as long as its issuer lets it.
 ///
-/// Cheap to clone: clones share one token, one refresh and one background task, which ends with the last of them.
+/// Cheap to clone: clones share one token, one refresh and one background task, which ends with the last of them. (A
+/// refresher that holds one of them itself keeps it going until [`dispose`](Self::dispose).)
 /// `C` is the clock of a runtime; the adapters name theirs, so write `acs_common_tokio::CommunicationTokenCredential`.
 ///
 /// ```
@@ -50,10 +50,10 @@ struct Owner<C: Clock> {
 
 impl<C: Clock> Drop for Owner<C> {
     fn drop(&mut self) {
-        self.shared.with(|state, _, after| {
-            state.closed = true;
-            state.wake_driver(after);
+        // Listeners hear nothing any more, and what they share holds no secret.
+        self.shared.with(|state, now, after| {
             state.log.end(after);
+            state.handle(Happened::Disposed, now, after);
         });
     }
 }
@@ -137,8 +137,9 @@ impl<C: Clock> CommunicationTokenCredential<C> {
         futures_lite::future::block_on(self.get_token())
     }
 
-    /// A valid token if there is one, without waiting. `None`: it is being got (this call saw to that), so ask again, once
-    /// a frame for instance.
+    /// A valid token if there is one, without waiting. `None`: there is none yet, so ask again, once a frame for instance:
+    /// asking is what starts a refresh, as soon as [`min_refresh_interval`](acs_common::PolicyBuilder::min_refresh_interval)
+    /// allows one.
     ///
     /// ```
     /// use acs_common_tokio::CommunicationTokenCredential;
@@ -155,16 +156,12 @@ impl<C: Clock> CommunicationTokenCredential<C> {
         if let Some(token) = self.shared().fresh() {
             return Ok(Some(token));
         }
-        self.shared().with(|state, now, after| {
-            // Nobody will wait on this request, so its waker is never called.
-            let key = state.requests.insert(Request::Waiting(std::task::Waker::noop().clone()));
-            state.handle(Happened::TokenRequested(key), now, after);
-            match state.requests.remove(key) {
-                Request::Answered(answer) => answer.map(Some),
-                Request::Waiting(_) => {
-                    state.handle(Happened::RequestCancelled(key), now, after);
-                    if matches!(state.driver, Driving::Ended) { Err(Error::DriverStopped) } else { Ok(None) }
-                }
+        self.shared().with(|state, now, after| match state.ask(now, after) {
+            Ok(answer) => answer.map(Some),
+            Err(key) => {
+                state.requests.remove(key);
+                state.handle(Happened::RequestCancelled(key), now, after);
+                Ok(None)
             }
         })
     }
@@ -288,58 +285,18 @@ impl<C: Clock> Future for GetToken<'_, C> {
     type Output = Answer;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
-        let Some(key) = self.key else {
-            if let Some(token) = self.shared.fresh() {
-                return Poll::Ready(Ok(token));
-            }
-            let waker = context.waker().clone();
-            let (key, answer) = self.shared.with(|state, now, after| {
-                let key = state.requests.insert(Request::Waiting(waker));
-                state.handle(Happened::TokenRequested(key), now, after);
-                if matches!(state.driver, Driving::Ended)
-                    && matches!(state.requests.get(key), Some(Request::Waiting(_)))
-                {
-                    state.requests.remove(key);
-                    state.handle(Happened::RequestCancelled(key), now, after);
-                    return (None, Some(Err(Error::DriverStopped)));
-                }
-                (Some(key), take_answer(state, key))
-            });
-            if let Some(answer) = answer {
-                return Poll::Ready(answer);
-            }
-            self.key = key;
-            return Poll::Pending;
-        };
-        // The waker replaced is dropped with the lock released, since that may run foreign code.
-        let (answer, _replaced) = self.shared.with(|state, _, _| {
-            let answer = take_answer(state, key);
-            let replaced = match state.requests.get_mut(key) {
-                Some(Request::Waiting(known)) if answer.is_none() && !known.will_wake(context.waker()) => {
-                    Some(mem::replace(known, context.waker().clone()))
-                }
-                _ => None,
-            };
-            (answer, replaced)
-        });
-        match answer {
-            Some(answer) => {
-                self.key = None;
-                Poll::Ready(answer)
-            }
-            None => Poll::Pending,
+        if self.key.is_none()
+            && let Some(token) = self.shared.fresh()
+        {
+            return Poll::Ready(Ok(token));
         }
-    }
-}
-
-/// The answer, if there is one; its place is then free.
-fn take_answer(state: &mut State, key: usize) -> Option<Answer> {
-    if !matches!(state.requests.get(key), Some(Request::Answered(_))) {
-        return None;
-    }
-    match state.requests.remove(key) {
-        Request::Answered(answer) => Some(answer),
-        Request::Waiting(_) => None,
+        let (key, waker) = (self.key, context.waker().clone());
+        let (answer, _unneeded) = self.shared.with(|state, now, after| state.poll_request(key, waker, now, after));
+        self.key = answer.as_ref().err().copied();
+        match answer {
+            Ok(answer) => Poll::Ready(answer),
+            Err(_) => Poll::Pending,
+        }
     }
 }
 
@@ -348,7 +305,7 @@ impl<C: Clock> Drop for GetToken<'_, C> {
         let Some(key) = self.key else { return };
         let _request = self.shared.with(|state, now, after| {
             let request = state.requests.try_remove(key);
-            if let Some(Request::Waiting(_)) = request {
+            if let Some(Request::Asking | Request::Waiting(_)) = request {
                 state.handle(Happened::RequestCancelled(key), now, after);
             }
             request

@@ -19,10 +19,13 @@ use crate::work::{CallKey, Work};
 /// The wall clock may move while the driver sleeps, so it looks at least this often.
 const SLICE: Duration = Duration::from_secs(60);
 
+/// How often the driver goes round before it lets others run.
+const TURNS: usize = 64;
+
 /// What keeps a credential going: a future that ends once the credential is disposed, or its last handle dropped.
 ///
-/// Dropping it before makes the credential end with its token: whoever waits is answered
-/// [`DriverStopped`](crate::Error::DriverStopped).
+/// Once it is dropped before that, the credential serves its token until that expires, and then fails, as it does at once
+/// for whoever waits: [`DriverStopped`](crate::Error::DriverStopped).
 ///
 /// ```
 /// use acs_common_driver::{Builder, Error};
@@ -54,7 +57,7 @@ impl<C: Clock, W: Work> Driver<C, W> {
     /// The orders that came in; `None` once there is nothing left to live for.
     fn orders(&self) -> Option<Orders> {
         let (orders, _waker) = self.shared.with(|state, _, _| {
-            let orders = (!state.closed && !state.disposed).then(|| mem::take(&mut state.orders));
+            let orders = (!state.disposed).then(|| mem::take(&mut state.orders));
             (orders, mem::replace(&mut state.driver, Driving::Awake))
         });
         orders
@@ -110,7 +113,7 @@ impl<C: Clock, W: Work> Driver<C, W> {
         let waker = context.waker().clone();
         let (asleep, _replaced) = self.shared.with(|state, _, _| {
             let orders = &state.orders;
-            if orders.cancel || orders.call.is_some() || orders.timer.is_some() || state.closed || state.disposed {
+            if orders.cancel || orders.call.is_some() || orders.timer.is_some() || state.disposed {
                 return (false, Driving::Asleep(waker));
             }
             (true, mem::replace(&mut state.driver, Driving::Asleep(waker)))
@@ -129,7 +132,7 @@ impl<C: Clock, W: Work> Future for Driver<C, W> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        loop {
+        for _ in 0..TURNS {
             let Some(orders) = self.orders() else {
                 self.drop_call();
                 self.sleep = None;
@@ -140,6 +143,9 @@ impl<C: Clock, W: Work> Future for Driver<C, W> {
                 return Poll::Pending;
             }
         }
+        // A clock whose sleeps end at once must not keep others from running.
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 

@@ -95,6 +95,14 @@ impl Engine {
         }
     }
 
+    pub(crate) fn token(&self, now: Now) -> Option<&Token> {
+        match self {
+            Self::Refresher(machine) => machine.token(now),
+            #[cfg(feature = "entra")]
+            Self::Entra(machine) => machine.token(now),
+        }
+    }
+
     pub(crate) fn snapshot(&self) -> Option<Snapshot> {
         match self {
             Self::Refresher(machine) => machine.snapshot(),

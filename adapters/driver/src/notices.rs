@@ -62,8 +62,9 @@ impl<C: Clock> Notices<C> {
 
     fn poll_next_notice(&mut self, context: &Context<'_>) -> Poll<Option<Notice>> {
         let (key, missed) = (self.key, &mut self.missed);
-        // The waker replaced is dropped with the lock released, since that may run foreign code.
-        let (next, _replaced) = self.shared.with(|state, _, _| state.log.next(key, context.waker(), missed));
+        // The waker that is not needed is dropped with the lock released, since that may run foreign code.
+        let waker = context.waker().clone();
+        let (next, _unneeded) = self.shared.with(|state, _, _| state.log.next(key, waker, missed));
         next
     }
 }
@@ -78,7 +79,7 @@ impl<C: Clock> Stream for Notices<C> {
 
 impl<C: Clock> Drop for Notices<C> {
     fn drop(&mut self) {
-        let _waker = self.shared.with(|state, _, _| state.log.unsubscribe(self.key));
+        let _unneeded = self.shared.with(|state, _, _| state.log.unsubscribe(self.key));
     }
 }
 
@@ -105,12 +106,17 @@ struct Listener {
 
 impl Log {
     pub(crate) fn push(&mut self, notice: Notice, after: &mut After) {
+        if self.ended {
+            return;
+        }
         let last = matches!(notice, Notice::Disposed);
         if !self.listeners.is_empty() {
             self.kept.push_back(notice);
             if self.kept.len() > KEPT {
-                self.kept.pop_front();
                 self.first += 1;
+                if let Some(Notice::RefreshFailed { cause, .. }) = self.kept.pop_front() {
+                    after.dropped.push(cause);
+                }
             }
             self.wake(after);
         }
@@ -133,32 +139,30 @@ impl Log {
         self.listeners.insert(Listener { next: self.first + self.kept.len() as u64, waker: None })
     }
 
-    fn unsubscribe(&mut self, key: usize) -> Option<Waker> {
+    /// Hands back what may run foreign code when dropped.
+    fn unsubscribe(&mut self, key: usize) -> (Option<Waker>, VecDeque<Notice>) {
         let listener = self.listeners.try_remove(key);
-        if self.listeners.is_empty() {
-            self.first += self.kept.len() as u64;
-            self.kept = VecDeque::new();
-        }
-        listener.and_then(|listener| listener.waker)
+        let kept = if self.listeners.is_empty() { std::mem::take(&mut self.kept) } else { VecDeque::new() };
+        self.first += kept.len() as u64;
+        (listener.and_then(|listener| listener.waker), kept)
     }
 
-    fn next(&mut self, key: usize, waker: &Waker, missed: &mut u64) -> (Poll<Option<Notice>>, Option<Waker>) {
-        let Some(listener) = self.listeners.get_mut(key) else { return (Poll::Ready(None), None) };
+    fn next(&mut self, key: usize, waker: Waker, missed: &mut u64) -> (Poll<Option<Notice>>, Option<Waker>) {
+        let Some(listener) = self.listeners.get_mut(key) else { return (Poll::Ready(None), Some(waker)) };
         let lost = self.first.saturating_sub(listener.next);
         *missed += lost;
         listener.next += lost;
         let index = usize::try_from(listener.next - self.first).unwrap_or(usize::MAX);
         if let Some(notice) = self.kept.get(index) {
             listener.next += 1;
-            return (Poll::Ready(Some(notice.clone())), None);
+            return (Poll::Ready(Some(notice.clone())), Some(waker));
         }
         if self.ended {
-            return (Poll::Ready(None), None);
+            return (Poll::Ready(None), Some(waker));
         }
-        let replaced = match &listener.waker {
-            Some(known) if known.will_wake(waker) => None,
-            _ => listener.waker.replace(waker.clone()),
-        };
-        (Poll::Pending, replaced)
+        match &listener.waker {
+            Some(known) if known.will_wake(&waker) => (Poll::Pending, Some(waker)),
+            _ => (Poll::Pending, listener.waker.replace(waker)),
+        }
     }
 }

@@ -8,7 +8,8 @@ use acs_common::{NewToken, RefresherError};
 /// Gets a token from wherever tokens come from: a service of yours, an identity library.
 ///
 /// Any closure that returns a future of `Result<T, E>` is one, where `T` is a string or a [`NewToken`] (a string with its
-/// expiry or lifetime) and `E` any error or a [`RefresherError`] (permanent, or with the delay the issuer asked for).
+/// expiry or lifetime) and `E` any [`Error`](std::error::Error) type or a [`RefresherError`] (permanent, or with the delay
+/// the issuer asked for). A boxed error, or `anyhow`'s, becomes one by `.map_err(RefresherError::new)`.
 ///
 /// At most one refresh is in flight at any time. Its future is dropped when it is not wanted any more: it took longer than
 /// [`refresh_timeout`](acs_common::PolicyBuilder::refresh_timeout), or the credential was disposed. One that panics
@@ -35,6 +36,11 @@ use acs_common::{NewToken, RefresherError};
 /// # let _ = token;
 /// # Ok::<(), RefresherError>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no refresher",
+    note = "a closure `|| async {{ … }}` is one if it gives a `Result<T, E>` of a string or a `NewToken`, and an error type or \
+            a `RefresherError`; for boxed errors and anyhow's add `.map_err(RefresherError::new)`"
+)]
 pub trait Refresher {
     /// A refresh under way.
     type Future: Future<Output = Result<NewToken, RefresherError>>;

@@ -1,10 +1,11 @@
 //! What a credential's handles and its driver share: the machine behind a lock, and the token in front of it.
 
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use acs_common::{Error, Monotonic, Now, Snapshot, Token};
+use acs_common::{Error, Monotonic, Notice, Now, RefreshError, Snapshot, Token};
 use arc_swap::ArcSwapOption;
 use slab::Slab;
 
@@ -28,15 +29,19 @@ pub(crate) struct State {
     pub(crate) requests: Slab<Request>,
     pub(crate) orders: Orders,
     pub(crate) driver: Driving,
-    /// The last handle is gone.
-    pub(crate) closed: bool,
     pub(crate) disposed: bool,
+    /// Kept beside the machine's own, so that it is not the machine that drops a foreign error, under the lock.
+    last_failure: Option<RefreshError>,
     pub(crate) log: Log,
 }
 
 pub(crate) enum Request {
+    /// Being put.
+    Asking,
     Waiting(Waker),
-    Answered(Answer),
+    /// It gets the token held when it comes for it, or asks again: in between that may have died.
+    Granted,
+    Refused(Error),
 }
 
 /// What the driver is to do.
@@ -59,6 +64,8 @@ pub(crate) enum Driving {
 #[derive(Default)]
 pub(crate) struct After {
     pub(crate) wake: Vec<Waker>,
+    /// What may run foreign code when dropped.
+    pub(crate) dropped: Vec<RefreshError>,
     #[cfg(feature = "tracing")]
     pub(crate) log: Vec<crate::log::Entry>,
 }
@@ -70,8 +77,8 @@ impl<C: Clock> Shared<C> {
             requests: Slab::new(),
             orders: Orders::default(),
             driver,
-            closed: false,
             disposed: false,
+            last_failure: None,
             log: Log::default(),
         };
         let shared = Self { clock, fresh: ArcSwapOption::empty(), state: Mutex::new(state) };
@@ -103,7 +110,7 @@ impl<C: Clock> Shared<C> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Whatever panicked did not leave the machine half-changed: it calls no foreign code.
+        // Nothing foreign runs under the lock but a clock, so nothing was left half-done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -145,9 +152,12 @@ impl State {
                     self.wake_driver(after);
                 }
                 ToDo::Notify(notice) => {
-                    self.disposed |= matches!(notice, acs_common::Notice::Disposed);
+                    self.disposed |= matches!(notice, Notice::Disposed);
                     #[cfg(feature = "tracing")]
                     after.log.push(crate::log::Entry::Notice(notice.clone()));
+                    if let Notice::RefreshFailed { cause, .. } = &notice {
+                        after.dropped.extend(self.last_failure.replace(cause.clone()));
+                    }
                     self.log.push(notice, after);
                 }
                 ToDo::Schedule(at) => {
@@ -161,9 +171,82 @@ impl State {
         }
     }
 
+    /// Puts a request: its answer, if there is one at once, or else where that will be.
+    pub(crate) fn ask(&mut self, now: Now, after: &mut After) -> Result<Answer, usize> {
+        if matches!(self.driver, Driving::Ended) {
+            return Ok(self.answer_without_driver(now));
+        }
+        let key = self.requests.insert(Request::Asking);
+        self.handle(Happened::TokenRequested(key), now, after);
+        self.take_answer(key, now, after).ok_or(key)
+    }
+
+    /// The answer to a request, or to a new one, if it is there; else `waker` is called once it is. Hands back the waker
+    /// that is not needed, to be dropped with the lock released: that may run foreign code.
+    pub(crate) fn poll_request(
+        &mut self,
+        key: Option<usize>,
+        waker: Waker,
+        now: Now,
+        after: &mut After,
+    ) -> (Result<Answer, usize>, Option<Waker>) {
+        let answer = match key {
+            None => self.ask(now, after),
+            Some(key) => self.take_answer(key, now, after).ok_or(key),
+        };
+        let Err(key) = answer else { return (answer, Some(waker)) };
+        let unneeded = match self.requests.get_mut(key) {
+            Some(Request::Waiting(known)) if known.will_wake(&waker) => Some(waker),
+            Some(request) => match mem::replace(request, Request::Waiting(waker)) {
+                Request::Waiting(replaced) => Some(replaced),
+                Request::Asking | Request::Granted | Request::Refused(_) => None,
+            },
+            None => Some(waker),
+        };
+        (answer, unneeded)
+    }
+
+    /// The answer, if there is one; its place is then free.
+    fn take_answer(&mut self, key: usize, now: Now, after: &mut After) -> Option<Answer> {
+        let answer = match self.requests.get(key)? {
+            Request::Asking | Request::Waiting(_) => return None,
+            Request::Refused(_) => None,
+            Request::Granted => match self.machine.token(now) {
+                Some(token) => Some(Ok(token.clone())),
+                None if matches!(self.driver, Driving::Ended) => Some(self.answer_without_driver(now)),
+                None => {
+                    // Dead, rejected or disposed of since: as if it came just now.
+                    if let Some(request) = self.requests.get_mut(key) {
+                        *request = Request::Asking;
+                    }
+                    self.handle(Happened::TokenRequested(key), now, after);
+                    if matches!(self.requests.get(key), Some(Request::Asking)) {
+                        return None;
+                    }
+                    self.machine.token(now).cloned().map(Ok)
+                }
+            },
+        };
+        match (answer, self.requests.remove(key)) {
+            (Some(answer), _) => Some(answer),
+            (None, Request::Refused(error)) => Some(Err(error)),
+            (None, Request::Asking | Request::Waiting(_) | Request::Granted) => None,
+        }
+    }
+
+    /// What is left to say when nobody is there to get a token.
+    fn answer_without_driver(&self, now: Now) -> Answer {
+        let missing = if self.disposed { Error::Disposed } else { Error::DriverStopped };
+        self.machine.token(now).cloned().ok_or(missing)
+    }
+
     fn answer(&mut self, key: usize, answer: Answer, after: &mut After) {
+        let answer = match answer {
+            Ok(_) => Request::Granted,
+            Err(error) => Request::Refused(error),
+        };
         if let Some(request) = self.requests.get_mut(key)
-            && let Request::Waiting(waker) = mem::replace(request, Request::Answered(answer))
+            && let Request::Waiting(waker) = mem::replace(request, answer)
         {
             after.wake.push(waker);
         }
@@ -179,6 +262,7 @@ impl State {
 
     /// The driver is gone without having been disposed: whoever waits, waits in vain.
     pub(crate) fn end_driver(&mut self, now: Now, after: &mut After) {
+        self.wake_driver(after);
         self.driver = Driving::Ended;
         let waiting = |(key, request): (usize, &Request)| matches!(request, Request::Waiting(_)).then_some(key);
         for key in self.requests.iter().filter_map(waiting).collect::<Vec<_>>() {
@@ -192,8 +276,19 @@ impl State {
 
 impl After {
     fn finish(self) {
+        // Whoever is to be woken is, even if another's waker panics; words come last, since they may panic too.
+        let mut panicked = None;
+        for waker in self.wake {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                panicked.get_or_insert(panic);
+            }
+        }
         #[cfg(feature = "tracing")]
         self.log.into_iter().for_each(crate::log::Entry::write);
-        self.wake.into_iter().for_each(Waker::wake);
+        if let Some(panic) = panicked
+            && !std::thread::panicking()
+        {
+            resume_unwind(panic);
+        }
     }
 }

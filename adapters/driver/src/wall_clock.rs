@@ -33,12 +33,13 @@ pub fn now() -> UnixTime {
 #[must_use]
 pub fn now_or_later() -> UnixTime {
     #[cfg(target_os = "linux")]
+    #[allow(clippy::useless_conversion, reason = "a C long is not always an i64")]
     {
         use rustix::time::{ClockId, clock_gettime};
 
         let ticked = clock_gettime(ClockId::RealtimeCoarse);
         UnixTime::from_millis(
-            UnixTime::from_secs(ticked.tv_sec).as_millis().saturating_add(ticked.tv_nsec / 1_000_000 + TICK),
+            UnixTime::from_secs(ticked.tv_sec).as_millis().saturating_add(i64::from(ticked.tv_nsec) / 1_000_000 + TICK),
         )
     }
     #[cfg(not(target_os = "linux"))]

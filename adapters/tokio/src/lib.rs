@@ -7,6 +7,7 @@ pub use acs_common_driver::*;
 #[cfg(feature = "reqwest")]
 pub use http::{ReqwestClient, TlsError};
 
+use std::panic::catch_unwind;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -63,6 +64,11 @@ impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Tokio {
     fn spawn(&self, driver: F) -> Result<(), SpawnError> {
         let runtime = Handle::try_current().map_err(|_| {
             SpawnError::new("call `spawn` within a tokio runtime (in an async fn, or after `Handle::enter`)")
+        })?;
+        // tokio tells only by a panic whether a runtime has a timer.
+        let timer = catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO)));
+        timer.map_err(|_| {
+            SpawnError::new("this tokio runtime has no timer: build it with `enable_time` or `enable_all`")
         })?;
         runtime.spawn(driver);
         Ok(())

@@ -101,13 +101,13 @@ fn without_its_driver_a_valid_token_is_still_served() {
     rt::run(async {
         let calls = Calls::default();
         let builder =
-            Builder::new(rt::Clock::default(), good(&calls, HOUR)).initial_token(lasting("initial", millis(300)));
+            Builder::new(rt::Clock::default(), good(&calls, HOUR)).initial_token(lasting("initial", millis(2_000)));
         let (credential, driver) = builder.build().unwrap();
         drop(driver);
         assert_eq!(credential.get_token().await.unwrap().secret().expose(), "initial");
-        rt::sleep(millis(200)).await;
+        rt::sleep(millis(1_200)).await;
         assert_eq!(credential.get_token().await.unwrap().secret().expose(), "initial", "due for renewal, but valid");
-        rt::sleep(millis(150)).await;
+        rt::sleep(millis(1_000)).await;
         assert!(matches!(credential.get_token().await, Err(Error::DriverStopped)));
     });
 }

@@ -4,6 +4,7 @@
 mod calls;
 mod ending;
 mod getting;
+mod hostile;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,0 +1,30 @@
+//! What only tokio can get wrong.
+
+use acs_common_tokio::{BuildError, CommunicationTokenCredential};
+
+fn spawn() -> Result<CommunicationTokenCredential, BuildError> {
+    CommunicationTokenCredential::with_refresher(|| async { Ok::<_, std::io::Error>("eyJ…") }).spawn()
+}
+
+#[test]
+fn outside_a_runtime_spawning_says_so() {
+    assert!(spawn().unwrap_err().to_string().contains("call `spawn` within a tokio runtime"));
+}
+
+#[test]
+fn a_runtime_without_a_timer_is_refused_at_once() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let refused = runtime.block_on(async { spawn() }).unwrap_err();
+    assert!(refused.to_string().contains("enable_time"), "{refused}");
+}
+
+#[test]
+fn a_runtime_that_shuts_down_strands_nobody() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+    let refresher = || std::future::pending::<Result<String, std::io::Error>>();
+    let credential =
+        runtime.block_on(async { CommunicationTokenCredential::with_refresher(refresher).spawn() }).unwrap();
+    let waiting = std::thread::spawn(move || credential.get_token_blocking());
+    runtime.shutdown_timeout(std::time::Duration::from_millis(50));
+    assert!(matches!(waiting.join().unwrap(), Err(acs_common_tokio::Error::DriverStopped)));
+}
