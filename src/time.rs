@@ -182,6 +182,11 @@ impl Until {
         Self { monotonic: self.monotonic.max(other.monotonic), unix: self.unix.max(other.unix) }
     }
 
+    /// The end of two waits the first of which counts.
+    pub(crate) fn earlier(self, other: Self) -> Self {
+        Self { monotonic: self.monotonic.min(other.monotonic), unix: self.unix.min(other.unix) }
+    }
+
     pub(crate) const fn plus(self, millis: u64) -> Self {
         Now { monotonic: self.monotonic, unix: self.unix }.plus(millis)
     }

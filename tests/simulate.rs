@@ -249,7 +249,7 @@ fn bad_input_ends_with_2_and_names_file_scenario_and_field() {
         ("/refresher/0", json!(5), "refresher[0]: expected an object, found 5"),
         ("/refresher/0", json!({"after": 1}), "refresher[0]: expected either a token or an error"),
         ("/refresher/1/error", json!("too"), "refresher[1]: expected either a token or an error"),
-        ("/refresher/1/permanent", json!(true), "refresher[1]: expected either a token or an error"),
+        ("/refresher/1/permanent", json!(true), "refresher[1].permanent: only an error has it"),
         ("/refresher/0/after", json!(-1), "refresher[0].after: expected an integer, 0 or more, found -1"),
         ("/refresher/0", json!({"error": "x"}), "refresher[0].after: missing"),
         ("/script/0/at", json!(-2_000), "script[0].at: expected an integer, 0 or more, found -2000"),
@@ -258,7 +258,7 @@ fn bad_input_ends_with_2_and_names_file_scenario_and_field() {
         ("/script/1", json!({"at": 1, "do": "step_wall_clock"}), "script[1].by: missing"),
         ("/script/1", json!({"at": 1, "do": "get_token"}), "script[1].id: missing"),
         ("/script/1", json!({"at": 1, "do": "dispose", "id": "a"}), "script[1].id: unknown field"),
-        ("/expected/0/event", json!("called"), "expected[0].event: expected refresher_called, token, error"),
+        ("/expected/0/event", json!("called"), "expected[0].event: expected refresher_called, source_called"),
         ("/expected/1", json!({"event": "token"}), "expected[1].at: missing"),
     ];
     for (place, wrong, message) in table {

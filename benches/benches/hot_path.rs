@@ -4,10 +4,10 @@
 use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll, Waker};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use acs_common_benches::lasting;
-use acs_common_driver::{Clock, RefresherError, Token};
+use acs_common_driver::{Clock, Policy, RefresherError, Token};
 use divan::{AllocProfiler, Bencher, black_box};
 
 #[global_allocator]
@@ -55,5 +55,22 @@ fn get_token_on_smol(bencher: Bencher<'_, '_>) {
     let refresher = || async { Ok::<_, RefresherError>(lasting()) };
     let credential = acs_common_smol::CommunicationTokenCredential::with_refresher(refresher).initial_token(lasting());
     let credential = credential.spawn().expect("a credential");
+    bencher.bench(|| get(&credential));
+}
+
+/// Valid, but due for renewal, with the renewal in flight: the machine is asked each time.
+#[divan::bench(threads = [1, 2])]
+fn get_token_that_is_due_on_tokio(bencher: Bencher<'_, '_>) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let _within = runtime.enter();
+    // A life of 100 s, to be renewed as soon as a millisecond of it has passed.
+    let policy =
+        Policy::builder().refresh_proactively(true).renew_before_half(true).min_refresh_interval(Duration::ZERO);
+    let policy = policy.refresh_window(Duration::from_millis(99_999)).build().expect("a good policy");
+    let token = lasting().with_expires_in(Duration::from_secs(100));
+    let refresher = std::future::pending::<Result<String, RefresherError>>;
+    let credential = acs_common_tokio::CommunicationTokenCredential::with_refresher(refresher).initial_token(token);
+    let credential = credential.policy(policy).spawn().expect("a credential");
+    std::thread::sleep(Duration::from_millis(20));
     bencher.bench(|| get(&credential));
 }

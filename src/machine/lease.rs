@@ -84,19 +84,19 @@ impl Lease {
 pub struct Snapshot {
     pub(super) token: Token,
     /// `None`: for ever.
-    pub(super) fresh: Option<Until>,
+    pub(super) until: Option<Until>,
 }
 
 impl Snapshot {
     /// Whether both say the same: the very same token, for the same time.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        self.token.is_same(&other.token) && self.fresh == other.fresh
+        self.token.is_same(&other.token) && self.until == other.until
     }
 
     /// The token, if a request at `now` would do no more than return it.
     #[must_use]
     pub fn token(&self, now: Now) -> Option<&Token> {
-        if self.fresh.is_some_and(|end| end.has_come(now)) { None } else { Some(&self.token) }
+        if self.until.is_some_and(|end| end.has_come(now)) { None } else { Some(&self.token) }
     }
 }

@@ -185,18 +185,43 @@ impl<W> Machine<W> {
         self.lease.as_ref().filter(|lease| !lease.is_dead(now)).map(|lease| &lease.token)
     }
 
+    /// Whether the token held is to be renewed, or is being renewed.
+    ///
+    /// ```
+    /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
+    ///
+    /// let at = |secs: i64| Now::new(Monotonic::from_millis(1_000 * secs as u64), UnixTime::from_secs(secs));
+    /// let hour = NewToken::new("opaque").with_expires_on(UnixTime::from_secs(3_600));
+    /// let machine = Machine::<()>::new(Some(hour), Policy::default(), at(0))?;
+    /// assert!(!machine.is_due(at(3_479)) && machine.is_due(at(3_480)));
+    /// # Ok::<(), acs_common::InvalidToken>(())
+    /// ```
+    ///
+    /// Its answer changes with each [`handle`](Self::handle), and as time passes.
+    #[must_use]
+    pub fn is_due(&self, now: Now) -> bool {
+        let renewed = |lease: &Lease| lease.dead.is_some() && lease.renew.is_none_or(|renew| renew.has_come(now));
+        self.token(now).is_some() && self.lease.as_ref().is_some_and(renewed)
+    }
+
     /// The held token with the time for which a request would do no more than return it: what a host needs for a fast
     /// path of its own. `None` if a request would do more (start a refresh, wait, fail), so hand it in.
     ///
     /// Its answer changes with each [`handle`](Self::handle) only.
     #[must_use]
     pub fn snapshot(&self) -> Option<Snapshot> {
-        let lease = self.lease.as_ref()?;
-        let fresh = match self.kind {
-            Kind::Static => None,
-            Kind::Refreshing | Kind::Disposed => Some(lease.renew.filter(|_| !self.checks_each_request())?),
+        let lease = self.lease.as_ref().filter(|_| !self.checks_each_request())?;
+        let token = lease.token.clone();
+        let Some(dead) = lease.dead else { return Some(Snapshot { token, until: None }) };
+        let until = match (&self.attempt, lease.renew, self.timer_rest) {
+            // Until it has taken too long.
+            (Some(attempt), ..) => attempt.timeout.map_or(dead, |timeout| dead.earlier(timeout)),
+            (None, Some(renew), _) => renew,
+            (None, None, TimerRest::Until(end)) => dead.earlier(end),
+            (None, None, TimerRest::UntilAccepted) => dead,
+            (None, None, TimerRest::Over) => return None,
         };
-        Some(Snapshot { token: lease.token.clone(), fresh })
+        Some(Snapshot { token, until: Some(until) })
     }
 
     /// When the host is to hand in [`TimeAdvanced`](crate::Event::TimeAdvanced), if nothing else happens before: what the last

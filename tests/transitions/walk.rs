@@ -356,8 +356,7 @@ pub(crate) fn state(rig: &Rig) -> String {
     if rejected.held().is_some() {
         return "static".to_owned();
     }
-    let fresh = rig.machine.snapshot().is_some_and(|snapshot| snapshot.token(rig.now()).is_some());
-    format!("{}, {}", if fresh { "fresh" } else { "due" }, attempt(rig))
+    format!("{}, {}", if rig.machine.is_due(rig.now()) { "due" } else { "fresh" }, attempt(rig))
 }
 
 fn floor(policy: &Policy) -> u64 {
@@ -373,7 +372,7 @@ fn attempt(rig: &Rig) -> &'static str {
             return "in flight";
         }
     }
-    if rig.machine.snapshot().is_some_and(|snapshot| snapshot.token(rig.now()).is_some()) {
+    if rig.held().is_some() && !rig.machine.is_due(rig.now()) {
         return "idle";
     }
     if rig.clone().request(99).iter().any(|did| matches!(did, Did::Error(99, _))) {
