@@ -1,0 +1,30 @@
+//! A whole refresh on a machine without an operating system. `cargo build --manifest-path tests/no_std/Cargo.toml`
+//! fails with E0152 (a second panic handler) if std is linked.
+#![no_std]
+
+use acs_common::entra::{EntraMachine, EntraOptions};
+use acs_common::{Action, Event, Machine, Monotonic, NewToken, Now, Policy, UnixTime};
+
+#[global_allocator]
+static ALLOCATOR: emballoc::Allocator<65_536> = emballoc::Allocator::new();
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+/// Whether a token came of it.
+pub extern "C" fn refresh(millis: u64) -> bool {
+    let now = Now::new(Monotonic::from_millis(millis), UnixTime::from_secs(1_700_000_000));
+    let Ok(mut machine) = Machine::new(None, Policy::default(), now) else { return false };
+    machine.handle(Event::TokenRequested { waiter: 1_u8 }, now);
+    while let Some(action) = machine.poll_action() {
+        if let Action::CallRefresher { request } = action {
+            let token = NewToken::new("h.eyJleHAiOjE3MDAwMDM2MDB9.s");
+            machine.handle(Event::TokenReceived { request, token }, now);
+        }
+    }
+    let Ok(options) = EntraOptions::new("https://contoso.communication.azure.com") else { return false };
+    let mut entra = EntraMachine::<u8>::new(options, Policy::default(), now);
+    machine.token(now).is_some() && entra.poll_action().is_some()
+}
