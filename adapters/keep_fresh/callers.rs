@@ -1,6 +1,5 @@
 //! Those who need tokens, and one who only listens.
 
-use std::error::Error as _;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -106,10 +105,7 @@ pub async fn narrate<R: Runtime>(runtime: R, mut notices: Notices<R>, tally: Arc
 fn kind(cause: &RefreshError) -> String {
     match cause {
         // What the refresher returned is still there, as the error it was.
-        RefreshError::Refresher(_) => match cause.source().and_then(|source| source.downcast_ref::<Trouble>()) {
-            Some(trouble) => trouble.to_string(),
-            None => cause.to_string(),
-        },
+        RefreshError::Refresher(error) if error.get_ref().is::<Trouble>() => error.to_string(),
         RefreshError::ExpiredToken { .. } => "the token had already expired".to_owned(),
         RefreshError::InvalidToken(InvalidToken::Undecodable) => "the answer was no token".to_owned(),
         RefreshError::TimedOut { .. } => "no answer in time".to_owned(),
