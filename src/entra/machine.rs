@@ -354,10 +354,11 @@ impl<W: PartialEq> EntraMachine<W> {
     }
 
     fn settle(&mut self, now: Now) {
+        self.machine.look(now);
         // The machine has given it up, or done with it.
         let in_flight = self.machine.in_flight();
         if let Some(run) = self.run.take_if(|run| Some(run.request) != in_flight) {
-            self.abandoned = run.call;
+            self.abandoned = run.call.or(self.abandoned);
         }
         if let Some(request) = self.machine.poll_exchange()
             && let Some(run) = self.run.take_if(|run| run.request == request)

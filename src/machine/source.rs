@@ -32,6 +32,12 @@ impl<W> Machine<W> {
         })
     }
 
+    /// Runs what follows from the time alone: for what happens to the exchange, and not to this machine.
+    pub(crate) fn look(&mut self, now: Now) {
+        self.lapse(now);
+        self.settle(false, now);
+    }
+
     /// The call in flight.
     pub(crate) fn in_flight(&self) -> Option<RequestId> {
         self.attempt.as_ref().map(|attempt| attempt.request)

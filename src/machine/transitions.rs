@@ -212,7 +212,7 @@ impl<W> Machine<W> {
     // What follows from the time.
 
     /// Forgets the waits that are over.
-    fn lapse(&mut self, now: Now) {
+    pub(super) fn lapse(&mut self, now: Now) {
         let over = |end: &mut Until| end.has_come(now);
         self.floor.take_if(over);
         self.request_rest.take_if(over);
