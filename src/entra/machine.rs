@@ -12,7 +12,7 @@ use super::source::EntraToken;
 use crate::action::{Action, Notice};
 use crate::error::{Error, FailureKind, RefresherError};
 use crate::event::{Event, RequestId};
-use crate::machine::Machine;
+use crate::machine::{Given, Machine};
 use crate::policy::Policy;
 use crate::time::{Monotonic, Now};
 use crate::token::{NewToken, Token};
@@ -287,16 +287,20 @@ impl<W: PartialEq> EntraMachine<W> {
             let blank = "the source gave a blank Entra token: is anybody signed in?";
             return self.source_failed(run, RefresherError::new(blank), now);
         }
+        let request = run.request;
+        let is_same = |other: &EntraToken| other.is_same(&token);
+        let stranger = self.held.as_ref().is_some_and(|held| !held.is_of_same_user(&token));
         match run.step {
             Step::Asking | Step::Cleared(_) => {
-                let is_same = |other: &EntraToken| other.is_same(&token);
                 let unchanged = self.held.as_ref().is_some_and(is_same);
                 let another = self.failed.as_ref().is_some_and(|failed| !is_same(failed));
-                let request = run.request;
                 self.run = Some(Run { step: Step::Cleared(token), ..run });
-                self.machine.source_answered(request, unchanged, another, now);
+                self.machine.source_answered(request, Given { unchanged, another, stranger }, now);
             }
-            Step::Exchanging(_) => self.advance(run, now, |exchange, _| exchange.asked_again(Some(token))),
+            Step::Exchanging(_) => {
+                self.machine.source_changed_its_mind(request, stranger);
+                self.advance(run, now, |exchange, _| exchange.asked_again(Some(token)));
+            }
         }
     }
 
@@ -331,12 +335,7 @@ impl<W: PartialEq> EntraMachine<W> {
         };
         let event = match outcome {
             Ok(token) => Event::TokenReceived { request, token },
-            Err(error) => {
-                // What is held is another user's: better none.
-                let other = |used: &EntraToken| self.held.as_ref().is_some_and(|held| !held.is_of_same_user(used));
-                let error = if used.as_ref().is_some_and(other) { error.forgetting_token() } else { error };
-                Event::RefreshFailed { request, error }
-            }
+            Err(error) => Event::RefreshFailed { request, error },
         };
         let before = self.machine.token(now).cloned();
         self.machine.handle(event, now);
