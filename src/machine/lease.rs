@@ -37,7 +37,7 @@ pub(super) struct Attempt {
 pub(crate) struct Given {
     /// What the token held was exchanged for.
     pub(crate) unchanged: bool,
-    /// Another than what failed last, so that the failures do not count against it.
+    /// Another than what the failures so far are of, so that they do not count against it.
     pub(crate) another: bool,
     /// Another user's than the token held, or who can tell.
     pub(crate) stranger: bool,
