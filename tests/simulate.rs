@@ -258,7 +258,11 @@ fn bad_input_ends_with_2_and_names_file_scenario_and_field() {
         ("/script/1", json!({"at": 1, "do": "step_wall_clock"}), "script[1].by: missing"),
         ("/script/1", json!({"at": 1, "do": "get_token"}), "script[1].id: missing"),
         ("/script/1", json!({"at": 1, "do": "dispose", "id": "a"}), "script[1].id: unknown field"),
-        ("/expected/0/event", json!("called"), "expected[0].event: expected refresher_called, source_called"),
+        (
+            "/expected/0/event",
+            json!("called"),
+            "expected[0].event: expected refresher_called, source_called, exchange_requested, token",
+        ),
         ("/expected/1", json!({"event": "token"}), "expected[1].at: missing"),
     ];
     for (place, wrong, message) in table {
@@ -294,6 +298,52 @@ fn bad_input_ends_with_2_and_names_file_scenario_and_field() {
     assert_eq!(ran.code, 2, "{ran:?}");
     assert_eq!(ran.err, "simulate: standard input: scenario \"unchecked\": expected: missing\n");
     assert_eq!(run(&["-"], &unchecked.to_string()).code, 0, "only a check needs it");
+}
+
+/// Bites when a field of an Entra user's life is not checked.
+#[test]
+fn what_is_wrong_with_an_entra_users_life_is_named() {
+    let good = json!({
+        "name": "entra", "start": 0, "credential": {"entra": {"signed_in": "alice/1"}}, "until": 0,
+        "source": [{"after": 0}], "exchange": [{"after": 0, "status": 500}], "script": [],
+    });
+    assert_eq!(run(&["-"], &good.to_string()).code, 0);
+    for (field, wrong, message) in [
+        ("credential", json!({"entra": {"user": "a"}}), "credential.entra.user: unknown field"),
+        ("credential", json!({"entra": {"prewarm": 1}}), "credential.entra.prewarm: expected true or false"),
+        ("credential", json!({"entra": {"scopes": "x"}}), "credential.entra.scopes: expected an array"),
+        (
+            "credential",
+            json!({"entra": {}, "initial_token": {"exp": 1}}),
+            "credential.initial_token: an Entra credential",
+        ),
+        ("credential", json!({"entra": {}, "static": {"exp": 1}}), "credential.entra: a static credential has no user"),
+        ("source", json!([{"after": 0, "token": "x"}]), "source[0].token: unknown field"),
+        ("source", json!([{"after": 0, "permanent": true}]), "source[0].permanent: only an error has it"),
+        ("source", json!([{"after": 0, "blank": true, "error": "x"}]), "source[0]: expected either an error, or blank"),
+        ("exchange", json!([{"after": 0}]), "exchange[0]: expected one of token, status"),
+        ("exchange", json!([{"after": 0, "status": 200, "unreachable": "x"}]), "exchange[0]: expected one of token"),
+        ("exchange", json!([{"after": 0, "body": "{}"}]), "exchange[0]: expected one of token, status"),
+        ("exchange", json!([{"after": 0, "status": -1}]), "exchange[0].status: expected"),
+        (
+            "exchange",
+            json!([{"after": 0, "status": 503, "headers": {"a": 1}}]),
+            "exchange[0].headers.a: expected a string",
+        ),
+        ("script", json!([{"at": 0, "do": "sign_in"}]), "script[0].with: missing"),
+        ("script", json!([{"at": 0, "do": "sign_out", "with": "x"}]), "script[0].with: unknown field"),
+        (
+            "policy",
+            json!({"check_source": "never"}),
+            "policy.check_source: expected \"on_refresh\" or \"each_request\"",
+        ),
+    ] {
+        let mut broken = good.clone();
+        broken[field] = wrong.clone();
+        let ran = run(&["-"], &broken.to_string());
+        assert_eq!(ran.code, 2, "{wrong}: {ran:?}");
+        assert!(ran.err.contains(&format!(": {message}")), "{wrong}: {}", ran.err);
+    }
 }
 
 /// Bites when what is no scenario file at all ends otherwise than with 2 and the file's name.

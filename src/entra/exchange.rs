@@ -115,14 +115,14 @@ impl Exchange {
         let refusal = self.refusal(response, hint);
         match response.status {
             408 | 429 | 500 | 502..=504 | 506..=599 => {
-                self.repeat(hint, now, random).unwrap_or_else(|| Next::Done(Err(with_hint(refused(refusal), hint))))
+                self.repeat(hint, now, random).unwrap_or_else(|| Next::Done(Err(refused(refusal))))
             }
             401 if self.unauthorized.is_none() => {
                 self.unauthorized = Some(refusal);
                 self.state = State::Asking;
                 Next::GoOn
             }
-            _ => Next::Done(Err(with_hint(refused(refusal).permanent(), hint))),
+            _ => Next::Done(Err(refused(refusal).permanent())),
         }
     }
 
@@ -173,12 +173,10 @@ impl Exchange {
 }
 
 fn refused(refusal: Box<ErrorResponse>) -> RefresherError {
-    RefresherError::new(ExchangeError::Refused(refusal))
-}
-
-fn with_hint(error: RefresherError, hint: Option<u64>) -> RefresherError {
-    match hint {
-        Some(millis) => error.with_retry_after(Duration::from_millis(millis)),
+    let retry_after = refusal.retry_after;
+    let error = RefresherError::new(ExchangeError::Refused(refusal));
+    match retry_after {
+        Some(delay) => error.with_retry_after(delay),
         None => error,
     }
 }

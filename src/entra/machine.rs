@@ -12,7 +12,7 @@ use super::source::EntraToken;
 use crate::action::{Action, Notice};
 use crate::error::{Error, FailureKind, RefresherError};
 use crate::event::{Event, RequestId};
-use crate::machine::Machine;
+use crate::machine::{Given, Machine};
 use crate::policy::Policy;
 use crate::time::{Monotonic, Now};
 use crate::token::{NewToken, Token};
@@ -157,7 +157,8 @@ pub struct EntraMachine<W> {
     run: Option<Run>,
     /// What the access token held was exchanged for.
     held: Option<EntraToken>,
-    /// What the exchange last failed for.
+    /// What the failures so far are of: the exchange failed for it, or what came of it was rejected. `None` if there are
+    /// none but the source's own.
     failed: Option<EntraToken>,
     /// A call the host has yet to be told to drop.
     abandoned: Option<CallId>,
@@ -233,11 +234,16 @@ impl<W: PartialEq> EntraMachine<W> {
         match event {
             EntraEvent::TokenRequested { waiter } => self.machine.handle(Event::TokenRequested { waiter }, now),
             EntraEvent::RequestCancelled { waiter } => self.machine.handle(Event::RequestCancelled { waiter }, now),
-            EntraEvent::TokenRejected { token } => self.machine.handle(Event::TokenRejected { token }, now),
+            EntraEvent::TokenRejected { token } => {
+                self.machine.handle(Event::TokenRejected { token }, now);
+                if !self.machine.holds_token() && self.machine.rests_after_rejection() {
+                    self.failed = self.held.take().or(self.failed.take());
+                }
+            }
             EntraEvent::TryNow => self.machine.handle(Event::TryNow, now),
             EntraEvent::Disposed => {
                 self.machine.handle(Event::Disposed, now);
-                self.held = None;
+                self.drop_run();
                 self.failed = None;
             }
             EntraEvent::TimeAdvanced => {
@@ -257,7 +263,6 @@ impl<W: PartialEq> EntraMachine<W> {
             EntraEvent::SignedOut { call } => {
                 if let Some(run) = self.answered(call, Asked::Source) {
                     let error = RefresherError::new(ExchangeError::SignedOut).permanent();
-                    self.held = None;
                     self.finish(run, Err(error.with_kind(FailureKind::SignedOut).forgetting_token()), now);
                 }
             }
@@ -287,16 +292,20 @@ impl<W: PartialEq> EntraMachine<W> {
             let blank = "the source gave a blank Entra token: is anybody signed in?";
             return self.source_failed(run, RefresherError::new(blank), now);
         }
+        let request = run.request;
+        let is_same = |other: &EntraToken| other.is_same(&token);
+        let stranger = self.held.as_ref().is_some_and(|held| !held.is_of_same_user(&token));
         match run.step {
             Step::Asking | Step::Cleared(_) => {
-                let is_same = |other: &EntraToken| other.is_same(&token);
                 let unchanged = self.held.as_ref().is_some_and(is_same);
-                let another = self.failed.as_ref().is_some_and(|failed| !is_same(failed));
-                let request = run.request;
+                let another = !self.failed.as_ref().is_some_and(is_same);
                 self.run = Some(Run { step: Step::Cleared(token), ..run });
-                self.machine.source_answered(request, unchanged, another, now);
+                self.machine.source_answered(request, Given { unchanged, another, stranger }, now);
             }
-            Step::Exchanging(_) => self.advance(run, now, |exchange, _| exchange.asked_again(Some(token))),
+            Step::Exchanging(_) => {
+                self.machine.source_changed_its_mind(request, stranger);
+                self.advance(run, now, |exchange, _| exchange.asked_again(Some(token)));
+            }
         }
     }
 
@@ -331,12 +340,7 @@ impl<W: PartialEq> EntraMachine<W> {
         };
         let event = match outcome {
             Ok(token) => Event::TokenReceived { request, token },
-            Err(error) => {
-                // What is held is another user's: better none.
-                let other = |used: &EntraToken| self.held.as_ref().is_some_and(|held| !held.is_of_same_user(used));
-                let error = if used.as_ref().is_some_and(other) { error.forgetting_token() } else { error };
-                Event::RefreshFailed { request, error }
-            }
+            Err(error) => Event::RefreshFailed { request, error },
         };
         let before = self.machine.token(now).cloned();
         self.machine.handle(event, now);
@@ -354,10 +358,15 @@ impl<W: PartialEq> EntraMachine<W> {
     }
 
     fn settle(&mut self, now: Now) {
-        // The machine has given it up, or done with it.
-        let in_flight = self.machine.in_flight();
-        if let Some(run) = self.run.take_if(|run| Some(run.request) != in_flight) {
-            self.abandoned = run.call;
+        self.machine.look(now);
+        if self.run.as_ref().is_some_and(|run| Some(run.request) != self.machine.in_flight())
+            && let Some(Step::Exchanging(exchange)) = self.drop_run()
+        {
+            // It took too long.
+            self.failed = Some(exchange.into_token());
+        }
+        if !self.machine.holds_token() {
+            self.held = None;
         }
         if let Some(request) = self.machine.poll_exchange()
             && let Some(run) = self.run.take_if(|run| run.request == request)
@@ -370,6 +379,13 @@ impl<W: PartialEq> EntraMachine<W> {
         };
         let pause = pause.map(|left| now.monotonic.saturating_add(Duration::from_millis(left)));
         self.deadline = [pause, self.machine.deadline()].into_iter().flatten().min();
+    }
+
+    /// The machine has given it up, or done with it.
+    fn drop_run(&mut self) -> Option<Step> {
+        let run = self.run.take()?;
+        self.abandoned = run.call.or(self.abandoned);
+        Some(run.step)
     }
 
     fn exchange(&mut self, run: Run) -> Run {

@@ -4,6 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{Ipv4Addr, Ipv6Addr};
+use core::num::NonZeroU16;
 
 use fluent_uri::Uri;
 use fluent_uri::component::Host;
@@ -131,7 +132,7 @@ fn check_endpoint(endpoint: &str) -> Result<String, EntraOptionsError> {
     if uri.has_query() || uri.has_fragment() {
         return Err(EntraOptionsError::EndpointWithQuery);
     }
-    if authority.port().is_some_and(|port| port.as_str().parse::<u16>().is_err()) {
+    if authority.port().is_some_and(|port| port.as_str().parse::<NonZeroU16>().is_err()) {
         return Err(EntraOptionsError::EndpointPort);
     }
     let scheme = uri.scheme().as_str();
@@ -177,7 +178,7 @@ pub enum EntraOptionsError {
     #[error("the endpoint has a query or a fragment (`?`, `#`): leave it out")]
     EndpointWithQuery,
     /// Its port is none.
-    #[error("the endpoint's port is not a number up to 65535")]
+    #[error("the endpoint's port is not a number from 1 to 65535")]
     EndpointPort,
     /// An empty list.
     #[error("the list of scopes is empty: give one, or leave the default")]

@@ -10,6 +10,8 @@ const LONGEST_RUN: usize = 80;
 
 /// The text without `secret`, and without anything that looks like a token: services quote what they refuse.
 pub(super) fn scrub(text: &str, secret: &str) -> String {
+    // White space round it does not reach the wire.
+    let secret = secret.trim_ascii();
     let text = if secret.is_empty() { text.into() } else { text.replace(secret, REMOVED) };
     let mut clean = String::with_capacity(text.len());
     let mut rest = text.as_str();
@@ -25,7 +27,7 @@ pub(super) fn scrub(text: &str, secret: &str) -> String {
     clean
 }
 
-/// Of base64 in both alphabets, and the dots between a JWT's parts.
+/// Of base64 in both alphabets, percent-encoded or not, and the dots between a JWT's parts.
 fn is_token_character(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '=' | '.')
+    c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '=' | '.' | '%')
 }

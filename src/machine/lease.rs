@@ -27,6 +27,20 @@ pub(super) struct Attempt {
     /// The host has been told to call.
     pub(super) announced: bool,
     pub(super) stage: Stage,
+    /// It is for another user than the token held: its failure costs that token.
+    pub(super) stranger: bool,
+}
+
+/// What the source has given, as far as the machine is concerned.
+#[cfg(feature = "entra")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Given {
+    /// What the token held was exchanged for.
+    pub(crate) unchanged: bool,
+    /// Another than what the failures so far are of, so that they do not count against it.
+    pub(crate) another: bool,
+    /// Another user's than the token held, or who can tell.
+    pub(crate) stranger: bool,
 }
 
 /// How far the refresh in flight is.
@@ -58,6 +72,16 @@ pub(super) enum TimerRest {
     Until(Until),
     /// Until a request, or the host, starts a refresh that succeeds.
     UntilAccepted,
+}
+
+impl Attempt {
+    /// Until when a valid token waits for the source.
+    pub(super) fn check(&self) -> Option<Until> {
+        match self.stage {
+            Stage::Asking { until } => until,
+            Stage::Cleared | Stage::Exchanging { .. } => None,
+        }
+    }
 }
 
 impl Lease {

@@ -20,6 +20,8 @@ use crate::policy::Policy;
 use crate::time::{Monotonic, Now, Until};
 use crate::token::{NewToken, Token};
 
+#[cfg(feature = "entra")]
+pub(crate) use self::lease::Given;
 pub use self::lease::Snapshot;
 
 /// The life of one credential, without a clock, I/O or threads. See the [crate's documentation](crate) for the contract

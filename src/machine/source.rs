@@ -6,6 +6,7 @@ use alloc::collections::VecDeque;
 use super::lease::{Checks, Stage};
 use super::{Kind, Machine};
 use crate::backoff::Random;
+use crate::error::RefreshError;
 use crate::event::RequestId;
 use crate::policy::{CheckSource, Policy};
 use crate::time::{Now, Until};
@@ -30,6 +31,22 @@ impl<W> Machine<W> {
             attempt.stage = Stage::Exchanging { announced: true };
             attempt.request
         })
+    }
+
+    /// Runs what follows from the time alone: for what happens to the exchange, and not to this machine.
+    pub(crate) fn look(&mut self, now: Now) {
+        self.lapse(now);
+        self.settle(false, now);
+    }
+
+    /// Whether a token is held.
+    pub(crate) fn holds_token(&self) -> bool {
+        self.lease.is_some()
+    }
+
+    /// Whether the failure it rests after is a rejection.
+    pub(crate) fn rests_after_rejection(&self) -> bool {
+        matches!(self.last_failure, Some(RefreshError::Rejected))
     }
 
     /// The call in flight.

@@ -3,6 +3,8 @@
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
+#[cfg(feature = "entra")]
+use super::lease::Given;
 use super::lease::{Attempt, Lease, Stage, TimerRest};
 use super::{Kind, Machine};
 use crate::action::Notice;
@@ -30,8 +32,8 @@ impl<W: PartialEq> Machine<W> {
                 }
             }
             Event::RefreshFailed { request, error } => {
-                if self.answered(request).is_some() {
-                    self.fail_refresh(RefreshError::Refresher(error), now);
+                if let Some(attempt) = self.answered(request) {
+                    self.fail_refresh(&attempt, RefreshError::Refresher(error), now);
                 }
             }
             Event::TimeAdvanced => self.timer_spent = true,
@@ -88,8 +90,10 @@ impl<W> Machine<W> {
 
     fn receive(&mut self, attempt: &Attempt, token: NewToken, now: Now) {
         match token.accept(&self.policy, attempt.started, now) {
-            Err(error) => self.fail_refresh(RefreshError::InvalidToken(error), now),
-            Ok((token, 0)) => self.fail_refresh(RefreshError::ExpiredToken { expires_on: token.expires_on() }, now),
+            Err(error) => self.fail_refresh(attempt, RefreshError::InvalidToken(error), now),
+            Ok((token, 0)) => {
+                self.fail_refresh(attempt, RefreshError::ExpiredToken { expires_on: token.expires_on() }, now);
+            }
             Ok((token, left)) => {
                 self.notices.push_back(Notice::TokenChanged { expires_on: token.expires_on() });
                 self.failures = 0;
@@ -116,8 +120,8 @@ impl<W> Machine<W> {
     }
 
     /// The refresh failed: whoever waited for it, for want of a valid token, is told so.
-    fn fail_refresh(&mut self, cause: RefreshError, now: Now) {
-        if cause.forgets_token() {
+    fn fail_refresh(&mut self, attempt: &Attempt, cause: RefreshError, now: Now) {
+        if attempt.stranger || cause.forgets_token() {
             self.lease = None;
         }
         self.failures = self.failures.saturating_add(1);
@@ -191,7 +195,7 @@ impl<W> Machine<W> {
             return;
         }
         self.kind = Kind::Disposed;
-        self.abandon();
+        self.abandon_if(|_| true);
         self.end_check();
         self.end_check();
         self.lease = None;
@@ -202,17 +206,18 @@ impl<W> Machine<W> {
         self.failed.iter_mut().for_each(|(_, error)| *error = Error::Disposed);
     }
 
-    fn abandon(&mut self) {
-        if let Some(attempt) = self.attempt.take_if(|attempt| attempt.announced) {
+    fn abandon_if(&mut self, given_up: impl FnOnce(&Attempt) -> bool) -> Option<Attempt> {
+        let attempt = self.attempt.take_if(|attempt| given_up(attempt))?;
+        if attempt.announced {
             self.abandoned = Some(attempt.request);
         }
-        self.attempt = None;
+        Some(attempt)
     }
 
     // What follows from the time.
 
     /// Forgets the waits that are over.
-    fn lapse(&mut self, now: Now) {
+    pub(super) fn lapse(&mut self, now: Now) {
         let over = |end: &mut Until| end.has_come(now);
         self.floor.take_if(over);
         self.request_rest.take_if(over);
@@ -233,15 +238,14 @@ impl<W> Machine<W> {
         if self.lease.take_if(|lease| lease.is_dead(now)).is_some() {
             self.notices.push_back(Notice::TokenExpired);
         }
-        if self.attempt.as_ref().is_some_and(|attempt| attempt.timeout.is_some_and(|end| end.has_come(now))) {
-            self.abandon();
+        if let Some(attempt) = self.abandon_if(|attempt| attempt.timeout.is_some_and(|end| end.has_come(now))) {
             let timeout = Duration::from_millis(self.policy.timeout_millis().unwrap_or_default());
-            self.fail_refresh(RefreshError::TimedOut { timeout }, now);
+            self.fail_refresh(&attempt, RefreshError::TimedOut { timeout }, now);
         }
-        if self.lease.is_some() && self.asked_until().is_some_and(|end| end.has_come(now)) {
-            self.abandon();
+        let held = self.lease.is_some();
+        if let Some(attempt) = self.abandon_if(|attempt| held && attempt.check().is_some_and(|end| end.has_come(now))) {
             let timeout = Duration::from_millis(self.policy.source_check_millis());
-            self.fail_refresh(RefreshError::TimedOut { timeout }, now);
+            self.fail_refresh(&attempt, RefreshError::TimedOut { timeout }, now);
         }
         if self.kind == Kind::Disposed {
             self.failed.extend(self.waiters.drain(..).map(|waiter| (waiter, Error::Disposed)));
@@ -279,19 +283,12 @@ impl<W> Machine<W> {
             timeout: self.policy.timeout_millis().map(|timeout| now.plus(timeout)),
             announced: false,
             stage: Stage::Asking { until: check.then(|| now.plus(self.policy.source_check_millis())) },
+            stranger: false,
         });
     }
 
     fn raise_floor(&mut self, now: Now) {
         self.floor = (self.policy.floor_millis() > 0).then(|| now.plus(self.policy.floor_millis()));
-    }
-
-    /// Until when a valid token waits for the source.
-    fn asked_until(&self) -> Option<Until> {
-        match self.attempt.as_ref()?.stage {
-            Stage::Asking { until } => until,
-            Stage::Cleared | Stage::Exchanging { .. } => None,
-        }
     }
 
     /// In how many milliseconds a refresh is to start, if nothing else happens.
@@ -327,7 +324,8 @@ impl<W> Machine<W> {
         let timeout = self.attempt.as_ref().and_then(|attempt| attempt.timeout).map(|end| end.left(now));
         let proactive = self.policy.refreshes_proactively();
         let death = self.lease.as_ref().filter(|_| proactive).and_then(|lease| lease.dead).map(|dead| dead.left(now));
-        let check = self.asked_until().filter(|_| self.lease.is_some()).map(|end| end.left(now));
+        let check = self.attempt.as_ref().filter(|_| self.lease.is_some()).and_then(Attempt::check);
+        let check = check.map(|end| end.left(now));
         let cleared = self.attempt.as_ref().filter(|attempt| attempt.stage == Stage::Cleared);
         let floor = cleared.and(self.floor).map(|floor| floor.left(now));
         [start, timeout, death, check, floor].into_iter().flatten().min()
@@ -337,9 +335,8 @@ impl<W> Machine<W> {
 /// For the exchange of Entra tokens.
 #[cfg(feature = "entra")]
 impl<W> Machine<W> {
-    /// The source has answered the call in flight: with the token that the one held was exchanged for (`unchanged`), or
-    /// with another than the exchange last failed for (`another`), so that the failures do not count against it.
-    pub(crate) fn source_answered(&mut self, request: RequestId, unchanged: bool, another: bool, now: Now) {
+    /// The source has answered the call in flight.
+    pub(crate) fn source_answered(&mut self, request: RequestId, given: Given, now: Now) {
         self.lapse(now);
         let each_request = self.checks_each_request();
         let held = self.token(now).is_some();
@@ -348,10 +345,11 @@ impl<W> Machine<W> {
             && matches!(attempt.stage, Stage::Asking { .. })
         {
             attempt.stage = if each_request { Stage::Cleared } else { Stage::Exchanging { announced: false } };
-            if unchanged && held {
+            attempt.stranger = given.stranger;
+            if given.unchanged && held {
                 self.attempt = None;
                 self.keep(now);
-            } else if another {
+            } else if given.another {
                 self.failures = 0;
                 self.wake_up();
             } else if each_request && self.request_rest.is_some() {
@@ -360,6 +358,13 @@ impl<W> Machine<W> {
             }
         }
         self.settle(false, now);
+    }
+
+    /// The exchange goes on with another Entra token than the source first gave.
+    pub(crate) fn source_changed_its_mind(&mut self, request: RequestId, stranger: bool) {
+        if let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.request == request) {
+            attempt.stranger = stranger;
+        }
     }
 
     /// The token held is the answer.
