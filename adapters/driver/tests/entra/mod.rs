@@ -1,0 +1,190 @@
+//! Entra users' credentials over real HTTPS, against a fake of the service: one suite, included by each adapter's tests
+//! beside a module `rt` that knows the runtime (`Clock`, `Client`, `client`, `system_client`, `run`).
+
+mod bodies;
+mod ending;
+mod exchange;
+mod refusals;
+mod transport;
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use acs_common_driver::entra::{
+    EntraOptions, EntraToken, EntraTokenRequest, EntraTokenSource, ErrorResponse, ExchangeError, HttpClient,
+    SourceError,
+};
+use acs_common_driver::{
+    Clock, CommunicationTokenCredential, Driver, EntraBuilder, Error, Monotonic, Now, Policy, PolicyBuilder,
+    RefreshError, RefresherError, Spawn, SpawnError,
+};
+use smol::channel::{Receiver, Sender, unbounded};
+
+use super::rt;
+
+#[path = "../../../fake_acs/mod.rs"]
+mod fake_acs;
+
+use fake_acs::FakeAcs;
+
+/// The runtime's clocks, but for the pauses between tries, the floor and the like: those are over at once, the clock moved
+/// on by as much. Refreshes time out, and calls take, as long as they really do.
+#[derive(Clone, Default)]
+struct Hurried {
+    clock: rt::Clock,
+    skipped: Arc<AtomicU64>,
+}
+
+/// Sleeps of this length are no pauses, but timeouts.
+const NO_PAUSE: Duration = Duration::from_secs(20);
+
+impl Hurried {
+    /// How long all pauses so far would have been.
+    fn skipped(&self) -> Duration {
+        Duration::from_millis(self.skipped.load(Ordering::SeqCst))
+    }
+}
+
+impl Clock for Hurried {
+    type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    fn now(&self) -> Now {
+        let Now { monotonic, unix, .. } = self.clock.now();
+        let monotonic = Monotonic::from_millis(monotonic.as_millis() + self.skipped.load(Ordering::SeqCst));
+        Now::new(monotonic, unix)
+    }
+
+    fn sleep(&self, duration: Duration) -> Self::Sleep {
+        if duration < NO_PAUSE {
+            self.skipped.fetch_add(duration.as_millis() as u64, Ordering::SeqCst);
+            return Box::pin(std::future::ready(()));
+        }
+        let sleep = self.clock.sleep(duration);
+        Box::pin(async move {
+            sleep.await;
+        })
+    }
+}
+
+impl<F> Spawn<F> for Hurried
+where
+    rt::Clock: Spawn<F>,
+{
+    fn spawn(&self, driver: F) -> Result<(), SpawnError> {
+        self.clock.spawn(driver)
+    }
+}
+
+/// A source of Entra tokens whose user can be changed, and which tells when it is asked.
+#[derive(Clone)]
+struct Source {
+    token: Arc<Mutex<&'static str>>,
+    /// What it answers when asked for a fresh one.
+    fresh: Option<&'static str>,
+    asking: Sender<EntraTokenRequest>,
+    asked: Receiver<EntraTokenRequest>,
+}
+
+const ENTRA: &str = "the-entra-token";
+
+impl Source {
+    fn new() -> Self {
+        let (asking, asked) = unbounded();
+        Self { token: Arc::new(Mutex::new(ENTRA)), fresh: None, asking, asked }
+    }
+
+    fn sign_in(&self, token: &'static str) {
+        *self.token.lock().unwrap() = token;
+    }
+
+    /// What it was next asked for, once it has been.
+    async fn asked(&self) -> EntraTokenRequest {
+        self.asked.recv().await.unwrap()
+    }
+}
+
+impl EntraTokenSource for Source {
+    type Future = std::future::Ready<Result<EntraToken, SourceError>>;
+
+    fn entra_token(&mut self, request: EntraTokenRequest) -> Self::Future {
+        let token = self.fresh.filter(|_| request.fresh).unwrap_or(*self.token.lock().unwrap());
+        self.asking.try_send(request).unwrap();
+        std::future::ready(Ok(token.into()))
+    }
+}
+
+/// A credential and all around it.
+struct Stage {
+    acs: FakeAcs,
+    source: Source,
+    clock: Hurried,
+    credential: CommunicationTokenCredential<Hurried>,
+}
+
+/// Neither a floor nor rests: what is tried here is the exchange.
+fn policy() -> PolicyBuilder {
+    Policy::builder().min_refresh_interval(Duration::ZERO).seed(1)
+}
+
+fn options(acs: &FakeAcs) -> EntraOptions {
+    EntraOptions::new(&acs.endpoint()).unwrap().with_prewarm(false)
+}
+
+/// Nothing is asked for until the test asks.
+fn stage(acs: FakeAcs) -> Stage {
+    stage_with(acs, policy().build().unwrap())
+}
+
+fn stage_with(acs: FakeAcs, policy: Policy) -> Stage {
+    let (options, client) = (options(&acs), rt::client(acs.trusting()));
+    stage_of(acs, options, Source::new(), client, policy)
+}
+
+fn stage_of(acs: FakeAcs, options: EntraOptions, source: Source, client: rt::Client, policy: Policy) -> Stage {
+    let clock = Hurried::default();
+    let credential = spawn(EntraBuilder::new(clock.clone(), options, source.clone(), client).policy(policy));
+    Stage { acs, source, clock, credential }
+}
+
+fn spawn<C, S, H>(builder: EntraBuilder<C, S, H>) -> CommunicationTokenCredential<C>
+where
+    C: Clock + Spawn<Driver<C, acs_common_driver::entra::Exchanger<S, H>>> + Clone,
+    S: EntraTokenSource,
+    H: HttpClient,
+{
+    builder.spawn().unwrap()
+}
+
+impl Stage {
+    async fn token(&self) -> String {
+        self.credential.get_token().await.unwrap().secret().expose().to_owned()
+    }
+
+    async fn error(&self) -> Error {
+        self.credential.get_token().await.unwrap_err()
+    }
+}
+
+#[track_caller]
+fn cause(error: &Error) -> &RefresherError {
+    match error {
+        Error::RefreshFailed { cause: RefreshError::Refresher(error), .. } => error,
+        other => panic!("not from the exchange: {other:?}"),
+    }
+}
+
+/// What the exchange says went wrong.
+#[track_caller]
+fn exchange_error(error: &Error) -> &ExchangeError {
+    cause(error).get_ref().downcast_ref().expect("the exchange's own error")
+}
+
+#[track_caller]
+fn refused(error: &Error) -> &ErrorResponse {
+    match exchange_error(error) {
+        ExchangeError::Refused(response) => response,
+        other => panic!("not refused: {other:?}"),
+    }
+}

@@ -1,0 +1,166 @@
+//! What the service refuses.
+
+use std::time::Duration;
+
+use acs_common_driver::Error;
+
+use super::fake_acs::{Answer, FakeAcs};
+use super::{ENTRA, Source, cause, options, policy, refused, rt, stage, stage_of, stage_with};
+
+fn acs_that(answers: impl IntoIterator<Item = Answer>) -> FakeAcs {
+    let acs = FakeAcs::start().unwrap();
+    for answer in answers {
+        acs.then(answer);
+    }
+    acs
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Bites when a 503 is not repeated, and when each try has an id of its own.
+#[test]
+fn after_a_503_the_same_request_is_sent_again_and_brings_the_token() {
+    rt::run(async {
+        let stage = stage(acs_that([Answer::status(503).header("Retry-After", "0")]));
+        assert_eq!(stage.token().await, "acs-token-2");
+        let (first, second) = (stage.acs.request().await, stage.acs.request().await);
+        assert_eq!((first.target, first.headers, first.body), (second.target, second.headers, second.body));
+        assert_eq!((stage.acs.asked(), stage.clock.skipped()), (2, Duration::ZERO));
+    });
+}
+
+/// Bites when `RETRIES` is not 3, and when the refusal loses what it was.
+#[test]
+fn four_503s_are_a_failure_that_says_so_and_passes() {
+    rt::run(async {
+        let busy = Answer::status(503).header("Retry-After", "0").header("x-ms-request-id", "for support");
+        let body = r#"{"error":{"code":"Busy","message":"come back"}}"#;
+        let stage = stage_with(acs_that(vec![busy.body(body); 4]), policy().no_retry().build().unwrap());
+        let error = stage.error().await;
+        let (response, id) = (refused(&error), "for support");
+        assert_eq!((response.status, response.code.as_deref(), response.request_id.as_str()), (503, Some("Busy"), id));
+        assert!(!cause(&error).is_permanent());
+        assert_eq!(stage.acs.asked(), 4);
+        assert_eq!(stage.token().await, "acs-token-5", "and the next one begins anew");
+    });
+}
+
+/// Bites when the pauses do not double, and when the jitter takes more than half of them.
+#[test]
+fn without_a_hint_the_pauses_grow_and_429_is_repeated_too() {
+    rt::run(async {
+        let stage = stage(acs_that([429, 500, 408].map(Answer::status)));
+        assert_eq!(stage.token().await, "acs-token-4");
+        let all = Duration::from_millis(800 + 1_600 + 3_200);
+        assert!((all / 2..=all).contains(&stage.clock.skipped()), "{:?}", stage.clock.skipped());
+    });
+}
+
+/// Bites when hints in milliseconds are read as seconds, and when they come after `Retry-After`.
+#[test]
+fn a_429_is_repeated_when_it_says() {
+    for (name, value, pause) in [
+        ("Retry-After", "7", 7 * SECOND),
+        ("retry-after-ms", "1250", SECOND * 5 / 4),
+        ("x-ms-retry-after-ms", "3", SECOND * 3 / 1_000),
+    ] {
+        rt::run(async move {
+            let answer = Answer::status(429).header(name, value);
+            let answer = if name == "Retry-After" { answer } else { answer.header("Retry-After", "9") };
+            let stage = stage(acs_that([answer]));
+            assert_eq!(stage.token().await, "acs-token-2");
+            let skipped = stage.clock.skipped();
+            assert!(skipped <= pause && skipped + SECOND / 100 >= pause, "{name}: {value}, but paused {skipped:?}");
+        });
+    }
+}
+
+/// Bites when a hint is cut to the longest pause.
+#[test]
+fn a_429_that_asks_for_more_patience_than_there_is_ends_the_try_and_passes_the_word_on() {
+    rt::run(async {
+        let stage = stage(acs_that([Answer::status(429).header("Retry-After", "120")]));
+        let error = stage.error().await;
+        let asked = Duration::from_secs(120);
+        assert_eq!((refused(&error).status, refused(&error).retry_after), (429, Some(asked)));
+        let Error::RefreshFailed { retry_in: Some(rest), .. } = error else { panic!("{error:?}") };
+        assert!(asked - SECOND <= rest && rest <= asked, "{rest:?}");
+        assert_eq!(stage.acs.asked(), 1);
+    });
+}
+
+/// Bites when a 401 is final.
+#[test]
+fn a_401_is_asked_again_with_a_fresh_entra_token() {
+    rt::run(async {
+        let acs = acs_that([Answer::status(401)]);
+        let (options, client) = (options(&acs), rt::client(acs.trusting()));
+        let source = Source { fresh: Some("a-fresh-entra-token"), ..Source::new() };
+        let stage = stage_of(acs, options, source, client, policy().build().unwrap());
+        assert_eq!(stage.token().await, "acs-token-2");
+        assert_eq!((stage.source.asked().await.fresh, stage.source.asked().await.fresh), (false, true));
+        assert_eq!(stage.acs.request().await.bearer(), ENTRA);
+        assert_eq!(stage.acs.request().await.bearer(), "a-fresh-entra-token");
+    });
+}
+
+/// Bites when a 401 is repeated whatever the source says.
+#[test]
+fn a_401_for_a_token_of_which_there_is_no_fresher_one_is_final() {
+    rt::run(async {
+        let body = r#"{"error":{"code":"Unauthorized","message":"who are you?"}}"#;
+        let stage = stage(acs_that([Answer::status(401).body(body)]));
+        let error = stage.error().await;
+        assert_eq!((refused(&error).status, refused(&error).code.as_deref()), (401, Some("Unauthorized")));
+        assert!(cause(&error).is_permanent());
+        assert_eq!(stage.acs.asked(), 1);
+    });
+}
+
+/// Bites when a 401 for a fresh token asks for a third.
+#[test]
+fn a_second_401_is_final_too() {
+    rt::run(async {
+        let acs = acs_that([Answer::status(401), Answer::status(401)]);
+        let (options, client) = (options(&acs), rt::client(acs.trusting()));
+        let source = Source { fresh: Some("a-fresh-entra-token"), ..Source::new() };
+        let stage = stage_of(acs, options, source, client, policy().build().unwrap());
+        let error = stage.error().await;
+        assert!(cause(&error).is_permanent() && refused(&error).status == 401);
+        assert_eq!(stage.acs.asked(), 2);
+    });
+}
+
+/// Bites when any of them is taken for a yes, or for a passing trouble.
+#[test]
+fn every_other_status_is_final_even_those_that_sound_good() {
+    for status in [201, 202, 204, 304, 400, 403, 404, 409, 422, 501, 505] {
+        rt::run(async move {
+            let answer = Answer::status(status);
+            // With a token in it, where a body may be.
+            let body = r#"{"accessToken":{"token":"no","expiresOn":"2999-01-01T00:00:00Z"}}"#;
+            let answer = if matches!(status, 204 | 304) { answer } else { answer.body(body) };
+            let stage = stage(acs_that([answer]));
+            let error = stage.error().await;
+            assert_eq!((refused(&error).status, cause(&error).is_permanent()), (status, true));
+            assert_eq!(stage.acs.asked(), 1);
+        });
+    }
+}
+
+/// Bites when an HTTP client follows redirects: with the token, to wherever it is told.
+#[test]
+fn the_entra_token_follows_no_redirect() {
+    for status in [301, 302, 303, 307, 308] {
+        rt::run(async move {
+            // In the open, so that it is the clients as they come that are tried, which would not trust these servers.
+            let (acs, elsewhere) = (FakeAcs::start_plain().unwrap(), FakeAcs::start_plain().unwrap());
+            acs.then(Answer::status(status).header("Location", &elsewhere.endpoint()));
+            let (options, policy) = (options(&acs), policy().build().unwrap());
+            let stage = stage_of(acs, options, Source::new(), rt::system_client(), policy);
+            let error = stage.error().await;
+            assert_eq!((refused(&error).status, cause(&error).is_permanent()), (status, true));
+            assert_eq!((stage.acs.asked(), elsewhere.connections()), (1, 0));
+        });
+    }
+}

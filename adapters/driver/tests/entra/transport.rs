@@ -1,0 +1,139 @@
+//! What comes between.
+
+use std::time::Duration;
+
+use acs_common_driver::entra::ExchangeError;
+use acs_common_driver::{Clock, EntraBuilder, Error, FailureKind, Notice};
+
+use super::fake_acs::{Answer, FakeAcs};
+use super::{Hurried, Source, Stage, cause, exchange_error, options, policy, rt, spawn, stage, stage_of, stage_with};
+
+/// The exchange ended without any response; all its tries were made.
+#[track_caller]
+fn never_reached(error: &Error) {
+    assert!(matches!(exchange_error(error), ExchangeError::Transport(_)), "{error}");
+    assert!(!cause(error).is_permanent());
+}
+
+/// Bites when certificates are not checked.
+#[test]
+fn who_shows_a_certificate_that_is_not_trusted_gets_no_request() {
+    rt::run(async {
+        let acs = FakeAcs::start().unwrap();
+        let (options, policy) = (options(&acs), policy().build().unwrap());
+        let stage = stage_of(acs, options, Source::new(), rt::system_client(), policy);
+        never_reached(&stage.error().await);
+        assert_eq!((stage.acs.asked(), stage.acs.connections()), (0, 4));
+    });
+}
+
+/// Bites when only the certificate is checked, and not whose it is.
+#[test]
+fn who_shows_the_certificate_of_another_host_gets_no_request() {
+    rt::run(async {
+        let (acs, another) = (FakeAcs::start().unwrap(), FakeAcs::start().unwrap());
+        let (options, client) = (options(&acs), rt::client(another.trusting()));
+        let stage = stage_of(acs, options, Source::new(), client, policy().build().unwrap());
+        never_reached(&stage.error().await);
+        assert_eq!(stage.acs.asked(), 0);
+    });
+}
+
+/// Bites when nothing listens and that is taken for an answer.
+#[test]
+fn a_closed_port_is_tried_four_times() {
+    rt::run(async {
+        let acs = FakeAcs::start().unwrap();
+        let (endpoint, client) = (options(&acs), rt::client(acs.trusting()));
+        drop(acs);
+        let clock = Hurried::default();
+        let builder = EntraBuilder::new(clock.clone(), endpoint, Source::new(), client);
+        let credential = spawn(builder.policy(policy().build().unwrap()));
+        never_reached(&credential.get_token().await.unwrap_err());
+        // All three pauses, shortened by half at most.
+        assert!(clock.skipped() >= Duration::from_millis(2_800), "{:?}", clock.skipped());
+    });
+}
+
+/// Bites when a client is made for each request, and when a body is left unread.
+#[test]
+fn one_connection_serves_many_exchanges() {
+    rt::run(async {
+        let stage = stage(FakeAcs::start().unwrap());
+        stage.acs.then(Answer::status(503).header("Retry-After", "0").body("later"));
+        let mut notices = stage.credential.notices();
+        for user in ["first-user", "second-user", "third-user"] {
+            stage.source.sign_in(user);
+            stage.credential.try_now();
+            assert!(matches!(notices.next().await, Some(Notice::TokenChanged { .. })));
+        }
+        assert_eq!((stage.acs.asked(), stage.acs.connections()), (4, 1));
+    });
+}
+
+/// Bites when a broken connection is final, and when the HTTP client repeats a request behind our back.
+#[test]
+fn a_connection_that_breaks_is_another_try_with_another_connection() {
+    rt::run(async {
+        let stage = stage(FakeAcs::start().unwrap());
+        stage.acs.then(Answer::hang_up());
+        assert_eq!(stage.token().await, "acs-token-2");
+        assert_eq!((stage.acs.asked(), stage.acs.connections()), (2, 2));
+    });
+}
+
+/// Bites when half a body is taken for a whole one.
+#[test]
+fn a_body_that_breaks_off_is_another_try() {
+    rt::run(async {
+        let stage = stage(FakeAcs::start().unwrap());
+        let body = r#"{"accessToken":{"token":"half","expiresOn":"2999-01-01T00:00:00Z"}}"#;
+        stage.acs.then(Answer::status(200).broken_body(body));
+        assert_eq!(stage.token().await, "acs-token-2");
+    });
+}
+
+/// Bites when four breaks are not enough, or too many.
+#[test]
+fn a_service_that_always_hangs_up_was_never_reached() {
+    rt::run(async {
+        let stage = stage(FakeAcs::start().unwrap());
+        for _ in 0..4 {
+            stage.acs.then(Answer::hang_up());
+        }
+        never_reached(&stage.error().await);
+        assert_eq!(stage.acs.asked(), 4);
+    });
+}
+
+/// In real time, since what is to be seen is the end of it.
+#[test]
+fn a_service_that_never_answers_times_out_and_is_hung_up_on() {
+    rt::run(async {
+        let acs = FakeAcs::start().unwrap();
+        acs.then(Answer::never());
+        let policy = policy().refresh_timeout(Duration::from_millis(300)).no_retry().build().unwrap();
+        let (clock, client) = (rt::Clock::default(), rt::client(acs.trusting()));
+        let started = clock.now().monotonic;
+        let builder = EntraBuilder::new(clock.clone(), options(&acs), Source::new(), client);
+        let credential = spawn(builder.policy(policy));
+        let error = credential.get_token().await.unwrap_err();
+        let Error::RefreshFailed { cause, .. } = error else { panic!("{error:?}") };
+        assert_eq!(cause.kind(), FailureKind::TimedOut);
+        assert!(clock.now().monotonic.saturating_since(started) >= Duration::from_millis(300));
+        acs.closed().await;
+        assert_eq!(acs.asked(), 1);
+    });
+}
+
+/// Bites when a client insists on TLS where the endpoint does not.
+#[test]
+fn plain_http_works_on_loopback() {
+    rt::run(async {
+        let acs = FakeAcs::start_plain().unwrap();
+        assert!(acs.endpoint().starts_with("http://localhost:"));
+        let Stage { acs, credential, .. } = stage_with(acs, policy().build().unwrap());
+        assert_eq!(credential.get_token().await.unwrap().secret().expose(), "acs-token-1");
+        assert_eq!(acs.asked(), 1);
+    });
+}

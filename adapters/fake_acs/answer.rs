@@ -1,0 +1,167 @@
+//! What the fake answers.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hyper::body::{Body, Bytes, Frame, SizeHint};
+
+/// Made by one of the constructors, and refined by the methods.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub(super) delay: Duration,
+    pub(super) kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    Respond {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Content,
+    },
+    /// The connection is dropped without a word.
+    HangUp,
+    Never,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    Whole(Vec<u8>),
+    /// Announced as longer than it is: the connection breaks in its midst.
+    Broken(Vec<u8>),
+    Endless,
+}
+
+impl Answer {
+    /// A token that lives for an hour.
+    pub fn token(token: &str) -> Self {
+        Self::token_for(token, Duration::from_secs(3_600))
+    }
+
+    /// A token that lives for so long (to the second).
+    pub fn token_for(token: &str, life: Duration) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let identity = "8:acs:00000000-0000-0000-0000-000000000000_wf_tenant_object";
+        let expires_on = rfc3339((now + life).as_secs());
+        Self::status(200).header("Content-Type", "application/json").body(&format!(
+            r#"{{"identity":{{"id":"{identity}"}},"accessToken":{{"token":"{token}","expiresOn":"{expires_on}"}}}}"#
+        ))
+    }
+
+    /// This status, without headers or a body.
+    pub fn status(status: u16) -> Self {
+        let kind = Kind::Respond { status, headers: Vec::new(), body: Content::Whole(Vec::new()) };
+        Self { delay: Duration::ZERO, kind }
+    }
+
+    /// Status 200 and a body without end, in chunks.
+    pub fn endless(status: u16) -> Self {
+        Self::status(status).with(Content::Endless)
+    }
+
+    /// No answer: the connection is dropped.
+    pub fn hang_up() -> Self {
+        Self { delay: Duration::ZERO, kind: Kind::HangUp }
+    }
+
+    /// No answer, while the connection stays open.
+    pub fn never() -> Self {
+        Self { delay: Duration::ZERO, kind: Kind::Never }
+    }
+
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        if let Kind::Respond { headers, .. } = &mut self.kind {
+            headers.push((name.to_owned(), value.to_owned()));
+        }
+        self
+    }
+
+    #[must_use]
+    pub fn body(self, text: &str) -> Self {
+        self.with(Content::Whole(text.into()))
+    }
+
+    /// A body that breaks off in its midst.
+    #[must_use]
+    pub fn broken_body(self, text: &str) -> Self {
+        self.with(Content::Broken(text.into()))
+    }
+
+    /// Not at once.
+    #[must_use]
+    pub fn after(self, delay: Duration) -> Self {
+        Self { delay, ..self }
+    }
+
+    fn with(mut self, content: Content) -> Self {
+        if let Kind::Respond { body, .. } = &mut self.kind {
+            *body = content;
+        }
+        self
+    }
+}
+
+/// As the service writes it, with seven digits behind the point.
+fn rfc3339(secs: u64) -> String {
+    let (days, second) = (secs / 86_400, secs % 86_400);
+    // Howard Hinnant's `civil_from_days`, for days since 1970.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.0000000+00:00")
+}
+
+const CHUNK: usize = 1 << 16;
+
+/// A body on its way.
+pub(super) struct Outgoing {
+    content: Content,
+    poured: Arc<AtomicU64>,
+}
+
+impl Outgoing {
+    pub(super) fn new(content: Content, poured: Arc<AtomicU64>) -> Self {
+        Self { content, poured }
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let frame = match &mut self.content {
+            Content::Whole(bytes) | Content::Broken(bytes) if !bytes.is_empty() => std::mem::take(bytes),
+            Content::Whole(_) => return Poll::Ready(None),
+            Content::Broken(_) => return Poll::Ready(Some(Err(io::Error::other("as the script says")))),
+            Content::Endless => {
+                self.poured.fetch_add(CHUNK as u64, Ordering::SeqCst);
+                vec![b' '; CHUNK]
+            }
+        };
+        Poll::Ready(Some(Ok(Frame::data(frame.into()))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(&self.content, Content::Whole(bytes) if bytes.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Broken(bytes) => SizeHint::with_exact(2 * bytes.len() as u64 + 1),
+            Content::Endless => SizeHint::default(),
+        }
+    }
+}

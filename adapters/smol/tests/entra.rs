@@ -1,0 +1,33 @@
+//! Entra users' credentials on smol and `hyper`, over real HTTPS.
+
+#[path = "../../driver/tests/entra/mod.rs"]
+mod entra;
+
+mod rt {
+    use std::time::Duration;
+
+    use acs_common_smol::HyperClient;
+    use async_io::Timer;
+    use futures_rustls::rustls::ClientConfig;
+
+    pub(crate) type Clock = acs_common_smol::Smol;
+    pub(crate) type Client = HyperClient;
+
+    pub(crate) fn run(test: impl Future<Output = ()>) {
+        let late = async {
+            Timer::after(Duration::from_secs(60)).await;
+            panic!("it does not end");
+        };
+        smol::block_on(futures_lite::future::or(test, late));
+    }
+
+    /// A client that trusts whom this configuration does.
+    pub(crate) fn client(tls: ClientConfig) -> Client {
+        HyperClient::with_tls(tls)
+    }
+
+    /// A client that trusts whom the system trusts.
+    pub(crate) fn system_client() -> Client {
+        HyperClient::new().unwrap()
+    }
+}

@@ -1,0 +1,31 @@
+//! Entra users' credentials on tokio and `reqwest`, over real HTTPS.
+
+#[path = "../../driver/tests/entra/mod.rs"]
+mod entra;
+
+mod rt {
+    use std::time::Duration;
+
+    use acs_common_tokio::ReqwestClient;
+    use futures_rustls::rustls::ClientConfig;
+
+    pub(crate) type Clock = acs_common_tokio::Tokio;
+    pub(crate) type Client = ReqwestClient;
+
+    pub(crate) fn run(test: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let patience = Duration::from_secs(60);
+        runtime.block_on(async { tokio::time::timeout(patience, test).await }).expect("it ends");
+    }
+
+    /// A client that trusts whom this configuration does.
+    pub(crate) fn client(tls: ClientConfig) -> Client {
+        let client = reqwest::Client::builder().tls_backend_preconfigured(tls);
+        client.redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap().into()
+    }
+
+    /// A client that trusts whom the system trusts.
+    pub(crate) fn system_client() -> Client {
+        ReqwestClient::new().unwrap()
+    }
+}
