@@ -67,7 +67,7 @@
 //! # Features
 //!
 //! `std` (default): conversions from and to [`SystemTime`](std::time::SystemTime). Without it the crate is `no_std` with
-//! `alloc`.
+//! `alloc`. `serde`: [identifiers](identifier) as the JSON of the REST services.
 #![doc = include_str!("transitions.md")]
 #![no_std]
 #![warn(
@@ -94,6 +94,7 @@ mod action;
 mod backoff;
 mod error;
 mod event;
+pub mod identifier;
 mod jwt;
 mod machine;
 mod policy;
