@@ -92,6 +92,7 @@ extern crate std;
 
 mod action;
 mod backoff;
+pub mod connection_string;
 mod error;
 mod event;
 pub mod identifier;
@@ -101,6 +102,7 @@ mod policy;
 mod secret;
 mod time;
 mod token;
+mod url;
 
 pub use action::{Action, Notice};
 pub use error::{Error, FailureKind, InvalidToken, PolicyError, RefreshError, RefresherError};
@@ -110,3 +112,4 @@ pub use policy::{Policy, PolicyBuilder, UndecodableTokens};
 pub use secret::Secret;
 pub use time::{Monotonic, Now, UnixTime};
 pub use token::{NewToken, Token};
+pub use url::InvalidUrl;
