@@ -67,7 +67,8 @@
 //! # Features
 //!
 //! `std` (default): conversions from and to [`SystemTime`](std::time::SystemTime). Without it the crate is `no_std` with
-//! `alloc`. `serde`: [identifiers](identifier) as the JSON of the REST services.
+//! `alloc`. `serde`: [identifiers](identifier) as the JSON of the REST services. `access-key`: requests signed with an
+//! access key (`access_key`). `http`, with `access-key`: signs the requests of the crate `http`.
 #![doc = include_str!("transitions.md")]
 #![no_std]
 #![warn(
@@ -90,6 +91,8 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "access-key")]
+pub mod access_key;
 mod action;
 mod backoff;
 pub mod connection_string;
