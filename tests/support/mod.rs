@@ -7,4 +7,5 @@ pub mod host;
 pub mod play;
 pub mod rig;
 pub mod scenario;
+pub mod vectors;
 pub mod world;
