@@ -62,6 +62,7 @@ fn what_is_wrong_is_said() {
                 "https://a%62",
                 "https://[::1",
                 "https://::1]",
+                "https://a]",
                 "https://[x]",
                 "https://[]",
                 "https://127.1",
@@ -133,6 +134,15 @@ fn what_is_wrong_is_said() {
         (InvalidConnectionString::EmptyEndpoint, "endpoint=;accesskey="),
     ] {
         assert_eq!(parse(text).map(drop), Err(expected), "{text:?}");
+    }
+}
+
+/// Bites when a break that the reference's pattern does not match is taken for a part of the key.
+#[test]
+fn a_key_ends_with_its_line() {
+    for end in ["\n", "\r", "\r\n", "\u{2028}", "\u{2029}", "\nk"] {
+        let parsed = parse(&format!("# production{end}endpoint=https://a.b;accesskey=k{end}")).unwrap();
+        assert_eq!((parsed.endpoint(), parsed.access_key().expose()), ("https://a.b", "k"), "{end:?}");
     }
 }
 
