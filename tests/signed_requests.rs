@@ -156,14 +156,10 @@ fn a_key_is_base64_or_an_error_that_does_not_repeat_it() {
         ("  ", InvalidAccessKey::Empty),
         ("SESAME!", InvalidAccessKey::NotBase64),
         ("SES AME", InvalidAccessKey::NotBase64),
-        ("SESAME", InvalidAccessKey::Empty),
         ("SESAM", InvalidAccessKey::NotBase64),
         ("SE==SAME", InvalidAccessKey::NotBase64),
     ] {
-        let Err(error) = AccessKey::from_base64(text) else {
-            assert_eq!(text, "SESAME", "it is base64 after all");
-            continue;
-        };
+        let error = AccessKey::from_base64(text).unwrap_err();
         assert_eq!(error, expected, "{text:?}");
         assert!(!format!("{error} {error:?}").contains("SE"), "{error}");
     }
@@ -241,7 +237,7 @@ proptest! {
         prop_assert_ne!(first, second);
     }
 
-    /// Bites when `Debug` of the key or of the headers is derived.
+    /// Bites when `Debug` of the headers is derived.
     #[test]
     fn neither_key_nor_signature_shows(secret in prop::collection::vec(any::<u8>(), 16..70)) {
         let text = STANDARD.encode(&secret);
@@ -251,7 +247,7 @@ proptest! {
         prop_assert!(!shown.contains(&text) && !shown.contains(signature(&signed)) && !shown.contains(&format!("{secret:?}")), "{shown}");
     }
 
-    /// Bites when `decode` or `Url::parse` looks behind the end.
+    /// Bites when `decode` takes it for granted that two digits follow a `%`.
     #[test]
     fn no_text_panics(method in any::<String>(), url in any::<String>(), millis in any::<i64>()) {
         for url in [url.clone(), format!("https://a.b/{url}"), format!("https://{url}"), format!("https://a.b?{}", url.escape_default())] {
