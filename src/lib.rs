@@ -68,7 +68,8 @@
 //! # Features
 //!
 //! `std` (default): conversions from and to [`SystemTime`](std::time::SystemTime). Without it the crate is `no_std` with
-//! `alloc`.
+//! `alloc`. `serde`: [identifiers](identifier) as the JSON of the REST services. `access-key`: requests signed with an
+//! access key (`access_key`). `http`, with `access-key`: signs the requests of the crate `http`.
 #![doc = include_str!("transitions.md")]
 #![no_std]
 #![warn(
@@ -91,12 +92,16 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "access-key")]
+pub mod access_key;
 mod action;
 mod backoff;
+pub mod connection_string;
 #[cfg(feature = "entra")]
 pub mod entra;
 mod error;
 mod event;
+pub mod identifier;
 mod json;
 mod jwt;
 mod machine;
@@ -104,6 +109,7 @@ mod policy;
 mod secret;
 mod time;
 mod token;
+mod url;
 
 pub use action::{Action, Notice};
 pub use error::{Error, FailureKind, InvalidToken, PolicyError, RefreshError, RefresherError};
@@ -113,3 +119,4 @@ pub use policy::{CheckSource, Policy, PolicyBuilder, UndecodableTokens};
 pub use secret::Secret;
 pub use time::{Monotonic, Now, UnixTime};
 pub use token::{NewToken, Token};
+pub use url::InvalidUrl;

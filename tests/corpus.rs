@@ -38,3 +38,9 @@ fn no_string_of_the_corpus_confuses_the_parser() {
 fn no_life_of_the_corpus_breaks_a_law() {
     assert!(replay("machine", fuzzed::machine) > 20, "the corpus is gone");
 }
+
+/// Bites when the fuzzer's corpus is lost, or when `read` of `wire.rs` lets a second model pass.
+#[test]
+fn no_text_of_the_corpus_confuses_the_identifiers() {
+    assert!(replay("identifier", fuzzed::identifier) > 20, "the corpus is gone");
+}

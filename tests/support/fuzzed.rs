@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use acs_common::identifier::CommunicationIdentifier;
 use acs_common::{Action, Event, InvalidToken, Machine, Monotonic, NewToken, Now, Policy, UndecodableTokens, UnixTime};
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
@@ -140,4 +141,109 @@ fn answer(text: &str, policy: &Policy) {
         Some(Action::ReturnToken { result: Err(_), .. }) => assert!(machine.token(now()).is_none(), "{text:?}"),
         other => panic!("{text:?}: the waiter is not answered but {other:?}"),
     }
+}
+
+/// Any text is an identifier, and any JSON is one or a typed error; nothing is lost on the way out and in again. The first
+/// byte says which it is.
+pub fn identifier(bytes: &[u8]) {
+    let Some((mode, rest)) = bytes.split_first() else { return };
+    let text = String::from_utf8_lossy(rest);
+    if mode % 2 == 0 { raw_id(&text) } else { wire(&text) }
+}
+
+fn raw_id(text: &str) {
+    let identifier = CommunicationIdentifier::from_raw_id(text);
+    assert_eq!(identifier.raw_id(), text);
+    let parts: Vec<&str> = text.split(':').collect();
+    let expected = match parts[..] {
+        ["4", _, ..] => "phoneNumber",
+        ["8", "acs" | "dod-acs" | "gcch-acs", id] if id.matches('_').count() == 2 => "teamsExtensionUser",
+        ["8", "acs" | "dod-acs" | "gcch-acs" | "spool", _] => "communicationUser",
+        ["8", "orgid" | "dod" | "gcch" | "teamsvisitor", _] => "microsoftTeamsUser",
+        ["28", "orgid" | "dod" | "gcch", _] => "microsoftTeamsApp",
+        _ => "unknown",
+    };
+    assert_eq!(kind(&identifier), expected, "{text:?}");
+    written(&identifier);
+}
+
+fn wire(text: &str) {
+    let parsed = serde_json::from_str::<CommunicationIdentifier>(text);
+    // What nobody looks at may be too deep, too large or half a surrogate pair for `Value`; then there is no telling.
+    let Ok(value) = serde_json::from_str::<Value>(text) else { return };
+    match (plainly(&value), parsed) {
+        (Some((expected, raw_id)), Ok(identifier)) => {
+            assert_eq!(kind(&identifier), expected, "{text}");
+            assert_eq!(raw_id.unwrap_or(identifier.raw_id()), identifier.raw_id(), "{text}");
+            written(&identifier);
+        }
+        (None, Err(_)) => {}
+        (expected, parsed) => panic!("{text}: {parsed:?}, though plain reading says {expected:?}"),
+    }
+}
+
+/// What a property of a model has to be, the optional ones last.
+enum Form {
+    Text,
+    TextOrNull,
+    FlagOrNull,
+    MaybeText,
+    MaybeFlag,
+}
+
+/// The kind and the raw id by other means, if it is an identifier; no raw id if that follows from the parts.
+fn plainly(value: &Value) -> Option<(&'static str, Option<&str>)> {
+    use Form::{FlagOrNull, MaybeFlag, MaybeText, Text, TextOrNull};
+
+    let models: [(_, &[(&str, Form)]); 5] = [
+        ("communicationUser", &[("id", Text)]),
+        ("phoneNumber", &[("value", Text), ("isAnonymous", MaybeFlag), ("assertedId", MaybeText)]),
+        ("microsoftTeamsUser", &[("userId", Text), ("isAnonymous", FlagOrNull), ("cloud", TextOrNull)]),
+        ("microsoftTeamsApp", &[("appId", Text), ("cloud", TextOrNull)]),
+        ("teamsExtensionUser", &[("userId", Text), ("tenantId", Text), ("resourceId", Text), ("cloud", TextOrNull)]),
+    ];
+    let mut there = models.iter().filter(|(name, _)| value.get(name).is_some());
+    let (found, None) = (there.next(), there.next()) else { return None };
+    let falsy = |model: &Value| model.is_null() || model == false || model == "" || model.as_f64() == Some(0.0);
+    let said = value.get("kind").filter(|kind| !kind.is_null());
+    let Some((name, forms)) = found.filter(|(name, _)| !falsy(&value[name]) && said.is_none_or(|kind| kind == name))
+    else {
+        return Some(("unknown", Some(value.get("rawId")?.as_str()?)));
+    };
+    for (property, form) in *forms {
+        let well = match (form, value[name].get(property)) {
+            (MaybeFlag | MaybeText, None) | (MaybeFlag | MaybeText | FlagOrNull | TextOrNull, Some(Value::Null)) => {
+                true
+            }
+            (MaybeFlag | FlagOrNull, Some(value)) => value.is_boolean(),
+            (MaybeText | TextOrNull | Text, Some(value)) => value.is_string(),
+            (Text | FlagOrNull | TextOrNull, None) => false,
+        };
+        well.then_some(())?;
+    }
+    match value.get("rawId") {
+        _ if *name == "communicationUser" => Some((name, value[name]["id"].as_str())),
+        Some(Value::Null) => Some((name, None)),
+        raw_id => Some((name, Some(raw_id?.as_str()?))),
+    }
+}
+
+fn kind(identifier: &CommunicationIdentifier) -> &'static str {
+    match identifier {
+        CommunicationIdentifier::CommunicationUser(_) => "communicationUser",
+        CommunicationIdentifier::PhoneNumber(_) => "phoneNumber",
+        CommunicationIdentifier::MicrosoftTeamsUser(_) => "microsoftTeamsUser",
+        CommunicationIdentifier::MicrosoftTeamsApp(_) => "microsoftTeamsApp",
+        CommunicationIdentifier::TeamsExtensionUser(_) => "teamsExtensionUser",
+        CommunicationIdentifier::Unknown(_) => "unknown",
+        other => panic!("a kind the tests do not know: {other:?}"),
+    }
+}
+
+/// Its JSON reads back as the same, and is written as the same.
+fn written(identifier: &CommunicationIdentifier) {
+    let json = serde_json::to_string(identifier).expect("nothing in it refuses to be written");
+    let again: CommunicationIdentifier = serde_json::from_str(&json).expect("what was written can be read");
+    assert_eq!((kind(&again), again.raw_id()), (kind(identifier), identifier.raw_id()), "{json}");
+    assert_eq!(serde_json::to_string(&again).expect("as above"), json);
 }

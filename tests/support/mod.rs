@@ -10,4 +10,5 @@ pub mod rig;
 pub mod scenario;
 pub mod subject;
 pub mod tokens;
+pub mod vectors;
 pub mod world;

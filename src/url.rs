@@ -1,0 +1,123 @@
+//! The parts of a URL, as a browser reads what [RFC 3986](https://www.rfc-editor.org/rfc/rfc3986) allows.
+
+use alloc::format;
+use alloc::string::String;
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+/// Why a text is no URL that one can send a request to.
+///
+/// ```
+/// use acs_common::InvalidUrl;
+/// use acs_common::connection_string::{ConnectionString, InvalidConnectionString};
+///
+/// let refused = "endpoint=contoso.communication.azure.com;accesskey=c2VjcmV0".parse::<ConnectionString>();
+/// assert_eq!(refused.unwrap_err(), InvalidConnectionString::Endpoint(InvalidUrl::Scheme));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidUrl {
+    /// It is not absolute, or for another protocol.
+    #[error("it begins with neither `https://` nor `http://`: pass the whole URL")]
+    Scheme,
+    /// There is no host, or one that cannot be.
+    #[error("it has no host, or what is no host name or IP address: look behind the `://`")]
+    Host,
+    /// The port is no number up to 65535.
+    #[error("its port is no number from 0 to 65535")]
+    Port,
+    /// It holds a character that no URL holds as it is.
+    #[error(
+        "it holds a space, a backslash or another character that no URL holds: percent-encode it, or use the host's ASCII name"
+    )]
+    Character,
+}
+
+pub(crate) struct Url<'a> {
+    /// As the header `Host` has it: in lower case, with the port unless it is the scheme's own.
+    #[cfg_attr(not(feature = "access-key"), expect(dead_code))]
+    pub(crate) host: String,
+    /// Empty, or `/` and what follows.
+    pub(crate) path: &'a str,
+    pub(crate) query: Option<&'a str>,
+    pub(crate) has_user_info: bool,
+    pub(crate) has_fragment: bool,
+}
+
+impl<'a> Url<'a> {
+    pub(crate) fn parse(url: &'a str) -> Result<Self, InvalidUrl> {
+        let (scheme, rest) = url.split_once("://").ok_or(InvalidUrl::Scheme)?;
+        let own_port = match scheme {
+            _ if scheme.eq_ignore_ascii_case("https") => 443,
+            _ if scheme.eq_ignore_ascii_case("http") => 80,
+            _ => return Err(InvalidUrl::Scheme),
+        };
+        if !rest.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
+            return Err(InvalidUrl::Character);
+        }
+        let (rest, fragment) = cut(rest, '#');
+        let (rest, query) = cut(rest, '?');
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        if !path.bytes().all(|byte| byte == b'/' || byte == b'%' || byte == b':' || byte == b'@' || is_name(byte)) {
+            return Err(InvalidUrl::Character);
+        }
+        let (user_info, authority) = match authority.rsplit_once('@') {
+            Some((user_info, authority)) => (Some(user_info), authority),
+            None => (None, authority),
+        };
+        let (host, port) = match authority.split_once(']') {
+            Some((host, port)) => (host, port),
+            None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+        };
+        let host = match host.strip_prefix('[') {
+            Some(address) => ip_v6(address)?,
+            None if authority.contains(']') => return Err(InvalidUrl::Host),
+            None => host_name(host)?,
+        };
+        let host = match port_number(port)? {
+            Some(port) if port != own_port => format!("{host}:{port}"),
+            Some(_) | None => host,
+        };
+        Ok(Self { host, path, query, has_user_info: user_info.is_some(), has_fragment: fragment.is_some() })
+    }
+}
+
+fn cut(text: &str, mark: char) -> (&str, Option<&str>) {
+    text.split_once(mark).map_or((text, None), |(before, behind)| (before, Some(behind)))
+}
+
+/// What a host's name may hold, and a path's segment too.
+fn is_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
+}
+
+fn host_name(host: &str) -> Result<String, InvalidUrl> {
+    let name = host.to_ascii_lowercase();
+    if name.is_empty() || !name.bytes().all(is_name) {
+        return Err(InvalidUrl::Host);
+    }
+    // What ends like a number is an address, and read in other ways by others if it is not in the usual form.
+    let last = name.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    let numeric = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x");
+    if numeric && name.parse::<Ipv4Addr>().is_err() { Err(InvalidUrl::Host) } else { Ok(name) }
+}
+
+fn ip_v6(address: &str) -> Result<String, InvalidUrl> {
+    let address: Ipv6Addr = address.parse().map_err(|_| InvalidUrl::Host)?;
+    Ok(match (address.to_ipv4_mapped(), address.segments()) {
+        // A browser writes it without dots.
+        (Some(_), [.., high, low]) => format!("[::ffff:{high:x}:{low:x}]"),
+        (None, _) => format!("[{address}]"),
+    })
+}
+
+/// Of what follows the host: nothing, a colon, or a colon and a number.
+fn port_number(text: &str) -> Result<Option<u16>, InvalidUrl> {
+    match text.strip_prefix(':') {
+        Some("") => Ok(None),
+        Some(digits) if digits.bytes().all(|digit| digit.is_ascii_digit()) => {
+            digits.parse().map(Some).map_err(|_| InvalidUrl::Port)
+        }
+        None if text.is_empty() => Ok(None),
+        Some(_) | None => Err(InvalidUrl::Port),
+    }
+}

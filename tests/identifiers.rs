@@ -1,0 +1,420 @@
+//! Identifiers are what the reference makes of them, and nothing is lost on the way.
+
+mod support;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use acs_common::identifier::{
+    Cloud, CommunicationIdentifier, InvalidIdentifier, MicrosoftTeamsAppIdentifier, MicrosoftTeamsUserIdentifier,
+    PhoneNumberIdentifier, TeamsExtensionUserIdentifier,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use support::vectors::{self, shown};
+
+fn read(raw_id: &str) -> CommunicationIdentifier {
+    CommunicationIdentifier::from_raw_id(raw_id)
+}
+
+fn parse(wire: &Value) -> Result<CommunicationIdentifier, serde_json::Error> {
+    serde_json::from_str(&wire.to_string())
+}
+
+/// Bites when `user` forgets a prefix, when `extension_user` takes four parts, or when `Serialize` leaves out a property.
+#[test]
+fn a_raw_id_is_read_as_the_reference_reads_it() {
+    let vectors = vectors::load("identifiers.json");
+    assert!(vectors.len() > 250, "the vectors are gone");
+    for vector in vectors {
+        let identifier = read(vector["raw_id"].as_str().unwrap());
+        assert_eq!(shown(&identifier, false), vector["identifier"], "{vector}");
+        assert_eq!(identifier.raw_id(), vector["raw_id_again"], "{vector}");
+        // Compared as text: the order of the properties is the reference's too.
+        assert_eq!(serde_json::to_string(&identifier).unwrap(), vector["serialized"].to_string(), "{vector}");
+    }
+}
+
+/// Bites when a second model is let pass, or `null` does not count as one; when `kind` is not looked at; or when the raw id
+/// is derived though it is there.
+#[test]
+fn json_is_read_as_the_reference_reads_it() {
+    let vectors = vectors::load("deserialized.json");
+    assert!(vectors.len() > 250, "the vectors are gone");
+    for vector in vectors {
+        let got = parse(&vector["serialized"]);
+        if vector["error"] == true {
+            assert!(got.is_err(), "{vector} gave {got:?}");
+            continue;
+        }
+        let got = got.unwrap_or_else(|error| panic!("{vector}: {error}"));
+        assert_eq!(shown(&got, true), vector["identifier"], "{vector}");
+        if let Some(again) = vector.get("serialized_again") {
+            assert_eq!(serde_json::to_value(&got).unwrap(), *again, "{vector}");
+        }
+        // Another way into the same code: values in memory instead of text.
+        let from_value = serde_json::from_value::<CommunicationIdentifier>(vector["serialized"].clone()).unwrap();
+        assert_eq!(shown(&from_value, true), shown(&got, true), "{vector}");
+    }
+}
+
+/// Bites when a prefix is missing in `user` or `app`, or compared without regard to case.
+#[test]
+fn each_prefix_means_its_kind_and_cloud() {
+    let cases = [
+        (
+            "8:acs:r_t_u",
+            json!({"kind": "teamsExtensionUser", "resourceId": "r", "tenantId": "t", "userId": "u", "cloud": "public"}),
+        ),
+        (
+            "8:dod-acs:r_t_u",
+            json!({"kind": "teamsExtensionUser", "resourceId": "r", "tenantId": "t", "userId": "u", "cloud": "dod"}),
+        ),
+        (
+            "8:gcch-acs:r_t_u",
+            json!({"kind": "teamsExtensionUser", "resourceId": "r", "tenantId": "t", "userId": "u", "cloud": "gcch"}),
+        ),
+        (
+            "8:acs:__",
+            json!({"kind": "teamsExtensionUser", "resourceId": "", "tenantId": "", "userId": "", "cloud": "public"}),
+        ),
+        ("8:acs:r_u", json!({"kind": "communicationUser", "communicationUserId": "8:acs:r_u"})),
+        ("8:dod-acs:r_u", json!({"kind": "communicationUser", "communicationUserId": "8:dod-acs:r_u"})),
+        ("8:gcch-acs:a_b_c_d", json!({"kind": "communicationUser", "communicationUserId": "8:gcch-acs:a_b_c_d"})),
+        ("8:acs:", json!({"kind": "communicationUser", "communicationUserId": "8:acs:"})),
+        ("8:spool:a_b_c", json!({"kind": "communicationUser", "communicationUserId": "8:spool:a_b_c"})),
+        (
+            "8:orgid:u",
+            json!({"kind": "microsoftTeamsUser", "microsoftTeamsUserId": "u", "isAnonymous": false, "cloud": "public"}),
+        ),
+        (
+            "8:orgid:",
+            json!({"kind": "microsoftTeamsUser", "microsoftTeamsUserId": "", "isAnonymous": false, "cloud": "public"}),
+        ),
+        (
+            "8:dod:u",
+            json!({"kind": "microsoftTeamsUser", "microsoftTeamsUserId": "u", "isAnonymous": false, "cloud": "dod"}),
+        ),
+        (
+            "8:gcch:u",
+            json!({"kind": "microsoftTeamsUser", "microsoftTeamsUserId": "u", "isAnonymous": false, "cloud": "gcch"}),
+        ),
+        ("8:teamsvisitor:u", json!({"kind": "microsoftTeamsUser", "microsoftTeamsUserId": "u", "isAnonymous": true})),
+        ("4:+1", json!({"kind": "phoneNumber", "phoneNumber": "+1", "isAnonymous": false})),
+        ("4:anonymous", json!({"kind": "phoneNumber", "phoneNumber": "anonymous", "isAnonymous": true})),
+        ("4:Anonymous", json!({"kind": "phoneNumber", "phoneNumber": "Anonymous", "isAnonymous": false})),
+        ("4:+1_2_3", json!({"kind": "phoneNumber", "phoneNumber": "+1_2_3", "isAnonymous": false, "assertedId": "3"})),
+        ("4:_123", json!({"kind": "phoneNumber", "phoneNumber": "_123", "isAnonymous": false, "assertedId": "123"})),
+        ("4:a_", json!({"kind": "phoneNumber", "phoneNumber": "a_", "isAnonymous": false})),
+        ("4:a_b_", json!({"kind": "phoneNumber", "phoneNumber": "a_b_", "isAnonymous": false})),
+        ("4:8:orgid:u", json!({"kind": "phoneNumber", "phoneNumber": "8:orgid:u", "isAnonymous": false})),
+        ("28:orgid:a", json!({"kind": "microsoftTeamsApp", "teamsAppId": "a", "cloud": "public"})),
+        ("28:dod:a", json!({"kind": "microsoftTeamsApp", "teamsAppId": "a", "cloud": "dod"})),
+        ("28:gcch:a", json!({"kind": "microsoftTeamsApp", "teamsAppId": "a", "cloud": "gcch"})),
+    ];
+    for (raw_id, expected) in cases {
+        assert_eq!(shown(&read(raw_id), false), expected, "{raw_id}");
+    }
+    for raw_id in [
+        "",
+        ":",
+        "::",
+        ":::",
+        "4",
+        "8",
+        "8:",
+        "8:acs",
+        "8:acs::1",
+        "8:acs:a:b",
+        "8:orgid:u:",
+        "8:ORGID:u",
+        "8:Acs:x",
+        "8:teamsVisitor:u",
+        " 8:acs:x",
+        "08:acs:x",
+        "10:acs:x",
+        "28:",
+        "28:a",
+        "28:gcch:x:y",
+        "28:ag08-global:01234567",
+        "28:gcch-global:01234567",
+        "28:acs:x",
+        "28:teamsvisitor:x",
+        "8:28:x",
+        "48:45ab2481",
+        "8:unknown:x",
+    ] {
+        assert_eq!(shown(&read(raw_id), false), json!({"kind": "unknown", "id": raw_id}));
+    }
+}
+
+/// Bites when an error of `Reader` or of the count of models does not say what it is about, or says it of another.
+#[test]
+fn what_is_missing_is_named_with_the_kind_it_belongs_to() {
+    let user = json!({"userId": "u", "isAnonymous": false, "cloud": "dod"});
+    let extension = json!({"userId": "u", "tenantId": "t", "resourceId": "r", "cloud": "dod"});
+    let without = |model: &Value, property: &str| {
+        let mut model = model.clone();
+        model.as_object_mut().unwrap().remove(property).unwrap();
+        model
+    };
+    let cases = [
+        ("id", "communicationUser", json!({"rawId": "x", "communicationUser": {}})),
+        ("id", "communicationUser", json!({"rawId": "x", "communicationUser": {"id": null}})),
+        ("id", "communicationUser", json!({"rawId": "x", "communicationUser": []})),
+        ("value", "phoneNumber", json!({"rawId": "x", "phoneNumber": {"isAnonymous": true}})),
+        ("rawId", "phoneNumber", json!({"phoneNumber": {"value": "+1"}})),
+        ("userId", "microsoftTeamsUser", json!({"rawId": "x", "microsoftTeamsUser": without(&user, "userId")})),
+        (
+            "isAnonymous",
+            "microsoftTeamsUser",
+            json!({"rawId": "x", "microsoftTeamsUser": without(&user, "isAnonymous")}),
+        ),
+        ("cloud", "microsoftTeamsUser", json!({"rawId": "x", "microsoftTeamsUser": without(&user, "cloud")})),
+        ("rawId", "microsoftTeamsUser", json!({"microsoftTeamsUser": user})),
+        ("appId", "microsoftTeamsApp", json!({"rawId": "x", "microsoftTeamsApp": {"cloud": "dod"}})),
+        ("cloud", "microsoftTeamsApp", json!({"rawId": "x", "microsoftTeamsApp": {"appId": "a"}})),
+        ("rawId", "microsoftTeamsApp", json!({"microsoftTeamsApp": {"appId": "a", "cloud": "dod"}})),
+        ("userId", "teamsExtensionUser", json!({"rawId": "x", "teamsExtensionUser": without(&extension, "userId")})),
+        (
+            "tenantId",
+            "teamsExtensionUser",
+            json!({"rawId": "x", "teamsExtensionUser": without(&extension, "tenantId")}),
+        ),
+        (
+            "resourceId",
+            "teamsExtensionUser",
+            json!({"rawId": "x", "teamsExtensionUser": without(&extension, "resourceId")}),
+        ),
+        ("cloud", "teamsExtensionUser", json!({"rawId": "x", "teamsExtensionUser": without(&extension, "cloud")})),
+        ("rawId", "teamsExtensionUser", json!({"teamsExtensionUser": extension})),
+        ("rawId", "unknown", json!({})),
+        ("rawId", "unknown", json!({"rawId": null})),
+        ("rawId", "unknown", json!({"kind": "phoneNumber"})),
+    ];
+    for (property, kind, wire) in cases {
+        let error = parse(&wire).unwrap_err().to_string();
+        let expected = format!("the property `{property}` of `{kind}` is missing, and required");
+        assert!(error.starts_with(&expected), "{wire}: {error}");
+    }
+    for (expected, wire) in [
+        ("the property `value` of `phoneNumber` is no string", json!({"rawId": "x", "phoneNumber": {"value": 5}})),
+        (
+            "the property `isAnonymous` of `phoneNumber` is no boolean",
+            json!({"rawId": "x", "phoneNumber": {"value": "1", "isAnonymous": "yes"}}),
+        ),
+        ("the property `rawId` of `unknown` is no string", json!({"rawId": {"id": "x"}})),
+        ("communicationUser is no JSON object", json!({"rawId": "x", "communicationUser": "8:acs:x"})),
+        ("the identifier is no JSON object", json!("8:acs:x")),
+        (
+            "`communicationUser` and `phoneNumber` are both there",
+            json!({"rawId": "x", "phoneNumber": null, "communicationUser": {"id": "x"}}),
+        ),
+    ] {
+        let error = parse(&wire).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{wire}: {error}");
+    }
+}
+
+/// Bites when `raw_id` of the reader, `flag` or `cloud` takes null for missing, or `text` does not.
+#[test]
+fn null_reads_as_the_default_where_there_is_one() {
+    let parsed = |wire: Value| shown(&parse(&wire).unwrap(), true);
+    let number = |raw_id| json!({"kind": "phoneNumber", "phoneNumber": "+1", "rawId": raw_id, "isAnonymous": false});
+    let nothing = json!({"value": "+1", "isAnonymous": null, "assertedId": null});
+    assert_eq!(parsed(json!({"rawId": "x", "kind": null, "phoneNumber": nothing})), number("x"));
+    assert_eq!(parsed(json!({"rawId": null, "phoneNumber": nothing})), number("4:+1"));
+    assert_eq!(
+        parsed(json!({"rawId": null, "microsoftTeamsUser": {"userId": "u", "isAnonymous": true, "cloud": "dod"}})),
+        json!({"kind": "microsoftTeamsUser", "microsoftTeamsUserId": "u", "rawId": "8:teamsvisitor:u", "isAnonymous": true, "cloud": "dod"}),
+    );
+    assert_eq!(
+        parsed(json!({"rawId": null, "microsoftTeamsUser": {"userId": "u", "isAnonymous": null, "cloud": null}})),
+        json!({"kind": "microsoftTeamsUser", "microsoftTeamsUserId": "u", "rawId": "8:orgid:u", "isAnonymous": false}),
+    );
+    assert_eq!(
+        parsed(json!({"rawId": null, "microsoftTeamsApp": {"appId": "a", "cloud": "moon"}})),
+        json!({"kind": "microsoftTeamsApp", "teamsAppId": "a", "rawId": "28:orgid:a", "cloud": "moon"}),
+    );
+    let user = json!({"userId": "u", "tenantId": "t", "resourceId": "r", "cloud": null});
+    assert_eq!(
+        parsed(json!({"rawId": null, "teamsExtensionUser": user})),
+        json!({"kind": "teamsExtensionUser", "userId": "u", "tenantId": "t", "resourceId": "r", "rawId": "8:acs:r_t_u", "cloud": "public"}),
+    );
+    assert_eq!(parsed(json!({"rawId": "x", "phoneNumber": null})), json!({"kind": "unknown", "id": "x"}));
+}
+
+/// Bites when `Object::get` takes the first of duplicates, or when names are kept that mean nothing.
+#[test]
+fn duplicates_and_strangers_in_json_are_taken_as_json_parse_takes_them() {
+    let text = r#"{"rawId":"x","rawId":"4:+2","phoneNumber":{"value":"+1","value":"+2"},"ext":{"rawId":[{}]}}"#;
+    let number: CommunicationIdentifier = serde_json::from_str(text).unwrap();
+    assert_eq!(
+        serde_json::to_string(&number).unwrap(),
+        r#"{"rawId":"4:+2","phoneNumber":{"value":"+2","isAnonymous":false}}"#
+    );
+    let deep = format!(r#"{{"rawId":"x","extra":{}{}}}"#, "[".repeat(100), "]".repeat(100));
+    assert_eq!(serde_json::from_str::<CommunicationIdentifier>(&deep).unwrap().raw_id(), "x");
+}
+
+/// Bites when `bare` forgets a separator or lets an empty part pass, or `known` lets a strange cloud pass.
+#[test]
+fn parts_that_would_not_read_back_are_refused() {
+    let moon = parse(&json!({"rawId": "x", "microsoftTeamsApp": {"appId": "a", "cloud": "moon"}})).unwrap();
+    let CommunicationIdentifier::MicrosoftTeamsApp(moon) = moon else { panic!("{moon:?}") };
+    let moon = moon.cloud().clone();
+    assert_eq!((moon.as_str(), moon.to_string()), ("moon", "moon".to_owned()));
+    let user = |id: &str| MicrosoftTeamsUserIdentifier::new(id, Cloud::Public).unwrap_err();
+    assert!(matches!(user(""), InvalidIdentifier::Empty { part: "user id", .. }));
+    assert!(matches!(user("8:orgid:u"), InvalidIdentifier::Separator { part: "user id", separator: ':', .. }));
+    assert!(matches!(MicrosoftTeamsUserIdentifier::visitor("a:b"), Err(InvalidIdentifier::Separator { .. })));
+    assert!(matches!(MicrosoftTeamsUserIdentifier::visitor(""), Err(InvalidIdentifier::Empty { .. })));
+    assert!(matches!(
+        MicrosoftTeamsAppIdentifier::new("28:orgid:a", Cloud::Dod),
+        Err(InvalidIdentifier::Separator { part: "app id", .. }),
+    ));
+    let extension = |[resource, tenant, user]: [&str; 3], cloud: &Cloud| {
+        TeamsExtensionUserIdentifier::new(resource, tenant, user, cloud.clone()).map(|_| ())
+    };
+    for (index, part) in ["resource id", "tenant id", "user id"].into_iter().enumerate() {
+        for (bad, separator) in [("a_b", '_'), ("a:b", ':')] {
+            let mut parts = ["x", "y", "z"];
+            parts[index] = bad;
+            let refused = extension(parts, &Cloud::Public).unwrap_err();
+            assert!(
+                matches!(refused, InvalidIdentifier::Separator { part: p, separator: s, .. } if p == part && s == separator),
+                "{refused:?}",
+            );
+        }
+    }
+    assert_eq!(extension(["x", "y", "z"], &moon), Err(InvalidIdentifier::UnknownCloud));
+    assert_eq!(MicrosoftTeamsUserIdentifier::new("u", moon.clone()).unwrap_err(), InvalidIdentifier::UnknownCloud);
+    assert_eq!(MicrosoftTeamsAppIdentifier::new("u", moon).unwrap_err(), InvalidIdentifier::UnknownCloud);
+}
+
+/// Bites when equality looks at the parts, or when `Hash` is not that of the raw id.
+#[test]
+fn what_names_the_same_participant_is_one_key() {
+    let stated = json!({"rawId": "8:teamsvisitor:u", "microsoftTeamsUser": {"userId": "u", "isAnonymous": true, "cloud": "dod"}});
+    let (stated, plain) = (parse(&stated).unwrap(), read("8:teamsvisitor:u"));
+    assert_ne!(shown(&stated, false), shown(&plain, false));
+    assert_eq!(stated, plain);
+    assert_eq!(HashSet::from([stated.clone(), plain.clone()]).len(), 1);
+    let calls = HashMap::from([(stated, 1)]);
+    assert_eq!((calls.get(&plain), calls.get("8:teamsvisitor:u")), (Some(&1), Some(&1)));
+    let sorted: Vec<String> =
+        BTreeSet::from([read("b"), read("4:x"), read("8:acs:y")]).iter().map(ToString::to_string).collect();
+    assert_eq!(sorted, ["4:x", "8:acs:y", "b"]);
+    assert_ne!(read("8:orgid:u"), read("8:dod:u"));
+}
+
+fn raw_ids() -> impl Strategy<Value = String> {
+    let prefix = prop::sample::select(vec![
+        "4:",
+        "8:acs:",
+        "8:dod-acs:",
+        "8:gcch-acs:",
+        "8:spool:",
+        "8:orgid:",
+        "8:dod:",
+        "8:gcch:",
+        "8:teamsvisitor:",
+        "28:orgid:",
+        "28:dod:",
+        "28:gcch:",
+        "28:",
+        "48:",
+        "8:",
+        "",
+    ]);
+    let rest = prop::collection::vec(
+        prop::sample::select(vec!["_", ":", "a", "+1", "anonymous", "é", "\u{0}", "45ab2481-1c1c", " "]),
+        0..7,
+    );
+    prop_oneof![(prefix, rest).prop_map(|(prefix, rest)| prefix.to_owned() + &rest.concat()), any::<String>()]
+}
+
+/// JSON near that of identifiers: right names, values of every type, things missing and doubled.
+fn wires() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        5 => raw_ids().prop_map(Value::from),
+        2 => any::<bool>().prop_map(Value::from),
+        2 => prop::sample::select(vec!["public", "dod", "gcch", "moon"]).prop_map(Value::from),
+        1 => Just(Value::Null),
+        1 => any::<i8>().prop_map(Value::from),
+    ];
+    let names = ["id", "value", "isAnonymous", "assertedId", "userId", "appId", "tenantId", "resourceId", "cloud"];
+    let model = prop::collection::hash_map(prop::sample::select(names.to_vec()), leaf.clone(), 3..9)
+        .prop_map(|model| json!(model));
+    let models = ["communicationUser", "phoneNumber", "microsoftTeamsUser", "microsoftTeamsApp", "teamsExtensionUser"];
+    let property = prop_oneof![
+        6 => (prop::sample::select(models.to_vec()), model),
+        6 => (Just("rawId"), raw_ids().prop_map(Value::from)),
+        1 => (Just("kind"), prop::sample::select(models.to_vec()).prop_map(Value::from)),
+        2 => (prop::sample::select(vec!["rawId", "kind", "extra", "phoneNumber"]), leaf),
+    ];
+    prop::collection::vec(property, 1..4).prop_map(|properties| {
+        Value::Object(properties.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    })
+}
+
+/// What JSON says of it: a Teams user's cloud too, if that was left open.
+fn stated(identifier: &CommunicationIdentifier) -> Value {
+    let mut stated = shown(identifier, true);
+    if stated["kind"] == "microsoftTeamsUser" && stated["cloud"].is_null() {
+        stated["cloud"] = "public".into();
+    }
+    stated
+}
+
+proptest! {
+    /// Bites when `of` of any kind puts the raw id together in another way than `read` took it apart.
+    #[test]
+    fn no_letter_of_a_raw_id_is_lost(raw_id in raw_ids()) {
+        let identifier = read(&raw_id);
+        prop_assert_eq!(identifier.raw_id(), &raw_id);
+        prop_assert_eq!(identifier.to_string(), &*raw_id);
+        let parsed: CommunicationIdentifier = raw_id.parse().unwrap();
+        prop_assert_eq!(shown(&parsed, true), shown(&identifier, true));
+        let again = parse(&serde_json::to_value(&identifier).unwrap()).unwrap();
+        prop_assert_eq!(again.raw_id(), &raw_id);
+        prop_assert_eq!(shown(&again, true), stated(&identifier));
+    }
+
+    /// Bites when `Serialize` writes one property for another, or leaves one out that was read.
+    #[test]
+    fn json_that_was_read_once_is_stable(wire in wires()) {
+        let Ok(first) = parse(&wire) else { return Ok(()) };
+        let written = serde_json::to_value(&first).unwrap();
+        let second = parse(&written).unwrap();
+        prop_assert_eq!(serde_json::to_value(&second).unwrap(), written);
+        prop_assert_eq!(shown(&second, true), stated(&first));
+    }
+
+    /// Bites when a constructor lets a part pass that its raw id does not give back.
+    #[test]
+    fn what_is_made_of_parts_reads_back_as_the_same(parts in prop::array::uniform3("[a:_é]{0,3}"), cloud in 0..3) {
+        let cloud = [Cloud::Public, Cloud::Dod, Cloud::Gcch][cloud as usize].clone();
+        let [a, b, c] = &parts;
+        let made: [Option<CommunicationIdentifier>; 5] = [
+            Some(PhoneNumberIdentifier::new(a).into()),
+            MicrosoftTeamsUserIdentifier::new(a, cloud.clone()).ok().map(Into::into),
+            MicrosoftTeamsUserIdentifier::visitor(a).ok().map(Into::into),
+            MicrosoftTeamsAppIdentifier::new(a, cloud.clone()).ok().map(Into::into),
+            TeamsExtensionUserIdentifier::new(a, b, c, cloud).ok().map(Into::into),
+        ];
+        for made in made.into_iter().flatten() {
+            prop_assert_eq!(shown(&read(made.raw_id()), true), shown(&made, true));
+        }
+    }
+
+    /// Bites when a visitor takes it for granted that numbers are whole, or lists empty.
+    #[test]
+    fn no_text_given_for_json_panics(text in any::<String>(), wire in wires(), cut in any::<prop::sample::Index>()) {
+        let wire = wire.to_string();
+        let cut = (0..=cut.index(wire.len() + 1)).rev().find(|at| wire.is_char_boundary(*at)).unwrap();
+        for text in [&*text, &wire[..cut]] {
+            let _ = serde_json::from_str::<CommunicationIdentifier>(text);
+        }
+    }
+}

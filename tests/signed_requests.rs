@@ -1,0 +1,322 @@
+//! Requests are signed as the reference signs them, and no key ever shows.
+
+mod support;
+
+use acs_common::access_key::{AccessKey, InvalidAccessKey, SignedHeaders, SigningError};
+use acs_common::{InvalidUrl, UnixTime};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
+
+use support::vectors;
+
+fn key(text: &str) -> AccessKey {
+    AccessKey::from_base64(text).unwrap()
+}
+
+const DATE: UnixTime = UnixTime::from_millis(1_649_873_352_451);
+
+fn signature(signed: &SignedHeaders) -> &str {
+    signed.authorization().rsplit_once("&Signature=").unwrap().1
+}
+
+/// Bites when `canonical` leaves the query as it is, when `Url::parse` keeps a scheme's own port or writes an IPv6 address
+/// as it was given, when `civil` is off by a day, or when anything stands in another order in what is signed.
+#[test]
+fn a_request_is_signed_as_the_reference_signs_it() {
+    let vectors = vectors::load("signed_requests.json");
+    assert!(vectors.len() > 150, "the vectors are gone");
+    for vector in vectors {
+        let text = |name: &str| vector[name].as_str().unwrap();
+        let body = vector["body"].as_str().unwrap_or_default();
+        let date = UnixTime::from_millis(vector["unix_ms"].as_i64().unwrap());
+        let signed = key(text("access_key")).sign(text("method"), text("url"), body.as_bytes(), date);
+        let signed = signed.unwrap_or_else(|error| panic!("{vector}: {error}"));
+        let headers: serde_json::Map<_, _> =
+            signed.iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        assert_eq!(serde_json::to_string(&headers).unwrap(), vector["headers"].to_string(), "{vector}");
+    }
+}
+
+/// The examples of the reference's own tests. Bites when the body's hash is written in another alphabet.
+#[test]
+fn the_reference_s_own_examples_come_out() {
+    let sign = |url: &str, body: &str| key("pw==").sign("GET", url, body.as_bytes(), DATE).unwrap();
+    let signed = sign("https://example.com/testPath?testQuery=test", "");
+    assert_eq!(signed.date(), "Wed, 13 Apr 2022 18:09:12 GMT");
+    assert_eq!(signed.content_hash(), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+    for (body, hash) in [
+        ("banana", "tJPUg2Sv5E0RwBZc9HCkFk0eJgmRHvmYvoaNRq3j3k4="),
+        ("\u{1f600}", "8EQ6NCxe9UeDoRG1G6Vsk45HTDIyTZDDpgycjjo34tk="),
+    ] {
+        assert_eq!(sign("https://example.com/", body).content_hash(), hash, "{body}");
+    }
+    assert_eq!(
+        STANDARD.encode(oracle::hmac_sha256(&[0xa7], b"banana")),
+        "88EC05aAS9iXnaimtNO78JLjiPtfWryQB/5QYEzEsu8="
+    );
+    assert_eq!(
+        STANDARD.encode(oracle::hmac_sha256(&[0xa7], "\u{1f600}".as_bytes())),
+        "1rudJKjn2Zi+3hRrBG29wIF6pD6YyAeQR1ZcFtXoKAU="
+    );
+}
+
+/// Bites when `Url::parse` or `canonical` treats one of these forms otherwise.
+#[test]
+fn each_form_of_url_gives_its_host_and_target() {
+    for (url, host, target) in [
+        ("https://example.com", "example.com", "/"),
+        ("https://example.com?x=1", "example.com", "/?x=1"),
+        ("https://example.com/p?", "example.com", "/p"),
+        ("https://example.com/p?&", "example.com", "/p"),
+        ("https://example.com/p?#f", "example.com", "/p"),
+        ("https://example.com/p#f?x", "example.com", "/p"),
+        ("HTTPS://EXAMPLE.com:443/P?X", "example.com", "/P?X="),
+        ("http://example.com:80/", "example.com", "/"),
+        ("http://example.com:443/", "example.com:443", "/"),
+        ("https://example.com:80/", "example.com:80", "/"),
+        ("https://example.com:0443/", "example.com", "/"),
+        ("https://example.com:/", "example.com", "/"),
+        ("https://[::1]:5000/a", "[::1]:5000", "/a"),
+        ("https://[2001:DB8:0:0::1]/a", "[2001:db8::1]", "/a"),
+        ("https://[::ffff:1.2.3.4]/", "[::ffff:102:304]", "/"),
+        ("https://u:p@example.com/a", "example.com", "/a"),
+        ("https://example.com/%2f%2F%zz?%41", "example.com", "/%2f%2F%zz?A="),
+        ("https://example.com//a//b", "example.com", "//a//b"),
+        ("https://example.com/a/../b/./c", "example.com", "/b/c"),
+        ("https://example.com/a/%2E%2e", "example.com", "/"),
+        ("https://example.com/a/b/..", "example.com", "/a/"),
+        ("https://example.com/../..", "example.com", "/"),
+        ("https://example.com/a/.", "example.com", "/a/"),
+        ("https://example.com/...", "example.com", "/..."),
+        ("https://example.com/?a=b?c/d", "example.com", "/?a=b%3Fc%2Fd"),
+        ("https://example.com/?x=a%20b+c", "example.com", "/?x=a+b+c"),
+        ("https://example.com/?%zz=%&%4", "example.com", "/?%25zz=%25&%254="),
+        ("https://example.com/?a=%FF", "example.com", "/?a=%EF%BF%BD"),
+        ("https://example.com/?a=%c3%a9*-._~", "example.com", "/?a=%C3%A9*-._%7E"),
+    ] {
+        let signed = key("pw==").sign("GET", url, b"", DATE).unwrap_or_else(|error| panic!("{url}: {error}"));
+        assert_eq!((signed.host(), signed.target()), (host, target), "{url}");
+    }
+}
+
+/// Bites when `imf_fixdate` divides towards zero, or forgets a limit.
+#[test]
+fn dates_are_written_from_the_first_year_to_the_last_and_refused_beyond() {
+    for (millis, date) in [
+        (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+        (-1, "Wed, 31 Dec 1969 23:59:59 GMT"),
+        (951_782_400_000, "Tue, 29 Feb 2000 00:00:00 GMT"),
+        (951_868_799_999, "Tue, 29 Feb 2000 23:59:59 GMT"),
+        (-2_203_891_200_000, "Thu, 01 Mar 1900 00:00:00 GMT"),
+        (-62_167_219_200_000, "Sat, 01 Jan 0000 00:00:00 GMT"),
+        (-62_162_121_600_000, "Tue, 29 Feb 0000 00:00:00 GMT"),
+        (253_402_300_799_999, "Fri, 31 Dec 9999 23:59:59 GMT"),
+    ] {
+        let signed = key("pw==").sign("GET", "https://a.b", b"", UnixTime::from_millis(millis)).unwrap();
+        assert_eq!(signed.date(), date, "{millis}");
+    }
+    for millis in [i64::MIN, -62_167_219_200_001, 253_402_300_800_000, i64::MAX] {
+        let refused = key("pw==").sign("GET", "https://a.b", b"", UnixTime::from_millis(millis));
+        assert_eq!(refused, Err(SigningError::Date), "{millis}");
+    }
+}
+
+/// Bites when `sign` looks at less than the whole method or URL.
+#[test]
+fn what_cannot_be_signed_is_refused() {
+    for method in ["", "GET ", "G\nET", "É", "GET\r", "GE/T"] {
+        assert_eq!(key("pw==").sign(method, "https://a.b", b"", DATE), Err(SigningError::Method), "{method:?}");
+    }
+    for (url, error) in [
+        ("/path", InvalidUrl::Scheme),
+        ("example.com/", InvalidUrl::Scheme),
+        ("https:///path", InvalidUrl::Host),
+        ("https://127.1/", InvalidUrl::Host),
+        ("https://a.b:70000/", InvalidUrl::Port),
+        ("https://a.b/a b", InvalidUrl::Character),
+        ("https://a.b/?é", InvalidUrl::Character),
+        ("https://a.b/\nx", InvalidUrl::Character),
+    ] {
+        assert_eq!(key("pw==").sign("GET", url, b"", DATE), Err(SigningError::Url(error)), "{url:?}");
+    }
+    let lower = key("pw==").sign("post", "https://a.b", b"", DATE).unwrap();
+    assert_eq!(lower, key("pw==").sign("POST", "https://a.b", b"", DATE).unwrap());
+}
+
+/// Bites when `BASE64` demands padding, when white space is not trimmed, or when an empty key is taken.
+#[test]
+fn a_key_is_base64_or_an_error_that_does_not_repeat_it() {
+    let reference = key("cGF/+w==").sign("GET", "https://a.b", b"", DATE).unwrap();
+    for same in ["cGF/+w", " cGF/+w==\r\n", "cGF/+x=="] {
+        assert_eq!(key(same).sign("GET", "https://a.b", b"", DATE).unwrap(), reference, "{same:?}");
+    }
+    for (text, expected) in [
+        ("", InvalidAccessKey::Empty),
+        ("  ", InvalidAccessKey::Empty),
+        ("SESAME!", InvalidAccessKey::NotBase64),
+        ("SES AME", InvalidAccessKey::NotBase64),
+        ("SESAM", InvalidAccessKey::NotBase64),
+        ("SE==SAME", InvalidAccessKey::NotBase64),
+    ] {
+        let error = AccessKey::from_base64(text).unwrap_err();
+        assert_eq!(error, expected, "{text:?}");
+        assert!(!format!("{error} {error:?}").contains("SE"), "{error}");
+    }
+}
+
+/// Bites when `sign_request` keeps a header that was there, leaves the target as it was written, or does half of its
+/// work before it fails.
+#[test]
+fn a_request_of_the_crate_http_carries_the_same_headers() {
+    let url = "https://Example.com:8443/a/../b?x=a%20b&";
+    let mut request =
+        http::Request::post(url).header("host", "wrong").header("authorization", "wrong").body(()).unwrap();
+    key("pw==").sign_request(&mut request, b"{}", DATE).unwrap();
+    let signed = key("pw==").sign("POST", url, b"{}", DATE).unwrap();
+    for (name, value) in signed.iter() {
+        let values: Vec<_> = request.headers().get_all(name).iter().collect();
+        assert_eq!(values, [value], "{name}");
+    }
+    assert_eq!(request.headers().len(), 4);
+    assert!(request.headers()["authorization"].is_sensitive());
+    assert_eq!(request.uri().path_and_query().unwrap(), "/b?x=a+b");
+    assert_eq!(request.uri().authority().unwrap(), "Example.com:8443");
+
+    let mut relative = http::Request::get("/path?").header("host", "a.b").body(()).unwrap();
+    let refused = key("pw==").sign_request(&mut relative, b"", DATE);
+    assert_eq!(refused, Err(SigningError::Url(InvalidUrl::Scheme)));
+    assert_eq!((relative.uri().to_string(), relative.headers().len()), ("/path?".to_owned(), 1));
+}
+
+fn urls() -> impl Strategy<Value = String> {
+    let pieces = |pieces: Vec<&'static str>| prop::collection::vec(prop::sample::select(pieces), 0..6);
+    let host = prop::sample::select(vec!["a.b", "A.B:443", "[::1]:80", "127.0.0.1", "a.b:8443"]);
+    (
+        host,
+        pieces(vec!["/", "a", "..", ".", "%2e", "%C3", ":"]),
+        pieces(vec!["&", "=", "a", "+", "%20", "%", "?", "%FF", "~", "é"]),
+    )
+        .prop_map(|(host, path, query)| {
+            format!("https://{host}/{}?{}", path.concat(), query.concat()).replace('é', "%E9")
+        })
+}
+
+proptest! {
+    /// Bites when what is signed is not the method, the target and the three headers that go out.
+    #[test]
+    fn the_signature_is_that_of_what_is_sent(
+        secret in prop::collection::vec(any::<u8>(), 1..150),
+        method in "[A-Za-z]{1,7}",
+        url in urls(),
+        body in prop::collection::vec(any::<u8>(), 0..200),
+        millis in -62_167_219_200_000..253_402_300_800_000_i64,
+    ) {
+        let signed = key(&STANDARD.encode(&secret)).sign(&method, &url, &body, UnixTime::from_millis(millis)).unwrap();
+        prop_assert_eq!(signed.content_hash(), STANDARD.encode(oracle::sha256(&body)));
+        let (target, date, host) = (signed.target(), signed.date(), signed.host());
+        let text = format!("{}\n{target}\n{date};{host};{}", method.to_uppercase(), signed.content_hash());
+        prop_assert_eq!(signature(&signed), STANDARD.encode(oracle::hmac_sha256(&secret, text.as_bytes())));
+        // Sent as it was signed, it is signed as it was sent.
+        let again = key(&STANDARD.encode(&secret)).sign(&method, &format!("https://{host}{target}"), &body, UnixTime::from_millis(millis));
+        prop_assert_eq!(again.unwrap(), signed);
+    }
+
+    /// Bites when the key, the method, the target, the date or the body is left out of what is signed.
+    #[test]
+    fn whatever_differs_shows_in_the_signature(one in "[A-Za-z0-9+/]{8,40}", other in "[A-Za-z0-9+/]{8,40}", at in 0_usize..5) {
+        let (Ok(_), Ok(_)) = (STANDARD.decode(&one), STANDARD.decode(&other)) else { return Ok(()) };
+        prop_assume!(one != other);
+        let mut parts = [[&*one, "GET", "/a", "1", "x"]; 2];
+        parts[1][at] = [&*other, "PUT", "/b", "2", "y"][at];
+        let [first, second] = parts.map(|[secret, method, path, second, body]| {
+            let date = UnixTime::from_secs(second.parse().unwrap());
+            let signed = key(secret).sign(method, &format!("https://a.b{path}"), body.as_bytes(), date).unwrap();
+            signature(&signed).to_owned()
+        });
+        prop_assert_ne!(first, second);
+    }
+
+    /// Bites when `Debug` of the headers is derived.
+    #[test]
+    fn neither_key_nor_signature_shows(secret in prop::collection::vec(any::<u8>(), 16..70)) {
+        let text = STANDARD.encode(&secret);
+        let key = key(&text);
+        let signed = key.sign("GET", "https://a.b", b"", DATE).unwrap();
+        let shown = format!("{key:?} {key:#?} {signed:?} {signed:#?}");
+        prop_assert!(!shown.contains(&text) && !shown.contains(signature(&signed)) && !shown.contains(&format!("{secret:?}")), "{shown}");
+    }
+
+    /// Bites when `decode` takes it for granted that two digits follow a `%`.
+    #[test]
+    fn no_text_panics(method in any::<String>(), url in any::<String>(), millis in any::<i64>()) {
+        for url in [url.clone(), format!("https://a.b/{url}"), format!("https://{url}"), format!("https://a.b?{}", url.escape_default())] {
+            let _ = key("pw==").sign("GET", &url, b"", UnixTime::from_millis(millis));
+            let _ = key("pw==").sign(&method, &url, b"", DATE);
+        }
+        let _ = AccessKey::from_base64(&url);
+    }
+}
+
+/// SHA-256 and HMAC from their standards, in another hand than the library's.
+mod oracle {
+    /// [FIPS 180-4, section 6.2](https://doi.org/10.6028/NIST.FIPS.180-4), its constants worked out from the primes.
+    pub(crate) fn sha256(message: &[u8]) -> [u8; 32] {
+        let primes: Vec<u64> = (2..).filter(|n| (2..*n).all(|divisor| n % divisor != 0)).take(64).collect();
+        let mut hash: Vec<u32> = primes[..8].iter().map(|prime| fraction_of_root(*prime, 2)).collect();
+        let constants: Vec<u32> = primes.iter().map(|prime| fraction_of_root(*prime, 3)).collect();
+        let mut padded = message.to_vec();
+        padded.push(0x80);
+        padded.resize((padded.len() + 8).next_multiple_of(64) - 8, 0);
+        padded.extend((message.len() as u64 * 8).to_be_bytes());
+        for block in padded.chunks(64) {
+            let mut words: Vec<u32> =
+                block.chunks(4).map(|word| u32::from_be_bytes(word.try_into().unwrap())).collect();
+            for t in 16..64 {
+                let (a, b) = (words[t - 15], words[t - 2]);
+                let s0 = a.rotate_right(7) ^ a.rotate_right(18) ^ (a >> 3);
+                let s1 = b.rotate_right(17) ^ b.rotate_right(19) ^ (b >> 10);
+                words.push(words[t - 16].wrapping_add(s0).wrapping_add(words[t - 7]).wrapping_add(s1));
+            }
+            let mut v = hash.clone();
+            for t in 0..64 {
+                let s1 = v[4].rotate_right(6) ^ v[4].rotate_right(11) ^ v[4].rotate_right(25);
+                let choice = (v[4] & v[5]) ^ (!v[4] & v[6]);
+                let one = v[7].wrapping_add(s1).wrapping_add(choice).wrapping_add(constants[t]).wrapping_add(words[t]);
+                let s0 = v[0].rotate_right(2) ^ v[0].rotate_right(13) ^ v[0].rotate_right(22);
+                let majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
+                v.rotate_right(1);
+                v[4] = v[4].wrapping_add(one);
+                v[0] = one.wrapping_add(s0).wrapping_add(majority);
+            }
+            hash.iter_mut().zip(v).for_each(|(hash, v)| *hash = hash.wrapping_add(v));
+        }
+        let bytes: Vec<u8> = hash.iter().flat_map(|word| word.to_be_bytes()).collect();
+        bytes.try_into().unwrap()
+    }
+
+    /// The first 32 bits behind the point of the square or cube root, by bisection.
+    fn fraction_of_root(of: u64, degree: u32) -> u32 {
+        let (mut low, mut high) = (0_u64, 20 << 32);
+        while high - low > 1 {
+            let middle = low.midpoint(high);
+            // Shifted by 32 bits for each factor; what does not fit is too large.
+            let power = (0..degree).try_fold(1_u128, |power, _| power.checked_mul(middle.into()));
+            if power.is_some_and(|power| power <= u128::from(of) << (32 * degree)) {
+                low = middle
+            } else {
+                high = middle
+            }
+        }
+        low as u32
+    }
+
+    /// [RFC 2104, section 2](https://www.rfc-editor.org/rfc/rfc2104#section-2).
+    pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
+        let mut block = if key.len() > 64 { sha256(key).to_vec() } else { key.to_vec() };
+        block.resize(64, 0);
+        let padded =
+            |pad: u8, rest: &[u8]| [block.iter().map(|byte| byte ^ pad).collect::<Vec<u8>>().as_slice(), rest].concat();
+        sha256(&padded(0x5c, &sha256(&padded(0x36, message))))
+    }
+}
