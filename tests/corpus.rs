@@ -5,7 +5,7 @@ use std::path::Path;
 
 mod support;
 
-use support::fuzzed;
+use support::{exchanged, fuzzed};
 
 fn replay(target: &str, body: fn(&[u8])) -> usize {
     let mut replayed = 0;
@@ -43,4 +43,10 @@ fn no_life_of_the_corpus_breaks_a_law() {
 #[test]
 fn no_text_of_the_corpus_confuses_the_identifiers() {
     assert!(replay("identifier", fuzzed::identifier) > 20, "the corpus is gone");
+}
+
+/// Bites when the fuzzer's corpus is lost, or when `scrub` leaves an Entra token in an error's text.
+#[test]
+fn no_exchange_of_the_corpus_breaks_a_law() {
+    assert!(replay("exchange", exchanged::exchange) > 20, "the corpus is gone");
 }
