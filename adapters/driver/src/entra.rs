@@ -294,8 +294,9 @@ impl Trace {
         let duration = sent.elapsed();
         match answer {
             Ok(response) => {
-                let (status, service_id) = (response.status(), response.header("x-ms-request-id"));
-                tracing::debug!(target: "acs_common::http", status, ?duration, request_id, service_id, attempt, "response");
+                // Nothing of what the service says: it might repeat the token.
+                let status = response.status();
+                tracing::debug!(target: "acs_common::http", status, ?duration, request_id, attempt, "response");
             }
             Err(error) => {
                 tracing::warn!(target: "acs_common::http", ?duration, request_id, attempt, "no response: {error}");
