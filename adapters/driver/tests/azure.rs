@@ -1,0 +1,91 @@
+//! The Azure SDK: its credentials as sources of Entra tokens, and ours as one of its.
+
+use std::sync::{Arc, Mutex};
+
+use acs_common_driver::azure::AzureSource;
+use acs_common_driver::entra::{EntraOptions, HttpRequest, HttpResponse};
+use acs_common_driver::{Builder, CommunicationTokenCredential, EntraBuilder, Error, NewToken, RefreshError, UnixTime};
+use acs_common_smol::Smol;
+use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
+use azure_core::error::ErrorKind;
+use azure_core::time::OffsetDateTime;
+use futures_lite::future::block_on;
+
+const SCOPE: &str = "https://communication.azure.com/clients/VoIP";
+
+/// Gives a token, or fails, and remembers what it was asked for.
+#[derive(Debug, Default)]
+struct Identity {
+    fails: bool,
+    asked: Mutex<Vec<Vec<String>>>,
+}
+
+#[async_trait::async_trait]
+impl TokenCredential for Identity {
+    async fn get_token(&self, scopes: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
+        self.asked.lock().unwrap().push(scopes.iter().map(ToString::to_string).collect());
+        if self.fails {
+            return Err(azure_core::Error::with_message(ErrorKind::Credential, "az login has not been run"));
+        }
+        Ok(AccessToken::new("from-entra", OffsetDateTime::UNIX_EPOCH))
+    }
+}
+
+fn credential(identity: Arc<Identity>) -> CommunicationTokenCredential<Smol> {
+    let options = EntraOptions::new("https://contoso.communication.azure.com").unwrap().with_scopes([SCOPE]).unwrap();
+    let client = |request: HttpRequest| async move {
+        assert!(request.expose_headers().any(|header| header == ("Authorization", "Bearer from-entra")));
+        let body = r#"{"accessToken":{"token":"for-calls","expiresOn":"2999-01-01T00:00:00Z"}}"#;
+        Ok::<_, std::io::Error>(HttpResponse::new(200).with_body(body.into()))
+    };
+    EntraBuilder::new(Smol::default(), options, AzureSource::new(identity), client).spawn().unwrap()
+}
+
+/// Bites when `AzureSource` asks for another scope, or hands the token over in other words.
+#[test]
+fn a_credential_of_the_sdk_is_asked_for_exactly_the_scopes_and_its_token_exchanged() {
+    let identity = Arc::new(Identity::default());
+    let credential = credential(Arc::clone(&identity));
+    assert_eq!(block_on(credential.get_token()).unwrap().secret().expose(), "for-calls");
+    assert_eq!(*identity.asked.lock().unwrap(), [[SCOPE]]);
+}
+
+#[test]
+fn what_the_sdk_says_of_its_failure_reaches_the_caller() {
+    let error =
+        block_on(credential(Arc::new(Identity { fails: true, ..Identity::default() })).get_token()).unwrap_err();
+    assert!(error.to_string().contains("az login has not been run"), "{error}");
+    let Error::RefreshFailed { cause: RefreshError::Refresher(reported), .. } = error else { panic!() };
+    assert!(reported.get_ref().is::<azure_core::Error>());
+}
+
+fn as_the_sdk_sees_it(expires_on: UnixTime) -> Arc<dyn TokenCredential> {
+    let refresher =
+        move || async move { Ok::<_, std::io::Error>(NewToken::new("for-calls").with_expires_on(expires_on)) };
+    Arc::new(Builder::new(Smol::default(), refresher).spawn().unwrap())
+}
+
+/// Bites when `is_ours` lets any scope pass, or compares with regard to case.
+#[test]
+fn the_sdk_gets_our_token_for_our_scopes_only() {
+    let credential = as_the_sdk_sees_it(UnixTime::from_secs(4_000_000_000));
+    let ours = [SCOPE, "https://communication.azure.com//.default", "HTTPS://Auth.MSFT.communication.azure.US/x"];
+    for scopes in [&ours[..], &[]] {
+        let token = block_on(credential.get_token(scopes, None)).unwrap();
+        assert_eq!((token.token.secret(), token.expires_on.unix_timestamp()), ("for-calls", 4_000_000_000));
+    }
+    for other in ["https://graph.microsoft.com/.default", "https://communication.azure.com.evil.example/", ""] {
+        let error = block_on(credential.get_token(&[SCOPE, other], None)).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Credential) && error.to_string().contains(&format!("{other:?}")));
+    }
+    assert!(!format!("{credential:?}").contains("for-calls"));
+}
+
+/// Bites when the year 9999 is passed on unchecked.
+#[test]
+fn an_expiry_that_the_sdk_cannot_express_is_its_last_day() {
+    for (secs, year) in [(253_402_300_800, 9_999), (i64::MAX, 9_999)] {
+        let token = block_on(as_the_sdk_sees_it(UnixTime::from_secs(secs)).get_token(&[SCOPE], None)).unwrap();
+        assert_eq!(token.expires_on.year(), year);
+    }
+}
