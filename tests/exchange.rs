@@ -12,8 +12,8 @@ proptest! {
     /// failure costs no valid token of the same user; no rejected, dead or disposed token is given out; no secret shows;
     /// every waiter is answered once; the timer is the deadline; good answers lead back.
     ///
-    /// Bites when `repeat` counts no tries, `asked` takes an answer of the wrong kind, `finish` forgets the token of the
-    /// same user, `scrub` is left out, or `settle` of the exchange leaves a pause out of the deadline.
+    /// Bites when `repeat` counts no tries, `answered` takes an answer of the wrong kind, `scrub` is left out, or `settle` of
+    /// the exchange leaves a pause out of the deadline.
     #[test]
     fn no_exchange_breaks_a_law(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         exchanged::exchange(&bytes);

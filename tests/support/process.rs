@@ -25,8 +25,18 @@ pub type At<'a> = (&'a str, fn(&Child));
 
 /// Runs the example of this name.
 pub fn run(example: &str, arguments: &[&str], at: Option<At<'_>>) -> Run {
+    run_with(example, arguments, &[], at)
+}
+
+/// With these environment variables besides.
+pub fn run_with(example: &str, arguments: &[&str], variables: &[(&str, &str)], at: Option<At<'_>>) -> Run {
     let mut command = Command::new(executable(example));
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .envs(variables.iter().copied())
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().expect("the example starts");
     let mut printed = BufReader::new(child.stdout.take().expect("it is piped"));
     let mut errors = child.stderr.take().expect("it is piped");

@@ -16,6 +16,8 @@ use smol_hyper::rt::FuturesIo;
 
 #[path = "../../keep_fresh/mod.rs"]
 mod keep_fresh;
+#[path = "../../logging/mod.rs"]
+mod logging;
 
 impl keep_fresh::Runtime for Smol {
     const NAME: &'static str = "smol";
@@ -41,5 +43,9 @@ impl keep_fresh::Runtime for Smol {
 }
 
 fn main() -> ExitCode {
+    if let Err(wrong) = logging::init() {
+        eprintln!("keep_fresh_smol: {wrong}");
+        return ExitCode::from(2);
+    }
     keep_fresh::main::<Smol>(smol::block_on)
 }

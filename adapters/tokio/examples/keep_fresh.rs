@@ -13,6 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 #[path = "../../keep_fresh/mod.rs"]
 mod keep_fresh;
+#[path = "../../logging/mod.rs"]
+mod logging;
 
 impl keep_fresh::Runtime for Tokio {
     const NAME: &'static str = "tokio";
@@ -38,5 +40,9 @@ impl keep_fresh::Runtime for Tokio {
 }
 
 fn main() -> ExitCode {
+    if let Err(wrong) = logging::init() {
+        eprintln!("keep_fresh: {wrong}");
+        return ExitCode::from(2);
+    }
     keep_fresh::main::<Tokio>(|play| tokio::runtime::Runtime::new().expect("threads can be started").block_on(play))
 }

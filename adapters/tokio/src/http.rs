@@ -61,6 +61,12 @@ impl From<reqwest::Client> for ReqwestClient {
     }
 }
 
+impl From<ReqwestClient> for reqwest::Client {
+    fn from(client: ReqwestClient) -> Self {
+        client.0
+    }
+}
+
 impl HttpClient for ReqwestClient {
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, RefresherError>> + Send>>;
 
