@@ -29,7 +29,8 @@ impl EntraToken {
         Self { secret: Secret::new(token.into()), expires_on: None }
     }
 
-    /// States when it expires, if that is known.
+    /// States when it expires, if that is known: for the host to see, which may want to renew it. The exchange goes by what
+    /// the service says.
     #[must_use]
     pub fn with_expires_on(self, moment: impl Into<UnixTime>) -> Self {
         Self { expires_on: Some(moment.into()), ..self }
