@@ -268,7 +268,8 @@ where
     }
 }
 
-/// Logs a request and what came of it, without headers and bodies: target `acs_common::http`.
+/// Logs a request and what came of it, without headers and bodies: target `acs_common::http`. At the level at which the
+/// Azure SDKs show requests: there are few, since a token lives for an hour or so.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Trace {
@@ -285,7 +286,7 @@ impl Trace {
     fn new(request: &HttpRequest) -> Self {
         let (method, url, attempt) = (request.method(), request.url(), request.attempt());
         let request_id = request.request_id().to_owned();
-        tracing::debug!(target: "acs_common::http", method, url, request_id, attempt, "request");
+        tracing::info!(target: "acs_common::http", method, url, request_id, attempt, "request");
         Self { request_id, attempt, sent: std::time::Instant::now() }
     }
 
@@ -296,7 +297,7 @@ impl Trace {
             Ok(response) => {
                 // Nothing of what the service says: it might repeat the token.
                 let status = response.status();
-                tracing::debug!(target: "acs_common::http", status, ?duration, request_id, attempt, "response");
+                tracing::info!(target: "acs_common::http", status, ?duration, request_id, attempt, "response");
             }
             Err(error) => {
                 tracing::warn!(target: "acs_common::http", ?duration, request_id, attempt, "no response: {error}");

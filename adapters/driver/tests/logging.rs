@@ -1,0 +1,129 @@
+//! What the `tracing` events say, and what they do not.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use acs_common_driver::entra::{EntraOptions, EntraTokenRequest, HttpRequest, HttpResponse, SourceError};
+use acs_common_driver::{EntraBuilder, Policy, RefresherError};
+use acs_common_smol::Smol;
+use futures_lite::future;
+use tracing_subscriber::fmt;
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+type Answer = Result<HttpResponse, RefresherError>;
+
+const ENTRA: &str = "eyJ-the-entra-token";
+
+/// What is logged while one token is asked for, the service answering so.
+fn logged(answers: impl IntoIterator<Item = Answer>) -> Vec<String> {
+    logged_of(answers, || Ok(ENTRA))
+}
+
+fn logged_of(
+    answers: impl IntoIterator<Item = Answer>,
+    source: fn() -> Result<&'static str, SourceError>,
+) -> Vec<String> {
+    let mut answers = answers.into_iter().collect::<Vec<_>>().into_iter();
+    let captured = Captured::default();
+    let writer = captured.clone();
+    let subscriber = fmt().with_max_level(tracing::Level::TRACE).with_ansi(false).without_time();
+    tracing::subscriber::with_default(subscriber.with_writer(move || writer.clone()).finish(), || {
+        let options = EntraOptions::new("https://contoso.communication.azure.com").unwrap().with_prewarm(false);
+        let client = move |_: HttpRequest| std::future::ready(answers.next().unwrap());
+        let source = move |_: EntraTokenRequest| std::future::ready(source());
+        let policy = Policy::builder().no_retry().build().unwrap();
+        let (credential, driver) = EntraBuilder::new(Smol::default(), options, source, client).policy(policy).build();
+        let asking = async {
+            let _ = credential.get_token().await;
+            credential.dispose();
+            future::pending().await
+        };
+        future::block_on(future::or(driver, asking));
+    });
+    let captured = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    assert!(!captured.contains("entra-token") && !captured.contains("Bearer"), "{captured}");
+    captured.lines().map(|line| line.trim().to_owned()).collect()
+}
+
+fn of_http(lines: &[String]) -> Vec<&str> {
+    lines.iter().filter(|line| line.contains(" acs_common::http: ")).map(String::as_str).collect()
+}
+
+/// The value of a field in a line.
+#[track_caller]
+fn field<'a>(line: &'a str, name: &str) -> &'a str {
+    let (_, rest) = line.split_once(&format!(" {name}=")).unwrap_or_else(|| panic!("no {name} in {line}"));
+    rest.split(' ').next().unwrap()
+}
+
+fn good() -> HttpResponse {
+    let body = r#"{"accessToken": {"token": "acs-token-in-a-body", "expiresOn": "2999-01-01T00:00:00Z"}}"#;
+    HttpResponse::new(200).with_header("x-ms-request-id", ENTRA).with_body(body.into())
+}
+
+/// Bites when a response is not logged, when each try has the attempt 1, and when a header or a body is.
+#[test]
+fn each_request_and_response_is_logged_with_what_tells_them_apart() {
+    let busy = HttpResponse::new(503).with_header("Retry-After", "0").with_body("in-a-body".into());
+    let all = logged([Ok(busy), Ok(good())]);
+    let lines = of_http(&all);
+    let [request, response, second_request, second_response] = lines[..] else { panic!("{lines:?}") };
+    let url =
+        "\"https://contoso.communication.azure.com/access/entra/:exchangeAccessToken?api-version=2025-03-02-preview\"";
+    for (line, attempt) in [(request, "1"), (second_request, "2")] {
+        assert!(line.starts_with("INFO acs_common::http: request "), "{line}");
+        assert_eq!((field(line, "method"), field(line, "url"), field(line, "attempt")), ("\"POST\"", url, attempt));
+    }
+    for (line, status, attempt) in [(response, "503", "1"), (second_response, "200", "2")] {
+        assert!(line.starts_with("INFO acs_common::http: response "), "{line}");
+        assert_eq!((field(line, "status"), field(line, "attempt")), (status, attempt));
+        assert!(field(line, "duration").ends_with('s'), "{line}");
+    }
+    let id = field(request, "request_id");
+    assert_eq!(id.len(), 38, "a GUID in quotes");
+    assert!(lines.iter().all(|line| field(line, "request_id") == id), "{lines:?}");
+    let all = all.join("\n");
+    assert!(!all.contains("in-a-body") && !all.to_lowercase().contains("retry-after"), "{all}");
+}
+
+/// Bites when a request that brings no response leaves no trace.
+#[test]
+fn no_response_is_logged_with_why() {
+    let lost = || Err(RefresherError::new("connection reset by peer"));
+    let lines = logged([lost(), Ok(good())]);
+    let lines = of_http(&lines);
+    let [_, lost, _, response] = lines[..] else { panic!("{lines:?}") };
+    assert!(lost.starts_with("WARN acs_common::http: no response: connection reset by peer "), "{lost}");
+    assert_eq!((field(lost, "attempt"), field(response, "attempt")), ("1", "2"));
+}
+
+/// Bites when failures are only told to who asked.
+#[test]
+fn the_credentials_own_life_is_logged_beside_its_requests() {
+    let lines = logged([Ok(good())]);
+    let of_ours: Vec<_> = lines.iter().filter(|line| line.contains(" acs_common: ")).collect();
+    let [refreshing, changed, disposed] = of_ours[..] else { panic!("{of_ours:?}") };
+    assert_eq!(refreshing, "DEBUG acs_common: refreshing the token");
+    assert!(changed.starts_with("INFO acs_common: token changed expires_on=32472144000000"), "{changed}");
+    assert_eq!(disposed, "DEBUG acs_common: credential disposed");
+
+    let lines = logged([Ok(HttpResponse::new(403))]);
+    let failed = lines.iter().find(|line| line.starts_with("WARN acs_common: ")).unwrap();
+    assert!(failed.contains("refused with status 403") && failed.contains("permanent=true"), "{failed}");
+
+    let lines = logged_of([], || Err(SourceError::SignedOut));
+    let failed = lines.iter().find(|line| line.starts_with("WARN acs_common: ")).unwrap();
+    assert_eq!(field(failed, "kind"), "\"signed_out\"");
+}
