@@ -1,23 +1,34 @@
 //! The Azure SDK: its credentials as sources of Entra tokens, and ours as one of its.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use acs_common_driver::azure::AzureSource;
-use acs_common_driver::entra::{EntraOptions, HttpRequest, HttpResponse};
+use acs_common_driver::entra::{
+    EntraOptions, EntraTokenRequest, EntraTokenSource as _, HttpRequest, HttpResponse, SourceError,
+};
 use acs_common_driver::{Builder, CommunicationTokenCredential, EntraBuilder, Error, NewToken, RefreshError, UnixTime};
 use acs_common_smol::Smol;
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::error::ErrorKind;
 use azure_core::time::OffsetDateTime;
-use futures_lite::future::block_on;
+use futures_lite::future::{block_on, poll_once};
+use smol::channel::bounded;
 
 const SCOPE: &str = "https://communication.azure.com/clients/VoIP";
 
 /// Gives a token, or fails, and remembers what it was asked for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Identity {
     fails: bool,
+    expires_on: OffsetDateTime,
     asked: Mutex<Vec<Vec<String>>>,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self { fails: false, expires_on: OffsetDateTime::UNIX_EPOCH, asked: Mutex::default() }
+    }
 }
 
 #[async_trait::async_trait]
@@ -27,7 +38,7 @@ impl TokenCredential for Identity {
         if self.fails {
             return Err(azure_core::Error::with_message(ErrorKind::Credential, "az login has not been run"));
         }
-        Ok(AccessToken::new("from-entra", OffsetDateTime::UNIX_EPOCH))
+        Ok(AccessToken::new("from-entra", self.expires_on))
     }
 }
 
@@ -39,6 +50,38 @@ fn credential(identity: Arc<Identity>) -> CommunicationTokenCredential<Smol> {
         Ok::<_, std::io::Error>(HttpResponse::new(200).with_body(body.into()))
     };
     EntraBuilder::new(Smol::default(), options, AzureSource::new(identity), client).spawn().unwrap()
+}
+
+/// What the source says of the token's expiry, to the millisecond.
+fn stated(expires_on: OffsetDateTime) -> Option<UnixTime> {
+    let (send, receive) = bounded(1);
+    let mut source = AzureSource::new(Arc::new(Identity { expires_on, ..Identity::default() }));
+    let watched = move |request: EntraTokenRequest| {
+        let (answer, send) = (source.entra_token(request), send.clone());
+        async move {
+            let token = answer.await?;
+            send.send(token.expires_on()).await.unwrap();
+            Ok::<_, SourceError>(token)
+        }
+    };
+    let options = EntraOptions::new("https://contoso.communication.azure.com").unwrap();
+    let client = |_: HttpRequest| std::future::pending::<std::io::Result<HttpResponse>>();
+    let _credential = EntraBuilder::new(Smol::default(), options, watched, client).spawn().unwrap();
+    receive.recv_blocking().unwrap()
+}
+
+/// Bites when the source drops the expiry, and when it cuts it to the second.
+#[test]
+fn the_expiry_that_the_sdk_knows_is_passed_on() {
+    let moment = |secs| OffsetDateTime::from_unix_timestamp(secs).unwrap();
+    let precise = moment(7) + Duration::from_micros(1_999);
+    for (expires_on, millis) in [
+        (precise, 7_001),
+        (moment(253_402_300_799), 253_402_300_799_000),
+        (moment(-62_135_596_800), -62_135_596_800_000),
+    ] {
+        assert_eq!(stated(expires_on), Some(UnixTime::from_millis(millis)));
+    }
 }
 
 /// Bites when `AzureSource` asks for another scope, or hands the token over in other words.
@@ -88,4 +131,51 @@ fn an_expiry_that_the_sdk_cannot_express_is_its_last_day() {
         let token = block_on(as_the_sdk_sees_it(UnixTime::from_secs(secs)).get_token(&[SCOPE], None)).unwrap();
         assert_eq!(token.expires_on.year(), year);
     }
+}
+
+/// Bites when a moment before 1970 is taken for as long after it.
+#[test]
+fn an_expiry_before_1970_is_passed_on_as_1970() {
+    for millis in [-1, i64::MIN] {
+        let token = NewToken::new("for-calls").with_expires_on(UnixTime::from_millis(millis));
+        let held = acs_common_smol::CommunicationTokenCredential::with_static_token(token).unwrap();
+        let token = block_on(TokenCredential::get_token(&held, &[SCOPE], None)).unwrap();
+        assert_eq!(token.expires_on, OffsetDateTime::UNIX_EPOCH);
+    }
+}
+
+/// Bites when only what is there at once is given out.
+#[test]
+fn a_client_of_the_sdk_waits_for_a_token_on_its_way() {
+    let (send, receive) = bounded::<&str>(1);
+    let refresher = move || {
+        let receive = receive.clone();
+        async move { receive.recv().await }
+    };
+    let credential: Arc<dyn TokenCredential> = Arc::new(Builder::new(Smol::default(), refresher).spawn().unwrap());
+    block_on(async {
+        let mut waiting = credential.get_token(&[SCOPE], None);
+        assert!(poll_once(&mut waiting).await.is_none(), "there is none yet");
+        send.send("at last").await.unwrap();
+        assert_eq!(waiting.await.unwrap().token.secret(), "at last");
+    });
+}
+
+/// Bites when our error is made a string.
+#[test]
+fn a_client_of_the_sdk_finds_our_error_in_the_sdks() {
+    let credential = acs_common_smol::CommunicationTokenCredential::with_static_token("for-calls").unwrap();
+    credential.dispose();
+    let error = block_on(TokenCredential::get_token(&credential, &[SCOPE], None)).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Credential));
+    assert!(matches!(error.into_inner().unwrap().downcast_ref(), Some(Error::Disposed)));
+}
+
+/// Bites when `AzureSource` derives `Debug`: not every credential hides what it holds.
+#[test]
+fn a_source_shows_nothing_of_the_credential_it_asks() {
+    let asked = Mutex::new(vec![vec!["a-secret".to_owned()]]);
+    let talkative = Identity { asked, ..Identity::default() };
+    assert!(format!("{talkative:?}").contains("a-secret"));
+    assert!(!format!("{:?}", AzureSource::new(Arc::new(talkative))).contains("a-secret"));
 }
