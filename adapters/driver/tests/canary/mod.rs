@@ -1,0 +1,198 @@
+//! No secret shows, on any runtime (each adapter's tests include this beside a module `rt`): both kinds of credential, along every path, with everything captured that they say: `tracing` at its
+//! most talkative (the HTTP client's own words too), `Debug` and `Display` of what they hand out, panic messages.
+
+use std::error::Error as _;
+use std::fmt::{Debug, Display};
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use acs_common_driver::entra::{EntraOptions, EntraToken, EntraTokenRequest, ExchangeError, SourceError};
+use acs_common_driver::{CheckSource, Error, NewToken, Policy, RefreshError, RefresherError};
+
+use super::rt;
+
+#[path = "../../../fake_acs/mod.rs"]
+mod fake_acs;
+
+use fake_acs::{Answer, FakeAcs};
+
+const ENTRA: &str = "eyJhbGciOiJub25lIn0.Canary0Entra0Qx7vB2mZ9kL4pT8wY3nR6sD1fG5hJ0.c2lnbmF0dXJl0Canary";
+const ENTRA_OPAQUE: &str = "Canary1Opaque1Ht5rE8wQ2zX6cV9bN3mK7jL1pO4iU0yT";
+const ACCESS: &str = "Canary2Access2Pq4wE7rT1yU8iO5aS3dF6gH9jK2lZ0xC";
+const REFRESHED: &str = "Canary3Refreshed3Mn6bV3cX8zL1kJ5hG2fD9sA4pO7iU";
+
+/// No piece of a secret as long as this shows.
+const PIECE: usize = 12;
+
+/// Where everything that is said goes.
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    fn note(&self, what: impl Debug) {
+        writeln!(self.clone(), "{what:?}").unwrap();
+    }
+
+    fn error(&self, error: &(impl Debug + Display)) {
+        writeln!(self.clone(), "{error} {error:?} {error:#?}").unwrap();
+    }
+}
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Bites when `RefresherPanicked` repeats the panic, when `scrub` is left out, when a `Debug` of the core is derived over a
+/// token's text, when `Trace` logs headers, and when `Authorization` is not marked as sensitive.
+#[test]
+fn no_piece_of_a_secret_is_ever_said() {
+    let captured = Captured::default();
+    let writer = captured.clone();
+    tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).init();
+    let hooked = captured.clone();
+    // The refresher's own panic message is its own affair; what this library makes of it is not.
+    std::panic::set_hook(Box::new(move |panic| hooked.note(panic.location().map(ToString::to_string))));
+
+    rt::run(async {
+        plain(&captured).await;
+        for check in [CheckSource::OnRefresh, CheckSource::EachRequest] {
+            entra(&captured, check).await;
+        }
+    });
+    drop(std::panic::take_hook());
+
+    let said = String::from_utf8_lossy(&captured.0.lock().unwrap()).into_owned();
+    for expected in ["token changed", "refresh_failed", "TRACE", "request_id", "status=503", "attempt=2"] {
+        assert!(said.contains(expected), "{expected:?} was to be captured, so the rest may be missing too");
+    }
+    for secret in [ENTRA, ENTRA_OPAQUE, ACCESS, REFRESHED] {
+        for piece in secret.as_bytes().windows(PIECE).map(|piece| std::str::from_utf8(piece).unwrap()) {
+            // What stands at the head of every unsigned JWT is no secret.
+            if let Some(line) = said.lines().find(|line| line.contains(piece)) {
+                assert!("eyJhbGciOiJub25lIn0.".contains(piece), "{piece} of {secret} shows: {line}");
+            }
+        }
+    }
+}
+
+fn quick() -> Policy {
+    let policy = Policy::builder().min_refresh_interval(Duration::ZERO).retry_initial(Duration::ZERO);
+    policy.refresh_timeout(Duration::from_millis(300)).retry_max(Duration::from_millis(1)).build().unwrap()
+}
+
+async fn plain(captured: &Captured) {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let refresher = move || {
+        let call = counted.fetch_add(1, Ordering::SeqCst);
+        async move {
+            match call {
+                0 => Ok(NewToken::from(REFRESHED)),
+                1 => panic!("a refresher that panics over {REFRESHED}"),
+                2 => Err(RefresherError::new("issuer down")),
+                3 => Ok(NewToken::new(REFRESHED).with_expires_in(Duration::ZERO)),
+                4 => Ok(NewToken::new(REFRESHED.repeat(1 << 15))),
+                5 => std::future::pending().await,
+                _ => Ok(NewToken::new(REFRESHED).with_expires_in(Duration::from_secs(60))),
+            }
+        }
+    };
+    let builder = rt::Credential::with_refresher(refresher).policy(quick()).initial_token(ACCESS);
+    captured.note(&builder);
+    let credential = builder.spawn().unwrap();
+    let mut notices = credential.notices();
+    for _ in 0..10 {
+        match credential.get_token().await {
+            Ok(token) => {
+                captured.note((&token, token.secret(), &credential));
+                credential.reject(&token);
+            }
+            Err(error) => {
+                captured.error(&error);
+                captured.note(error.source());
+            }
+        }
+        rt::sleep(Duration::from_millis(3)).await;
+    }
+    captured.note(credential.try_token());
+    credential.dispose();
+    captured.error(&credential.get_token().await.unwrap_err());
+    while let Some(notice) = notices.next().await {
+        captured.note(notice);
+    }
+    captured.note(NewToken::from(ACCESS));
+    captured.error(&rt::Credential::with_static_token("x".repeat(1 << 20)).unwrap_err());
+}
+
+async fn entra(captured: &Captured, check: CheckSource) {
+    let acs = FakeAcs::start().unwrap();
+    let (first, last) = ENTRA_OPAQUE.split_at(ENTRA_OPAQUE.len() / 2);
+    let quoting = |status| {
+        let inner = format!(r#"{{"code":"{first}","message":"half: {last}"}}"#);
+        let body = format!(
+            r#"{{"error":{{"code":"{ENTRA}","message":"refused Bearer {ENTRA}, '{ENTRA_OPAQUE}'","target":"{ENTRA_OPAQUE}","details":[{inner}],"innererror":{inner}}}}}"#
+        );
+        Answer::status(status).header("x-ms-error-code", ENTRA).header("x-ms-request-id", ENTRA_OPAQUE).body(&body)
+    };
+    acs.then(Answer::token(ACCESS))
+        .then(quoting(503).header("Retry-After", "0"))
+        .then(quoting(403))
+        .then(quoting(401))
+        .then(quoting(401))
+        .then(Answer::hang_up())
+        .then(Answer::status(200).body(&format!(r#"{{"accessToken":{{"token":"{ACCESS}","expiresOn":"never"}}}}"#)))
+        .then(Answer::status(200).body(&format!("{ACCESS} is no JSON")))
+        .then(Answer::never());
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let source = move |request: EntraTokenRequest| {
+        let call = counted.fetch_add(1, Ordering::SeqCst);
+        async move {
+            match call {
+                3 => Err(SourceError::SignedOut),
+                4 => panic!("a source that panics over {ENTRA}"),
+                5 => Err(SourceError::from(RefresherError::new("broker down"))),
+                _ if request.fresh || call % 2 == 1 => Ok(EntraToken::new(ENTRA_OPAQUE)),
+                _ => Ok(EntraToken::new(ENTRA)),
+            }
+        }
+    };
+    let client = rt::client(acs.trusting());
+    let options = EntraOptions::new(&acs.endpoint()).unwrap();
+    let policy = quick().to_builder().check_source(check).exchange_jitter(1.0).build().unwrap();
+    let builder = rt::Credential::with_entra(options, source, client).policy(policy);
+    captured.note(&builder);
+    let credential = builder.spawn().unwrap();
+    let mut notices = credential.notices();
+    for _ in 0..14 {
+        match credential.get_token().await {
+            Ok(token) => {
+                captured.note((&token, &credential));
+                credential.reject(&token);
+            }
+            Err(error) => {
+                captured.error(&error);
+                if let Error::RefreshFailed { cause: RefreshError::Refresher(reported), .. } = &error {
+                    captured.note(reported.get_ref().downcast_ref::<ExchangeError>());
+                    captured.error(reported);
+                }
+            }
+        }
+        credential.try_now();
+        rt::sleep(Duration::from_millis(3)).await;
+    }
+    credential.dispose();
+    while let Some(notice) = notices.next().await {
+        captured.note(notice);
+    }
+    captured.note(EntraToken::new(ENTRA));
+}
