@@ -38,3 +38,16 @@ fn what_it_does_not_understand_it_refuses() {
     let help = process::run(EXAMPLE, &["--help"], None);
     assert!(help.status == Some(0) && help.out.contains("Exit status") && help.err.is_empty(), "{help}");
 }
+
+/// The real service, but for a credential: none in the environment, and no tool in an empty path.
+#[test]
+fn with_no_azure_credential_at_hand_it_says_what_it_looked_for() {
+    let names = ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "PATH", "AZURE_LOG_LEVEL", "RUST_LOG"];
+    let run =
+        process::run_with(EXAMPLE, &["--endpoint", "https://contoso.invalid"], &names.map(|name| (name, "")), None);
+    assert_eq!((run.status, run.out.as_str()), (Some(1), ""), "{run}");
+    assert!(
+        run.err.starts_with("entra_exchange: no valid token: ") && run.err.contains("az not found on PATH"),
+        "{run}"
+    );
+}
