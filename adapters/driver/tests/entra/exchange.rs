@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use acs_common_driver::{CheckSource, Notice};
+use futures_lite::future;
 
 use super::fake_acs::{Answer, FakeAcs, Seen};
 use super::{ENTRA, Source, Stage, options, policy, rt, stage, stage_of, stage_with};
@@ -154,6 +155,29 @@ fn only_another_entra_token_is_exchanged_again() {
         assert_eq!(stage.acs.request().await.bearer(), "another-entra-token");
         assert_eq!(stage.acs.asked(), 2);
     });
+}
+
+/// Bites when `try_now` counts for nothing while a call is in flight, and when that call's failure makes it forgotten.
+#[test]
+fn a_change_of_user_in_the_midst_of_an_exchange_is_not_lost() {
+    for first in [Answer::token("for the first"), Answer::status(403)] {
+        rt::run(async move {
+            let stage = stage(FakeAcs::start().unwrap());
+            stage.acs.then(first.after(Duration::from_millis(50)));
+            let mut notices = stage.credential.notices();
+            let asking = stage.credential.get_token();
+            let signing_in = async {
+                stage.acs.request().await;
+                stage.source.sign_in("another-entra-token");
+                stage.credential.try_now();
+            };
+            let _ = future::zip(asking, signing_in).await;
+            notices.next().await;
+            assert!(matches!(notices.next().await, Some(Notice::TokenChanged { .. })));
+            let second = stage.acs.request().await;
+            assert_eq!((second.bearer(), stage.token().await.as_str()), ("another-entra-token", "acs-token-2"));
+        });
+    }
 }
 
 /// Bites when a rejected token counts as unchanged.
