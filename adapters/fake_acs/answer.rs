@@ -128,11 +128,13 @@ const CHUNK: usize = 1 << 16;
 pub(super) struct Outgoing {
     content: Content,
     poured: Arc<AtomicU64>,
+    /// What there was of a broken body has been left to be sent.
+    flushed: bool,
 }
 
 impl Outgoing {
     pub(super) fn new(content: Content, poured: Arc<AtomicU64>) -> Self {
-        Self { content, poured }
+        Self { content, poured, flushed: false }
     }
 }
 
@@ -140,13 +142,19 @@ impl Body for Outgoing {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let frame = match &mut self.content {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let Self { content, poured, flushed } = &mut *self;
+        let frame = match content {
             Content::Whole(bytes) | Content::Broken(bytes) if !bytes.is_empty() => std::mem::take(bytes),
             Content::Whole(_) => return Poll::Ready(None),
+            Content::Broken(_) if !*flushed => {
+                *flushed = true;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             Content::Broken(_) => return Poll::Ready(Some(Err(io::Error::other("as the script says")))),
             Content::Endless => {
-                self.poured.fetch_add(CHUNK as u64, Ordering::SeqCst);
+                poured.fetch_add(CHUNK as u64, Ordering::SeqCst);
                 vec![b' '; CHUNK]
             }
         };

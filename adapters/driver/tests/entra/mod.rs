@@ -81,8 +81,8 @@ where
 #[derive(Clone)]
 struct Source {
     token: Arc<Mutex<&'static str>>,
-    /// What it answers when asked for a fresh one.
-    fresh: Option<&'static str>,
+    /// What it answers when asked for fresh ones, one after the other.
+    fresh: Vec<&'static str>,
     asking: Sender<EntraTokenRequest>,
     asked: Receiver<EntraTokenRequest>,
 }
@@ -92,7 +92,7 @@ const ENTRA: &str = "the-entra-token";
 impl Source {
     fn new() -> Self {
         let (asking, asked) = unbounded();
-        Self { token: Arc::new(Mutex::new(ENTRA)), fresh: None, asking, asked }
+        Self { token: Arc::new(Mutex::new(ENTRA)), fresh: Vec::new(), asking, asked }
     }
 
     fn sign_in(&self, token: &'static str) {
@@ -109,7 +109,8 @@ impl EntraTokenSource for Source {
     type Future = std::future::Ready<Result<EntraToken, SourceError>>;
 
     fn entra_token(&mut self, request: EntraTokenRequest) -> Self::Future {
-        let token = self.fresh.filter(|_| request.fresh).unwrap_or(*self.token.lock().unwrap());
+        let fresh = request.fresh && !self.fresh.is_empty();
+        let token = if fresh { self.fresh.remove(0) } else { *self.token.lock().unwrap() };
         self.asking.try_send(request).unwrap();
         std::future::ready(Ok(token.into()))
     }

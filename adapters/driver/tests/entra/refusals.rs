@@ -95,7 +95,7 @@ fn a_401_is_asked_again_with_a_fresh_entra_token() {
     rt::run(async {
         let acs = acs_that([Answer::status(401)]);
         let (options, client) = (options(&acs), rt::client(acs.trusting()));
-        let source = Source { fresh: Some("a-fresh-entra-token"), ..Source::new() };
+        let source = Source { fresh: vec!["a-fresh-entra-token"], ..Source::new() };
         let stage = stage_of(acs, options, source, client, policy().build().unwrap());
         assert_eq!(stage.token().await, "acs-token-2");
         assert_eq!((stage.source.asked().await.fresh, stage.source.asked().await.fresh), (false, true));
@@ -123,7 +123,7 @@ fn a_second_401_is_final_too() {
     rt::run(async {
         let acs = acs_that([Answer::status(401), Answer::status(401)]);
         let (options, client) = (options(&acs), rt::client(acs.trusting()));
-        let source = Source { fresh: Some("a-fresh-entra-token"), ..Source::new() };
+        let source = Source { fresh: vec!["a-fresh-entra-token", "an-even-fresher-one"], ..Source::new() };
         let stage = stage_of(acs, options, source, client, policy().build().unwrap());
         let error = stage.error().await;
         assert!(cause(&error).is_permanent() && refused(&error).status == 401);
