@@ -150,7 +150,7 @@ impl<W> Machine<W> {
             }
             None => self.timer_rest = TimerRest::UntilAccepted,
         }
-        self.urged = false;
+        self.urged &= self.checks.is_some();
         let retry_in = match (self.policy.refreshes_proactively(), self.timer_rest) {
             (true, TimerRest::Until(end)) => Some(end.left(now)),
             (_, TimerRest::UntilAccepted) => None,
@@ -186,8 +186,9 @@ impl<W> Machine<W> {
         self.wake_up();
         self.failures = 0;
         let due = self.token(now).is_none() || self.lease.as_ref().is_some_and(|lease| lease.renew.is_none());
-        // Whether anything has changed is for the source to say, if there is one.
-        self.urged = (due || self.checks.is_some()) && self.attempt.is_none();
+        // Whether anything has changed is for the source to say, if there is one; if it is being asked, it may have
+        // answered before that.
+        self.urged = self.checks.is_some() || due && self.attempt.is_none();
     }
 
     fn dispose(&mut self) {
