@@ -150,7 +150,6 @@ impl<W> Machine<W> {
             }
             None => self.timer_rest = TimerRest::UntilAccepted,
         }
-        // A source may have something new to say since it was asked.
         self.urged &= self.checks.is_some();
         let retry_in = match (self.policy.refreshes_proactively(), self.timer_rest) {
             (true, TimerRest::Until(end)) => Some(end.left(now)),
@@ -187,7 +186,8 @@ impl<W> Machine<W> {
         self.wake_up();
         self.failures = 0;
         let due = self.token(now).is_none() || self.lease.as_ref().is_some_and(|lease| lease.renew.is_none());
-        // Whether anything has changed is for the source to say, if there is one: once more, if it is being asked already.
+        // Whether anything has changed is for the source to say, if there is one; if it is being asked, it may have
+        // answered before that.
         self.urged = self.checks.is_some() || due && self.attempt.is_none();
     }
 

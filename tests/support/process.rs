@@ -31,6 +31,8 @@ pub fn run(example: &str, arguments: &[&str], at: Option<At<'_>>) -> Run {
 /// With these environment variables besides.
 pub fn run_with(example: &str, arguments: &[&str], variables: &[(&str, &str)], at: Option<At<'_>>) -> Run {
     let mut command = Command::new(executable(example));
+    // What a developer likes to see is not what is expected here.
+    command.env_remove("RUST_LOG").env_remove("AZURE_LOG_LEVEL");
     command
         .envs(variables.iter().copied())
         .args(arguments)
