@@ -341,11 +341,18 @@ impl<W> Machine<W> {
         self.lapse(now);
         let each_request = self.checks_each_request();
         let held = self.token(now).is_some();
+        let floor = self.floor.map_or(0, |floor| floor.left(now));
         if let Some(attempt) = &mut self.attempt
             && attempt.request == request
             && matches!(attempt.stage, Stage::Asking { .. })
         {
-            attempt.stage = if each_request { Stage::Cleared } else { Stage::Exchanging { announced: false } };
+            if each_request {
+                // Waiting for the floor is not taking too long.
+                attempt.timeout = attempt.timeout.map(|end| end.plus(floor));
+                attempt.stage = Stage::Cleared;
+            } else {
+                attempt.stage = Stage::Exchanging { announced: false };
+            }
             attempt.stranger = given.stranger;
             if given.unchanged && held {
                 self.attempt = None;
