@@ -2,6 +2,8 @@
 #![no_main]
 #![allow(dead_code, unreachable_pub, reason = "the tests use more of what is shared")]
 
+#[path = "../../tests/support/exchange_world.rs"]
+mod exchange_world;
 #[path = "../../tests/support/fuzzed.rs"]
 mod fuzzed;
 #[path = "../../tests/support/world.rs"]

@@ -8,10 +8,11 @@ use super::exchange::{Asked, Exchange, Next};
 use super::http::{HttpRequest, HttpResponse};
 use super::options::EntraOptions;
 use super::response::ExchangeError;
+use super::run::{Run, Step};
 use super::source::EntraToken;
 use crate::action::{Action, Notice};
 use crate::error::{Error, FailureKind, RefresherError};
-use crate::event::{Event, RequestId};
+use crate::event::Event;
 use crate::machine::{Given, Machine};
 use crate::policy::Policy;
 use crate::time::{Monotonic, Now};
@@ -19,10 +20,44 @@ use crate::token::{NewToken, Token};
 
 /// Names one call of the source, or one HTTP request. Minted by the machine only, so that an answer can be told from a
 /// late one.
+///
+/// ```
+/// use acs_common::entra::{EntraAction, EntraEvent, EntraMachine, EntraOptions};
+/// use acs_common::{Monotonic, Now, Policy, UnixTime};
+///
+/// let at = |ms: u64| Now::new(Monotonic::from_millis(ms), UnixTime::from_millis(1_700_000_000_000 + ms as i64));
+/// let options = EntraOptions::new("https://contoso.communication.azure.com")?;
+/// let mut machine = EntraMachine::<u32>::new(options, Policy::default(), at(0));
+/// let Some(EntraAction::AcquireEntraToken { call, .. }) = machine.poll_action() else { panic!("it warms up") };
+///
+/// // A minute later the source has not answered.
+/// machine.handle(EntraEvent::TimeAdvanced, at(60_000));
+/// let told: Vec<_> = std::iter::from_fn(|| machine.poll_action()).collect();
+/// assert!(told.iter().any(|action| matches!(action, EntraAction::Cancel { call: dropped } if *dropped == call)));
+///
+/// // Its late answer changes nothing.
+/// machine.handle(EntraEvent::EntraTokenReceived { call, token: "entra".into() }, at(60_001));
+/// assert!(machine.poll_action().is_none());
+/// # Ok::<(), acs_common::entra::EntraOptionsError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CallId(u64);
 
 /// What happened. `W` is the host's name for a waiter.
+///
+/// ```
+/// use acs_common::RefresherError;
+/// use acs_common::entra::{CallId, EntraEvent, HttpResponse};
+///
+/// /// What became of a request, in the words of some HTTP client.
+/// fn outcome(call: CallId, result: Result<HttpResponse, std::io::Error>) -> EntraEvent<u32> {
+///     match result {
+///         Ok(response) => EntraEvent::ResponseReceived { call, response },
+///         Err(error) => EntraEvent::TransportFailed { call, error: RefresherError::new(error) },
+///     }
+/// }
+/// # let _ = outcome;
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum EntraEvent<W> {
@@ -83,6 +118,24 @@ pub enum EntraEvent<W> {
 }
 
 /// What to do. Exhaustive on purpose: a host that forgets one must not compile.
+///
+/// ```
+/// use acs_common::entra::EntraAction;
+///
+/// /// What a host might write to its log.
+/// fn describe(action: &EntraAction<u32>) -> String {
+///     match action {
+///         EntraAction::ReturnToken { waiter, result: Ok(_) } => format!("{waiter} gets a token"),
+///         EntraAction::ReturnToken { waiter, result: Err(error) } => format!("{waiter} gets none: {error}"),
+///         EntraAction::Notify(notice) => format!("notice: {notice:?}"),
+///         EntraAction::Cancel { call } => format!("drop {call:?}"),
+///         EntraAction::AcquireEntraToken { scopes, fresh, .. } => format!("ask for {scopes:?}, fresh: {fresh}"),
+///         EntraAction::SendRequest { request, .. } => format!("try {} of {}", request.attempt(), request.request_id()),
+///         EntraAction::ScheduleTimer { at } => format!("wake up at {at:?}"),
+///     }
+/// }
+/// assert_eq!(describe(&EntraAction::ScheduleTimer { at: None }), "wake up at None");
+/// ```
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a host that forgets an action must not compile")]
 pub enum EntraAction<W> {
@@ -166,24 +219,6 @@ pub struct EntraMachine<W> {
     deadline: Option<Monotonic>,
     announced: Option<Monotonic>,
     timer_spent: bool,
-}
-
-/// A refresh in flight.
-#[derive(Debug)]
-struct Run {
-    request: RequestId,
-    step: Step,
-    /// The call that is waited for, once the host has been told to make it.
-    call: Option<CallId>,
-}
-
-#[derive(Debug)]
-enum Step {
-    /// The source is being asked.
-    Asking,
-    /// The source has given this, and the machine has yet to say that it may be exchanged.
-    Cleared(EntraToken),
-    Exchanging(Exchange),
 }
 
 impl<W: PartialEq> EntraMachine<W> {
@@ -440,16 +475,5 @@ impl<W: PartialEq> EntraMachine<W> {
                 EntraAction::AcquireEntraToken { call, scopes: self.options.scopes().to_vec(), fresh }
             }
         })
-    }
-}
-
-impl Step {
-    /// Whom it waits for, if for anybody.
-    fn asked(&self) -> Option<Asked> {
-        match self {
-            Self::Asking => Some(Asked::Source),
-            Self::Cleared(_) => None,
-            Self::Exchanging(exchange) => exchange.asked(),
-        }
     }
 }

@@ -1,30 +1,74 @@
 //! Tokens for Entra users: the exchange of an Entra token for an access token, without I/O.
 //!
-//! [`EntraMachine`] is a [`Machine`](crate::Machine) whose refresher is built in: it asks the host's *source* for an Entra
-//! token, has the host send the exchange's HTTP request, and reads the response. One run of that is one refresh, and all the
-//! machine's rules hold for it: one at a time, nobody stranded, no failure costs a valid token.
+//! A user of Microsoft Entra ID signs in with an identity library and has an *Entra token*; chat and calling want an
+//! *access token* of the communication resource. The service exchanges the one for the other. [`EntraMachine`] is the
+//! life of such a user's credential: a [`Machine`](crate::Machine) whose refresher is that exchange, so that all its
+//! rules hold, and one run of source, tries and pauses is one refresh.
 //!
 //! ```text
-//!               same Entra token, access token valid: nothing to do
-//!               ┌──────────────────────────────────────────────────────────┐
-//!   ┌───────────┴─────────┐  another, or none valid   ┌─────────────┐ 200  ▼
-//!   │ AcquireEntraToken   ├──────────────────────────▶│ SendRequest ├────▶ accepted
-//!   └───────────┬─────────┘◀──────────────────────────┤             │◀─┐
-//!               │    401, once: a fresh one            └──┬───────┬──┘  │ after a pause, three times at most
-//!               ▼                                         ▼       └─────┘ 408, 429, 5xx, unreachable
-//!   failed, or signed out                               failed
+//!       ┌────────┐
+//!       │ asking │  AcquireEntraToken
+//!       └─┬─┬─┬──┘
+//!         │ │ └─ signed out, fails, takes too long ─────────────────────────▶ failed
+//!         │ └─── the same as was exchanged for the token held ──────────────▶ that token is the answer
+//!         │ another
+//!         ▼
+//!   ┌────────────┐
+//!   │ exchanging │◀─────────────────────────────────────────────────────────┐
+//!   └─┬─┬─┬─┬────┘  SendRequest                                             │
+//!     │ │ │ └─ 408, 429, 5xx but 501 and 505, no answer, ──▶ pausing ───────┤ as long as the service asks,
+//!     │ │ │    at most three times                                          │ or 0.8, 1.6, 3.2 s less jitter
+//!     │ │ └─── 401, once ──▶ asking again, fresh: true ── another token ────┘
+//!     │ │                                              ── the same, none ─────▶ failed
+//!     │ └───── any other status, a fourth time, longer to wait than there is ──▶ failed
+//!     ▼ 200, with a token and its expiry
+//!   accepted
 //! ```
 //!
-//! The contract with the host is the [machine's](crate#the-hosts-contract), with two kinds of call in place of one: answer
-//! [`AcquireEntraToken`](EntraAction::AcquireEntraToken) by [`EntraTokenReceived`](EntraEvent::EntraTokenReceived),
-//! [`EntraTokenFailed`](EntraEvent::EntraTokenFailed) or [`SignedOut`](EntraEvent::SignedOut), and
-//! [`SendRequest`](EntraAction::SendRequest) by [`ResponseReceived`](EntraEvent::ResponseReceived) or
-//! [`TransportFailed`](EntraEvent::TransportFailed), each with the call's id. Redirects are not to be followed.
+//! # The host's contract
 //!
-//! The source is asked when a refresh is due, or before each answer ([`CheckSource`](crate::CheckSource)), in which case a
-//! change of users is noticed at once. An Entra token's `tid` and `oid` are read, **unverified**, to tell whether it is
-//! another user's: if its exchange fails, the access token of the user before is not served in its place. Failures belong
-//! to the Entra token that failed: another one starts clean.
+//! The [machine's](crate#the-hosts-contract), with two kinds of call in place of one, of which at most one is under
+//! way:
+//!
+//! * [`AcquireEntraToken`](EntraAction::AcquireEntraToken): ask whoever knows the user for an Entra token, from a cache
+//!   or not (`fresh: true`: not, the service has just refused what it gave). Answer
+//!   [`EntraTokenReceived`](EntraEvent::EntraTokenReceived), [`EntraTokenFailed`](EntraEvent::EntraTokenFailed) or
+//!   [`SignedOut`](EntraEvent::SignedOut);
+//! * [`SendRequest`](EntraAction::SendRequest): send this [`HttpRequest`] as it is, over TLS with the certificate
+//!   verified, without following redirects and without tries of your own. Answer
+//!   [`ResponseReceived`](EntraEvent::ResponseReceived), whatever the status, or
+//!   [`TransportFailed`](EntraEvent::TransportFailed). More than [`HttpResponse::MAX_BODY`] bytes of a body need not be
+//!   read.
+//!
+//! [`Cancel`](EntraAction::Cancel) drops the call under way; an answer that comes all the same, or is of the wrong
+//! kind, changes nothing. The errors a host hands in are shown as they are, so they must hold no secret.
+//!
+//! # When the source is asked
+//!
+//! [`CheckSource::OnRefresh`](crate::CheckSource::OnRefresh), the default: when a refresh is due, as any refresher. A
+//! valid token is returned at once; that another user has signed in is noticed at the next refresh, or with
+//! [`TryNow`](EntraEvent::TryNow), which always asks.
+//!
+//! [`CheckSource::EachRequest`](crate::CheckSource::EachRequest): each request asks first, and gets the token held if
+//! the source gives the Entra token that was exchanged for it. Requests share a check; those that come while an
+//! exchange is under way get one of their own afterwards. With a valid token held, a source that takes longer than
+//! [`source_check_timeout`](crate::PolicyBuilder::source_check_timeout) is left alone, and the token served.
+//!
+//! # Whose token it is
+//!
+//! A failed refresh never costs a valid token, unless the user has signed out, or the Entra token in hand is another
+//! user's than the token held was exchanged for: better none than the wrong one. Two Entra tokens are of one user if
+//! they are the same string, or their claims `tid` and `oid` agree; if these cannot be read, they are not. **The claims
+//! are read unverified**: they decide only what is dropped, never what is handed out; signatures are the service's to
+//! verify.
+//!
+//! Failures and the rests after them belong to the Entra token they were of: another one starts with a clean slate.
+//!
+//! # Errors
+//!
+//! [`ExchangeError`] is found in a [`RefreshError::Refresher`](crate::RefreshError::Refresher) with
+//! [`get_ref`](crate::RefresherError::get_ref). It carries the service's own code, message and details, cut and with
+//! everything taken out that looks like a token, never a raw body.
 
 mod exchange;
 mod hints;
@@ -32,6 +76,7 @@ mod http;
 mod machine;
 mod options;
 mod response;
+mod run;
 mod scrub;
 mod source;
 

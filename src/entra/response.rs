@@ -46,6 +46,12 @@ fn body(response: &HttpResponse) -> Result<Option<&str>, BadResponse> {
 }
 
 /// What is wrong with a response that says it succeeded.
+///
+/// ```
+/// use acs_common::entra::BadResponse;
+///
+/// assert_eq!(BadResponse::NoToken.to_string(), "it has no accessToken.token");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadResponse {
@@ -64,6 +70,17 @@ pub enum BadResponse {
 }
 
 /// An answer of any other status than 200.
+///
+/// ```
+/// use acs_common::entra::ErrorResponse;
+///
+/// /// For a ticket to the service's support.
+/// fn ticket(error: &ErrorResponse) -> String {
+///     let code = error.code.as_deref().unwrap_or("no code");
+///     format!("status {}, {code}, request {}, {} details", error.status, error.request_id, error.details.len())
+/// }
+/// # let _ = ticket;
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ErrorResponse {
@@ -82,6 +99,16 @@ pub struct ErrorResponse {
 }
 
 /// An error within an error: of `details`, or an `innererror`.
+///
+/// ```
+/// use acs_common::entra::ErrorDetail;
+///
+/// /// The code of the error at the bottom of it all.
+/// fn innermost(detail: &ErrorDetail) -> Option<&str> {
+///     detail.details.last().map_or(detail.code.as_deref(), innermost)
+/// }
+/// # let _ = innermost;
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ErrorDetail {

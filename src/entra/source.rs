@@ -7,7 +7,7 @@ use crate::jwt;
 use crate::secret::Secret;
 use crate::time::UnixTime;
 
-/// An Entra token, as a source gives it.
+/// An Entra token, as a source gives it: a secret, wiped when it is dropped.
 ///
 /// ```
 /// use acs_common::UnixTime;
@@ -23,14 +23,14 @@ pub struct EntraToken {
 }
 
 impl EntraToken {
-    /// A bare token string, without `Bearer`.
+    /// A bare token string, without `Bearer`. A blank one is a failure of the source.
     #[must_use]
     pub fn new(token: impl Into<String>) -> Self {
         Self { secret: Secret::new(token.into()), expires_on: None }
     }
 
-    /// States when it expires, if that is known: for the host to see, which may want to renew it. The exchange goes by what
-    /// the service says.
+    /// States when it expires, if that is known. For whoever handles the token on its way (a source's own cache, a log): the
+    /// machine goes by the string alone, since only the service knows how long what it exchanges it for will live.
     #[must_use]
     pub fn with_expires_on(self, moment: impl Into<UnixTime>) -> Self {
         Self { expires_on: Some(moment.into()), ..self }

@@ -1,84 +1,183 @@
-//! Endpoints and scopes.
+//! What to exchange at, and for what: taken, or refused with what is wrong.
 
-use acs_common::entra::{EntraOptions, EntraOptionsError as Refused};
+use acs_common::entra::{EntraOptions, EntraOptionsError as Wrong};
 
-const HOST: &str = "https://contoso.communication.azure.com";
+const CLIENTS: &str = "https://communication.azure.com/clients/";
+const COM: &str = "https://auth.msft.communication.azure.com/";
+const US: &str = "https://auth.msft.communication.azure.us/";
 
-/// Bites when `trim_end_matches` is left out, or the loopback hosts are compared as text.
+/// Bites when `check_endpoint` does not trim slashes, takes no port or path, or compares schemes with regard to case.
 #[test]
-fn endpoints_that_can_be_used_are_kept_but_for_slashes_at_the_end() {
+fn an_endpoint_is_taken_as_it_is_but_for_slashes_at_its_end() {
     for (given, kept) in [
-        (HOST, HOST),
-        ("https://contoso.communication.azure.com//", HOST),
+        ("https://contoso.communication.azure.com", "https://contoso.communication.azure.com"),
+        ("https://contoso.communication.azure.com/", "https://contoso.communication.azure.com"),
+        ("https://contoso.communication.azure.com//", "https://contoso.communication.azure.com"),
         ("https://contoso.communication.azure.com:443/", "https://contoso.communication.azure.com:443"),
-        ("https://proxy.example/acs/one/", "https://proxy.example/acs/one"),
-        ("HTTPS://Contoso.example", "HTTPS://Contoso.example"),
-        ("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443"),
+        ("https://h:1", "https://h:1"),
+        ("https://h:65535", "https://h:65535"),
+        ("https://gateway/acs/v1", "https://gateway/acs/v1"),
+        ("https://gateway/acs//v1//", "https://gateway/acs//v1"),
+        ("HTTPS://Contoso.Communication.Azure.COM", "HTTPS://Contoso.Communication.Azure.COM"),
+        ("https://[2001:db8::1]:8443/x/", "https://[2001:db8::1]:8443/x"),
         ("https://192.0.2.1", "https://192.0.2.1"),
-        ("http://localhost:8080", "http://localhost:8080"),
-        ("http://127.0.0.53/", "http://127.0.0.53"),
-        ("http://[::1]:1", "http://[::1]:1"),
+        ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+        ("http://localhost", "http://localhost"),
+        ("http://LocalHost:8080/", "http://LocalHost:8080"),
+        ("HTTP://127.0.0.1:1", "HTTP://127.0.0.1:1"),
+        ("http://127.255.255.254", "http://127.255.255.254"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
     ] {
-        assert_eq!(EntraOptions::new(given).map(|options| options.endpoint().to_owned()), Ok(kept.to_owned()));
+        assert_eq!(
+            EntraOptions::new(given).map(|options| options.endpoint().to_owned()),
+            Ok(kept.to_owned()),
+            "{given}"
+        );
     }
 }
 
-/// Bites when `check_endpoint` leaves out the check that the row is about.
+/// Bites when any check of `check_endpoint` is left out, or when port 0 is taken for one.
 #[test]
-fn endpoints_that_cannot_be_are_refused_with_what_is_wrong() {
-    for (given, wrong) in [
-        ("", Refused::EndpointUnreadable),
-        ("contoso", Refused::EndpointUnreadable),
-        (" https://contoso.example", Refused::EndpointUnreadable),
-        ("https://contoso.example/a b", Refused::EndpointUnreadable),
-        ("https:contoso.example", Refused::EndpointWithoutHost),
-        ("https:///path", Refused::EndpointWithoutHost),
-        ("http://contoso.example", Refused::EndpointNotHttps),
-        ("http://localhost.example", Refused::EndpointNotHttps),
-        ("http://10.0.0.1", Refused::EndpointNotHttps),
-        ("ftp://contoso.example", Refused::EndpointNotHttps),
-        ("https://contoso.example?x", Refused::EndpointWithQuery),
-        ("https://contoso.example/#", Refused::EndpointWithQuery),
-        ("https://contoso.example:0", Refused::EndpointPort),
-        ("https://contoso.example:65536", Refused::EndpointPort),
-        ("https://me:Secret7Word@contoso.example", Refused::EndpointWithUserInfo),
-    ] {
-        let refused = EntraOptions::new(given).unwrap_err();
-        assert_eq!(refused, wrong, "{given}");
-        assert!(!format!("{refused} {refused:?}").contains("Secret7Word"), "{refused}");
+fn an_endpoint_that_is_none_is_refused_with_what_is_wrong() {
+    let table: [(&str, Wrong, &str); 37] = [
+        ("", Wrong::EndpointUnreadable, "no URL"),
+        (" ", Wrong::EndpointUnreadable, "no URL"),
+        ("contoso.communication.azure.com", Wrong::EndpointUnreadable, "no URL"),
+        (" https://h", Wrong::EndpointUnreadable, "no URL"),
+        ("https://h ", Wrong::EndpointUnreadable, "no URL"),
+        ("https://h\n", Wrong::EndpointUnreadable, "no URL"),
+        ("https://h h", Wrong::EndpointUnreadable, "no URL"),
+        ("https://bücher.example", Wrong::EndpointUnreadable, "no URL"),
+        ("https://h/ü", Wrong::EndpointUnreadable, "no URL"),
+        ("https://[::1", Wrong::EndpointUnreadable, "no URL"),
+        ("https://[1::2::3]", Wrong::EndpointUnreadable, "no URL"),
+        ("https://h\\x", Wrong::EndpointUnreadable, "no URL"),
+        ("https://h:x", Wrong::EndpointUnreadable, "no URL"),
+        ("https://h:-1", Wrong::EndpointUnreadable, "no URL"),
+        ("https://h/%zz", Wrong::EndpointUnreadable, "no URL"),
+        ("https:", Wrong::EndpointWithoutHost, "no host"),
+        ("https://", Wrong::EndpointWithoutHost, "no host"),
+        ("https:///path", Wrong::EndpointWithoutHost, "no host"),
+        ("https://:443", Wrong::EndpointWithoutHost, "no host"),
+        ("https:contoso", Wrong::EndpointWithoutHost, "no host"),
+        ("localhost:8080", Wrong::EndpointWithoutHost, "no host"),
+        ("http://contoso.communication.azure.com", Wrong::EndpointNotHttps, "https"),
+        ("http://localhost.example.com", Wrong::EndpointNotHttps, "https"),
+        ("http://128.0.0.1", Wrong::EndpointNotHttps, "https"),
+        ("http://[::2]", Wrong::EndpointNotHttps, "https"),
+        ("ftp://localhost", Wrong::EndpointNotHttps, "https"),
+        ("wss://contoso", Wrong::EndpointNotHttps, "https"),
+        ("https://hunter2@h", Wrong::EndpointWithUserInfo, "user name or password"),
+        ("https://me:hunter2@h", Wrong::EndpointWithUserInfo, "user name or password"),
+        ("https://@h", Wrong::EndpointWithUserInfo, "user name or password"),
+        ("https://h?x=hunter2", Wrong::EndpointWithQuery, "query"),
+        ("https://h/?", Wrong::EndpointWithQuery, "query"),
+        ("https://h/#hunter2", Wrong::EndpointWithQuery, "fragment"),
+        ("https://h#", Wrong::EndpointWithQuery, "fragment"),
+        ("https://h:0", Wrong::EndpointPort, "port"),
+        ("https://h:65536", Wrong::EndpointPort, "port"),
+        ("https://h:", Wrong::EndpointPort, "port"),
+    ];
+    for (given, wrong, says) in table {
+        let error = EntraOptions::new(given).expect_err(given);
+        assert_eq!(error, wrong, "{given}");
+        assert!(error.to_string().contains(says), "{given}: {error}");
     }
 }
 
-/// Bites when `family` compares with regard to case, or takes a prefix with nothing behind it.
+/// Bites when an error quotes the endpoint.
 #[test]
-fn scopes_are_of_one_family_and_copied() {
-    let given = |scopes: &[&str]| EntraOptions::new(HOST).unwrap().with_scopes(scopes.iter().copied());
-    for scopes in [
-        &["https://communication.azure.com/clients/.default"][..],
-        &["https://communication.azure.com/clients/VoIP", "HTTPS://Communication.Azure.COM/clients/Chat"],
-        // The government's cloud beside the public one, as the reference lets it be.
-        &["https://auth.msft.communication.azure.com/a", "https://auth.msft.communication.azure.us/b"],
+fn what_is_refused_of_an_endpoint_is_not_echoed() {
+    for given in [
+        "https://me:hunter2@contoso",
+        "http://me:hunter2@contoso",
+        "https://me:hunter2@contoso:0",
+        "https://me:hunter2@contoso/?key=hunter2#hunter2",
+        "https://me:hunter2@",
+        "https://me:hunter2@ contoso",
     ] {
-        assert_eq!(given(scopes).unwrap().scopes(), scopes);
+        let error = EntraOptions::new(given).expect_err(given);
+        assert!(!format!("{error}{error:?}").contains("hunter2"), "{given}: {error}");
     }
-    assert_eq!(EntraOptions::new(HOST).unwrap().scopes(), ["https://communication.azure.com/clients/.default"]);
-    assert_eq!(given(&[]).unwrap_err(), Refused::NoScopes);
-    for unknown in [
+}
+
+/// Bites when `family` compares hosts with regard to case, or the two Teams clouds are taken for two families.
+#[test]
+fn scopes_of_one_family_are_taken_and_asked_for_as_they_were_given() {
+    for (scopes, path) in [
+        (vec![format!("{CLIENTS}.default")], "/access/entra/"),
+        (vec![format!("{CLIENTS}VoIP"), format!("{CLIENTS}Chat")], "/access/entra/"),
+        (vec!["HTTPS://Communication.Azure.com/clients/VoIP".to_owned()], "/access/entra/"),
+        (vec![format!("{COM}TeamsExtension.ManageCalls")], "/access/teamsExtension/"),
+        (vec![format!("{US}TeamsExtension.ManageCalls")], "/access/teamsExtension/"),
+        (vec![format!("{COM}a"), format!("{US}b")], "/access/teamsExtension/"),
+        (vec![COM.to_uppercase() + "x"], "/access/teamsExtension/"),
+        (vec![format!("{COM}ü")], "/access/teamsExtension/"),
+    ] {
+        let options = super::contoso().with_scopes(scopes.clone()).unwrap();
+        assert_eq!(options.scopes(), scopes);
+        let mut host = super::Host::new(options, super::exact());
+        host.sign_in("entra");
+        assert!(host.sent.unwrap().1.url().contains(path), "{scopes:?}");
+    }
+    assert_eq!(super::contoso().scopes(), [format!("{CLIENTS}.default")]);
+}
+
+/// Bites when a scope is checked by its start alone, or the first one only.
+#[test]
+fn scopes_of_no_family_or_of_two_are_refused_by_name() {
+    let unknown = [
         "",
-        "https://communication.azure.com/clients/",
+        " ",
+        "VoIP",
+        CLIENTS,
+        COM,
+        US,
         "https://communication.azure.com/Clients/VoIP",
-        "https://communication.azure.com/clients/Vo IP",
-        "https://communication.azure.com//.default",
-        "https://auth.msft.communication.azure.com/",
-        "https://auth.msft.communication.azure.com.evil.example/a",
+        "https://communication.azure.com/clientsVoIP",
+        "https://communication.azure.com/.default",
+        "https://communication.azure.us/clients/VoIP",
         "http://communication.azure.com/clients/VoIP",
-    ] {
-        for scopes in [&[unknown][..], &["https://communication.azure.com/clients/VoIP", unknown]] {
-            let refused = given(scopes).unwrap_err();
-            assert!(matches!(&refused, Refused::UnknownScope { scope, .. } if scope == unknown), "{refused}");
-            assert!(refused.to_string().contains(&format!("{unknown:?}")), "{refused}");
+        "https://communication.azure.com.example.com/clients/VoIP",
+        "https://auth.msft.communication.azure.com",
+        "https://auth.msft.communication.azure.com.example/x",
+        "https://user@auth.msft.communication.azure.com/x",
+        "https://auth.msft.communication.azure.com:443/x",
+        "https://communication.azure.com/clients/Vo IP",
+        "https://communication.azure.com/clients/VoIP ",
+        " https://communication.azure.com/clients/VoIP",
+        "https://communication.azure.com/clients/VoIP\n",
+        "https://communication.azure.com/clients/VoIP\u{a0}",
+        "https://communication.azure.çom/clients/VoIP",
+    ];
+    for scope in unknown {
+        let good = format!("{CLIENTS}VoIP");
+        for scopes in [vec![scope], vec![&good, scope], vec![scope, &good]] {
+            match super::contoso().with_scopes(scopes) {
+                Err(Wrong::UnknownScope { scope: named, .. }) => assert_eq!(named, scope),
+                other => panic!("{scope:?}: {other:?}"),
+            }
+        }
+        let said = super::contoso().with_scopes([scope]).unwrap_err().to_string();
+        assert!(said.contains(&format!("{scope:?}")), "{said}");
+    }
+    for (one, other) in [(CLIENTS, COM), (COM, CLIENTS), (US, CLIENTS)] {
+        let scopes = [format!("{one}x"), format!("{one}y"), format!("{other}z")];
+        match super::contoso().with_scopes(scopes.clone()) {
+            Err(Wrong::MixedScopes { scope, .. }) => assert_eq!(scope, scopes[2]),
+            other => panic!("{other:?}"),
         }
     }
-    let mixed = ["https://communication.azure.com/clients/VoIP", "https://auth.msft.communication.azure.us/b"];
-    assert!(matches!(given(&mixed).unwrap_err(), Refused::MixedScopes { scope, .. } if scope == mixed[1]));
+    assert_eq!(super::contoso().with_scopes(Vec::<String>::new()), Err(Wrong::NoScopes));
+}
+
+/// Bites when the options borrow what they were made of, and when they lose a setting at the next one.
+#[test]
+fn options_keep_what_they_were_given_whatever_becomes_of_it() {
+    let mut scopes = vec![format!("{CLIENTS}VoIP")];
+    let options = super::contoso().with_prewarm(false).with_scopes(scopes.clone()).unwrap();
+    scopes[0] = "https://example.com/x".to_owned();
+    assert_eq!(options.scopes(), [format!("{CLIENTS}VoIP")]);
+    let host = super::Host::new(options, super::exact());
+    assert!(host.source.is_none(), "not pre-warmed");
 }

@@ -9,6 +9,7 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
 
+use super::exchange_world;
 use super::world::{self, ops};
 
 /// Any bytes are a life, and every life obeys the laws.
@@ -18,6 +19,15 @@ pub fn machine(bytes: &[u8]) {
     assert!(broken.is_empty(), "{broken:#?}\nin {setup:?}\n{ops:?}");
     let (with, without) = (world::journal(&setup, &ops, true), world::journal(&setup, &ops, false));
     assert_eq!(with, without, "those who were cancelled changed what others got in {setup:?}\n{ops:?}");
+}
+
+/// Any bytes are a life with exchanges, whatever is answered: statuses, headers and bodies of all kinds, in any order with
+/// timers and clocks that are set.
+pub fn exchange(bytes: &[u8]) {
+    let (setup, ops) = exchange_world::ops::ops(bytes);
+    if let Err(broken) = exchange_world::play(&setup, &ops) {
+        panic!("{broken}\nin {setup:?}\n{ops:?}");
+    }
 }
 
 /// Any bytes given to the parser are a token with an expiry, or a typed error. The first byte says what the others are:

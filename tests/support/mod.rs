@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each includer uses a part of it")]
 
 pub mod check;
-pub mod exchanged;
+pub mod exchange_world;
 pub mod fuzzed;
 pub mod host;
 pub mod node;

@@ -1,0 +1,233 @@
+//! What status 200 brings: a token and its death to the millisecond, or why not.
+
+use acs_common::entra::{BadResponse, ExchangeError, HttpResponse};
+use acs_common::{FailureKind, UnixTime};
+
+use super::support::rig::{START, jwt};
+use super::{Host, exact, success, unix};
+
+const MIB: usize = 1 << 20;
+
+fn respond(response: HttpResponse) -> Host {
+    let mut host = Host::exchanging("entra", exact());
+    host.respond(response);
+    host
+}
+
+fn bad(body: impl Into<Vec<u8>>) -> BadResponse {
+    let host = respond(HttpResponse::new(200).with_body(body.into()));
+    assert!(host.held().is_none() && host.sent.is_none(), "neither taken nor tried again");
+    assert_eq!(host.failure().kind(), FailureKind::BadResponse);
+    assert!(!host.failure().is_permanent());
+    match host.exchange_error() {
+        ExchangeError::BadResponse(why) => *why,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Bites when `rfc3339` rounds, forgets the offset, or lets a moment through that is none. The start is
+/// 2023-11-14T22:13:20Z.
+#[test]
+fn an_expiry_is_read_to_the_millisecond_whatever_its_form() {
+    const YEAR_10000: i64 = 253_402_300_800_000;
+    let table: [(&str, i64); 31] = [
+        ("2023-11-14T23:13:20Z", 3_600_000),
+        ("2023-11-14t23:13:20z", 3_600_000),
+        ("2023-11-14 23:13:20Z", 3_600_000),
+        ("2023-11-14 23:13:20+00:00", 3_600_000),
+        ("2023-11-14T23:13:20-00:00", 3_600_000),
+        ("2023-11-14T23:13:20.0Z", 3_600_000),
+        ("2023-11-14T23:13:20.1Z", 3_600_100),
+        ("2023-11-14T23:13:20.12Z", 3_600_120),
+        ("2023-11-14T23:13:20.123Z", 3_600_123),
+        ("2023-11-14T23:13:20.1239Z", 3_600_123),
+        ("2023-11-14T23:13:20.12399Z", 3_600_123),
+        ("2023-11-14T23:13:20.123999Z", 3_600_123),
+        ("2023-11-14T23:13:20.1239999+00:00", 3_600_123),
+        ("2023-11-14T23:13:20.12399999Z", 3_600_123),
+        ("2023-11-14T23:13:20.999999999Z", 3_600_999),
+        ("2023-11-14T16:13:20.3244584-07:00", 3_600_324),
+        ("2023-11-15T13:13:20+14:00", 3_600_000),
+        ("2023-11-15T04:58:20+05:45", 3_600_000),
+        ("2023-11-14T11:13:20-12:00", 3_600_000),
+        ("2023-11-15T23:12:20+23:59", 3_600_000),
+        ("2023-11-14T22:13:60Z", 40_000),
+        ("2023-11-14T22:13:60.5Z", 40_500),
+        ("2023-12-31T23:59:60Z", 4_067_200_000),
+        ("2023-11-14T22:13:20.001Z", 1),
+        ("2024-02-29T00:00:00Z", 9_164_800_000),
+        ("2100-02-28T23:59:59Z", 4_107_542_399_000 - START * 1_000),
+        ("9999-12-31T23:59:59.999Z", YEAR_10000 - 1 - START * 1_000),
+        ("9999-12-31T23:59:60Z", YEAR_10000 - START * 1_000),
+        ("9999-12-31T23:59:59-23:59", YEAR_10000 - 1_000 + 86_340_000 - START * 1_000),
+        ("2023-11-14T23:13:20.0000000Z", 3_600_000),
+        ("2023-11-14T22:13:21+00:00", 1_000),
+    ];
+    for (text, left) in table {
+        let mut host = respond(success("opaque", text));
+        let token = host.held().unwrap_or_else(|| panic!("{text}: {:?}", host.failures));
+        let death = UnixTime::from_millis(START * 1_000 + left);
+        assert_eq!(token.expires_on(), death, "{text}");
+        host.at = u64::try_from(left).unwrap() - 1;
+        assert!(host.held().is_some(), "{text}: alive to the last millisecond");
+        host.at += 1;
+        assert!(host.held().is_none(), "{text}: dead");
+    }
+}
+
+/// Bites when a form that is no moment passes for one, since "for ever" is what came of it elsewhere.
+#[test]
+fn an_expiry_that_cannot_be_read_is_no_expiry() {
+    for text in [
+        "",
+        " ",
+        "soon",
+        "1700003600",
+        "2023-11-14T23:13:20",
+        "2023-11-14",
+        "23:13:20Z",
+        "2023-11-14T24:00:00Z",
+        "2023-11-14T23:60:00Z",
+        "2023-11-14T23:13:61Z",
+        "2023-11-31T23:13:20Z",
+        "2023-02-29T23:13:20Z",
+        "2100-02-29T23:13:20Z",
+        "2023-00-14T23:13:20Z",
+        "2023-13-14T23:13:20Z",
+        "2023-11-00T23:13:20Z",
+        "23-11-14T23:13:20Z",
+        "12023-11-14T23:13:20Z",
+        "+2023-11-14T23:13:20Z",
+        "-2023-11-14T23:13:20Z",
+        "2023-11-14T23:13:20.Z",
+        "2023-11-14T23:13:20,5Z",
+        "2023-11-14T23:13Z",
+        "2023-11-14T23:13:20Z ",
+        " 2023-11-14T23:13:20Z",
+        "2023-11-14T23:13:20Zjunk",
+        "2023-11-14T23:13:20+00:00:00",
+        "2023-11-14T23:13:20+0000",
+        "2023-11-14T23:13:20+00",
+        "2023-11-14T23:13:20+24:00",
+        "2023-11-14T23:13:20+00:60",
+        "2023-11-14  23:13:20Z",
+        "2023-11-14_23:13:20Z",
+        "2023/11/14T23:13:20Z",
+        "2023-11-14T23:13:20UTC",
+        "Tue, 14 Nov 2023 23:13:20 GMT",
+        "２０２３-11-14T23:13:20Z",
+    ] {
+        let body = format!(r#"{{"accessToken": {{"token": "opaque", "expiresOn": "{text}"}}}}"#);
+        assert_eq!(bad(body), BadResponse::NoExpiry, "{text:?}");
+    }
+}
+
+/// Bites when a token that is dead on arrival is stored, or its `expiresOn` taken for 1970.
+#[test]
+fn an_access_token_that_is_dead_on_arrival_is_none() {
+    for text in ["2023-11-14T22:13:20Z", "2023-11-14T22:13:20.0009Z", "1969-12-31T23:59:59Z", "0001-01-01T00:00:00Z"] {
+        let host = respond(success("opaque", text));
+        assert!(host.held().is_none(), "{text}");
+        assert_eq!(host.failure().kind(), FailureKind::ExpiredToken, "{text}");
+    }
+}
+
+/// Bites when a JWT's own `exp` is not asked, or asked before a readable `expiresOn`.
+#[test]
+fn a_jwts_own_expiry_serves_only_where_the_service_states_none() {
+    let exp = START + 600;
+    let token = jwt(format!("{{\"exp\":{exp}}}"));
+    for expires_on in
+        ["", r#","expiresOn":null"#, r#","expiresOn":"soon""#, r#","expiresOn":1700003600"#, r#","expiresOn":{}"#]
+    {
+        let body = format!(r#"{{"accessToken":{{"token":"{token}"{expires_on}}}}}"#);
+        let host = respond(HttpResponse::new(200).with_body(body.into_bytes()));
+        assert_eq!(host.held().unwrap().expires_on(), unix(600_000), "{expires_on}");
+    }
+    let host = respond(success(&token, "2023-11-14T23:13:20Z"));
+    assert_eq!(host.held().unwrap().expires_on(), unix(3_600_000));
+    let unreadable = jwt(r#"{"sub":"me"}"#);
+    assert_eq!(bad(format!(r#"{{"accessToken":{{"token":"{unreadable}"}}}}"#)), BadResponse::NoExpiry);
+}
+
+/// Bites when `token` takes another type for a string, or looks for its fields elsewhere.
+#[test]
+fn a_body_without_a_token_in_its_place_is_unusable() {
+    let until = r#""expiresOn":"2023-11-14T23:13:20Z""#;
+    for (body, why) in [
+        (String::new(), BadResponse::NotJson),
+        ("null".into(), BadResponse::NotJson),
+        ("[]".into(), BadResponse::NotJson),
+        ("5".into(), BadResponse::NotJson),
+        ("\"text\"".into(), BadResponse::NotJson),
+        ("<html>".into(), BadResponse::NotJson),
+        (format!(r#"[{{"accessToken":{{"token":"t",{until}}}}}]"#), BadResponse::NotJson),
+        (format!(r#"{{"accessToken":{{"token":"t",{until}}}}} x"#), BadResponse::NotJson),
+        (format!(r#"{{"accessToken":{{"token":"t",{until}}}"#), BadResponse::NotJson),
+        (format!("\u{feff}{{\"accessToken\":{{\"token\":\"t\",{until}}}}}"), BadResponse::NotJson),
+        ("{}".into(), BadResponse::NoToken),
+        (r#"{"accessToken":null}"#.into(), BadResponse::NoToken),
+        (r#"{"accessToken":"t"}"#.into(), BadResponse::NoToken),
+        (format!(r#"{{"accessToken":[{{"token":"t",{until}}}]}}"#), BadResponse::NoToken),
+        (format!(r#"{{"token":"t",{until}}}"#), BadResponse::NoToken),
+        (format!(r#"{{"accesstoken":{{"token":"t",{until}}}}}"#), BadResponse::NoToken),
+        (format!(r#"{{"accessToken":{{{until}}}}}"#), BadResponse::NoToken),
+        (format!(r#"{{"accessToken":{{"token":null,{until}}}}}"#), BadResponse::NoToken),
+        (format!(r#"{{"accessToken":{{"token":7,{until}}}}}"#), BadResponse::NoToken),
+        (format!(r#"{{"accessToken":{{"token":["t"],{until}}}}}"#), BadResponse::NoToken),
+        (format!(r#"{{"accessToken":{{"token":"",{until}}}}}"#), BadResponse::NoToken),
+        (format!(r#"{{"accessToken":{{"token":" \t\n\u00a0",{until}}}}}"#), BadResponse::NoToken),
+        (format!(r#"{{"accessToken":{{"token":"\ud800",{until}}}}}"#), BadResponse::NoToken),
+        (format!(r#"{{"accessToken":{{"accessToken":{{"token":"t",{until}}}}}}}"#), BadResponse::NoToken),
+        (r#"{"accessToken":{"token":"t"}}"#.into(), BadResponse::NoExpiry),
+    ] {
+        assert_eq!(bad(body.clone()), why, "{body}");
+    }
+    let mut latin1 = format!(r#"{{"accessToken":{{"token":"t",{until}}},"x":""#).into_bytes();
+    latin1.extend(b"\xe9\"}");
+    assert_eq!(bad(latin1), BadResponse::NotJson);
+}
+
+/// Bites when the first of two fields counts, or what else is in the body is looked at.
+#[test]
+fn of_two_fields_the_last_counts_and_the_rest_of_the_body_does_not_matter() {
+    let good = r#"{"token":"t","expiresOn":"2023-11-14T23:13:20Z"}"#;
+    for body in [
+        format!(r#"{{"accessToken":null,"accessToken":{good}}}"#),
+        r#"{"accessToken":{"token":5,"expiresOn":"x","expiresOn":"2023-11-14T23:13:20Z","token":"t"}}"#.into(),
+        format!(r#" {{"identity":{{"id":"8:acs:x"}},"more":[1,2e400,{{}}],"accessToken":{good}}} "#),
+        format!(r#"{{"access\u0054oken":{good}}}"#),
+        format!(r#"{{"\ud800":"\ud800","accessToken":{good}}}"#),
+        r#"{"accessToken":{"token":"\u0074","expiresOn":"2023-11-14T23:13:20\u005a"}}"#.into(),
+    ] {
+        let host = respond(HttpResponse::new(200).with_body(body.clone().into_bytes()));
+        let token = host.held().unwrap_or_else(|| panic!("{body}: {:?}", host.failures));
+        assert_eq!((token.secret().expose(), token.expires_on()), ("t", unix(3_600_000)), "{body}");
+        assert!(!token.is_opaque(), "its life was stated");
+    }
+    let host =
+        respond(HttpResponse::new(200).with_body(format!(r#"{{"accessToken":{good},"accessToken":{{}}}}"#).into()));
+    assert!(host.held().is_none());
+}
+
+/// Bites when `body` takes a byte more, or refuses the last one that is allowed.
+#[test]
+fn a_body_of_a_mebibyte_is_read_and_one_byte_more_is_not() {
+    let good = r#"{"accessToken":{"token":"t","expiresOn":"2023-11-14T23:13:20Z"}}"#;
+    let padded = |length: usize| [good.as_bytes(), &vec![b' '; length - good.len()]].concat();
+    assert_eq!(HttpResponse::MAX_BODY, MIB);
+    assert!(respond(HttpResponse::new(200).with_body(padded(MIB))).held().is_some());
+    assert_eq!(bad(padded(MIB + 1)), BadResponse::TooLong);
+}
+
+/// Bites when an unusable answer is kept in any way: the next one starts from nothing.
+#[test]
+fn nothing_of_an_unusable_answer_is_kept() {
+    let mut host = respond(success("canary", "soon"));
+    assert!(!format!("{:?}{:?}{}", host.machine, host.failures, host.failure()).contains("canary"));
+    host.at = 1_000;
+    host.handle(acs_common::entra::EntraEvent::TokenRequested { waiter: 1 });
+    host.sign_in("entra");
+    host.respond(success("t", "2023-11-14T23:13:20Z"));
+    assert!(matches!(&host.answers[..], [(1, Ok(token))] if token.secret().expose() == "t"));
+}

@@ -1,0 +1,212 @@
+//! What becomes of a refusal: a typed error with the service's words in it, short, and without any secret.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use acs_common::entra::{EntraEvent, ErrorResponse, ExchangeError, HttpResponse};
+use acs_common::{Error, FailureKind, RefreshError, RefresherError};
+
+use super::support::rig::jwt;
+use super::{Host, exact};
+
+const ENTRA: &str = "entra+canary/of==one";
+
+fn refused_for(entra: &str, response: HttpResponse) -> ErrorResponse {
+    let mut host = Host::exchanging(entra, exact());
+    host.respond(response);
+    match host.exchange_error() {
+        ExchangeError::Refused(response) => (**response).clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn refused(body: impl Into<Vec<u8>>) -> ErrorResponse {
+    refused_for(ENTRA, HttpResponse::new(403).with_body(body.into()))
+}
+
+/// Bites when a field is not read, or read from elsewhere.
+#[test]
+fn a_refusal_carries_what_the_service_said() {
+    let body = r#"{"error": {"code": "Forbidden", "message": "not assigned", "target": "user",
+        "details": [{"code": "A", "message": "a", "target": "x"}, {"code": "B", "message": "b", "details": [{"code": "C"}]}],
+        "innererror": {"code": "Inner", "innererror": {"code": "Innermost"}}}}"#;
+    let response = HttpResponse::new(403)
+        .with_header("X-MS-Request-ID", "service-id")
+        .with_header("x-ms-error-code", "Other")
+        .with_header("retry-after", "7")
+        .with_body(body.into());
+    let error = refused_for(ENTRA, response);
+    assert_eq!(error.status, 403);
+    assert_eq!((error.code.as_deref(), error.message.as_deref()), (Some("Forbidden"), Some("not assigned")));
+    assert_eq!((error.request_id.as_str(), error.retry_after), ("service-id", Some(Duration::from_secs(7))));
+    let codes: Vec<_> = error.details.iter().map(|detail| detail.code.as_deref().unwrap()).collect();
+    assert_eq!(codes, ["A", "B", "Inner"]);
+    assert_eq!((error.details[0].message.as_deref(), error.details[0].target.as_deref()), (Some("a"), Some("x")));
+    assert_eq!(error.details[1].details[0].code.as_deref(), Some("C"));
+    assert_eq!(error.details[2].details[0].code.as_deref(), Some("Innermost"));
+    assert_eq!(
+        error.to_string(),
+        "the exchange was refused with status 403 (Forbidden): not assigned [request service-id]"
+    );
+}
+
+/// Bites when an unusual body panics, or is carried as it is.
+#[test]
+fn a_refusal_without_words_has_a_status_all_the_same() {
+    for body in [
+        &b""[..],
+        b"null",
+        b"[]",
+        b"{}",
+        b"\xff\xfe",
+        b"<html>Bad Gateway canary</html>",
+        b"{\"error\": null}",
+        b"{\"error\": \"canary\"}",
+        b"{\"error\": [{\"code\": \"canary\"}]}",
+        b"{\"error\": {}}",
+        b"{\"error\": {\"code\": 5, \"message\": [\"canary\"], \"details\": {}, \"innererror\": \"canary\"}}",
+        b"{\"error\": {\"message\": \"\\ud800\"}}",
+        b"{\"code\": \"canary\", \"message\": \"canary\"}",
+    ] {
+        let error = refused(body);
+        let text = String::from_utf8_lossy(body);
+        assert_eq!((error.status, error.code.clone(), error.message.clone()), (403, None, None), "{text}");
+        assert!(error.details.is_empty() && !error.request_id.is_empty(), "{text}");
+        assert!(!format!("{error:?}{error}").contains("canary"), "{text}");
+    }
+    let header = HttpResponse::new(403).with_header("x-ms-error-code", "Denied").with_body(b"<html>".to_vec());
+    assert_eq!(refused_for(ENTRA, header).code.as_deref(), Some("Denied"));
+    let too_long = [br#"{"error":{"code":"x"}}"#.as_slice(), &vec![b' '; 1 << 20]].concat();
+    assert_eq!(refused(too_long).code, None);
+}
+
+/// Bites when `read_detail` goes as deep, or as broad, as it is led.
+#[test]
+fn errors_within_errors_are_read_to_a_depth_and_a_breadth() {
+    let mut nested = r#"{"code":"0"}"#.to_owned();
+    for level in 1..100 {
+        nested = format!(r#"{{"code":"{level}","innererror":{nested}}}"#);
+    }
+    let error = refused(format!(r#"{{"error":{nested}}}"#));
+    let mut levels = 0;
+    let mut within = &error.details;
+    while let [detail] = &within[..] {
+        levels += 1;
+        within = &detail.details;
+    }
+    assert_eq!(levels, 4, "{error:?}");
+
+    let listed = vec![r#"{"code":"x"}"#; 1_000].join(",");
+    assert_eq!(refused(format!(r#"{{"error":{{"details":[5,null,{listed}]}}}}"#)).details.len(), 8);
+    // Deeper than any stack: not read, and no harm done.
+    let bomb = format!(r#"{{"error":{}{}}}"#, "[".repeat(200_000), "]".repeat(200_000));
+    assert_eq!(refused(bomb).code, None);
+}
+
+/// Bites when `text` cuts at a byte that is none of a character's first, or not at all.
+#[test]
+fn long_words_are_cut_at_a_kibibyte_between_characters() {
+    for (message, kept) in [
+        ("a b ".repeat(256), None),
+        ("a b ".repeat(256) + "c", Some("a b ".repeat(256) + "…")),
+        ("ä ".repeat(600), Some("ä ".repeat(341) + "…")),
+        ("😀".repeat(300), Some("😀".repeat(256) + "…")),
+        ("x".to_owned() + &"😀".repeat(300), Some("x".to_owned() + &"😀".repeat(255) + "…")),
+    ] {
+        let kept = kept.unwrap_or_else(|| message.clone());
+        let body = serde_json::json!({"error": {
+            "code": message, "message": message, "details": [{"code": message, "message": message, "target": message}],
+        }});
+        let error = refused(body.to_string());
+        let detail = &error.details[0];
+        for text in [&error.code, &error.message, &detail.code, &detail.message, &detail.target] {
+            assert_eq!(text.as_deref(), Some(kept.as_str()));
+        }
+    }
+    let id = HttpResponse::new(403).with_header("x-ms-request-id", &"a b ".repeat(1_000));
+    assert!(refused_for(ENTRA, id).request_id.len() <= 1_024 + "…".len());
+}
+
+/// Bites when `scrub` misses a field, a form of the token, or what looks like one.
+#[test]
+fn no_token_is_left_in_the_services_words() {
+    let readable = jwt(r#"{"tid":"t","oid":"o","canary":"canary"}"#);
+    let long = "canary".repeat(20);
+    let encoded = readable.replace('.', "%2E");
+    let padded = format!("{}%3D%3D%2Bcanary", "Ab1".repeat(30));
+    for quoted in [
+        ENTRA.to_owned(),
+        format!("Bearer {ENTRA}"),
+        format!("the token '{ENTRA}' is expired"),
+        format!("{ENTRA}{ENTRA}"),
+        readable.clone(),
+        format!("bearer {readable}, and again {readable}"),
+        format!("cut: {}canary…", &readable[..12]),
+        encoded,
+        padded,
+        format!("?token={readable}&x=1"),
+        format!("\"{readable}\""),
+        long,
+        format!("{}/{}canary+=", "a".repeat(40), "b".repeat(40)),
+    ] {
+        let detail = serde_json::json!({"code": quoted, "message": quoted, "target": quoted});
+        let body = serde_json::json!({"error": {
+            "code": quoted, "message": quoted, "target": quoted, "details": [detail], "innererror": detail,
+        }});
+        let response =
+            HttpResponse::new(403).with_header("x-ms-request-id", &quoted).with_body(body.to_string().into());
+        let error = refused_for(ENTRA, response);
+        let shown = format!("{error:?} {error}");
+        assert!(!shown.contains("canary"), "{quoted}: {shown}");
+        assert_eq!(error.details.len(), 2);
+        let header = HttpResponse::new(403).with_header("x-ms-error-code", &quoted);
+        assert!(!format!("{:?}", refused_for(ENTRA, header)).contains("canary"), "{quoted}");
+    }
+    // White space round a token does not reach the service, nor does it come back.
+    let response = HttpResponse::new(403).with_body(format!(r#"{{"error":{{"message":"no {ENTRA}"}}}}"#).into());
+    assert_eq!(refused_for(&format!(" {ENTRA}\n"), response).message.as_deref(), Some("no [removed]"));
+    // What is no token stays: names, GUIDs, URLs.
+    let words =
+        "user 8:acs:b6aada1f-0b1d-47ac-866f-91aae00a1d01_wf not found, see https://aka.ms/acs/errors?code=40101 (100%)";
+    let error = refused(serde_json::json!({"error": {"message": words}}).to_string());
+    assert_eq!(error.message.as_deref(), Some(words));
+}
+
+/// Bites when a caller's error loses the exchange's own on its way.
+#[test]
+fn a_caller_finds_the_exchanges_error_in_his_own() {
+    let mut host = Host::exchanging(ENTRA, exact());
+    host.handle(EntraEvent::TokenRequested { waiter: 1 });
+    host.respond(HttpResponse::new(422));
+    let Some((1, Err(error))) = host.answers.pop() else { panic!("{:?}", host.answers) };
+    let Error::RefreshFailed { cause: RefreshError::Refresher(cause), retry_in, .. } = &error else {
+        panic!("{error}")
+    };
+    assert!(cause.is_permanent() && retry_in.is_some());
+    match cause.get_ref().downcast_ref() {
+        Some(ExchangeError::Refused(response)) => assert_eq!(response.status, 422),
+        other => panic!("{other:?}"),
+    }
+    assert!(error.to_string().contains("status 422"), "{error}");
+    assert!(error.source().is_none(), "its text says it all");
+}
+
+/// Bites when `unreachable` loses what the host reported, or takes its word for permanence.
+#[test]
+fn a_host_that_gets_no_answer_finds_its_error_again() {
+    let mut host = Host::exchanging(ENTRA, exact());
+    for attempt in 1..=4 {
+        assert_eq!(host.sent.as_ref().unwrap().1.attempt(), attempt);
+        host.unreachable(RefresherError::new(std::io::Error::from(std::io::ErrorKind::ConnectionReset)).permanent());
+        if attempt < 4 {
+            host.pause().expect("it is tried again");
+        }
+    }
+    assert!(!host.failure().is_permanent());
+    match host.exchange_error() {
+        ExchangeError::Transport(error) => assert!(error.get_ref().is::<std::io::Error>()),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(host.failure().kind(), FailureKind::RefreshFailed);
+    assert!(host.failure().to_string().contains("connection reset"), "{}", host.failure());
+}

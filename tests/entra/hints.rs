@@ -1,0 +1,195 @@
+//! When to try again: the service's hints in all their forms, and the pauses without one.
+
+use std::time::Duration;
+
+use acs_common::Policy;
+use acs_common::entra::{ExchangeError, HttpResponse};
+
+use super::{Host, SECOND, exact};
+
+/// What the error says of when to come back, from a response that is not tried again.
+fn hint(headers: &[(&str, &str)]) -> Option<u64> {
+    let mut host = Host::exchanging("entra", exact());
+    host.respond(headers.iter().fold(HttpResponse::new(403), |it, (name, value)| it.with_header(name, value)));
+    match host.exchange_error() {
+        ExchangeError::Refused(response) => response.retry_after.map(|delay| u64::try_from(delay.as_millis()).unwrap()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Bites when `retry_after` reads a form it does not know, or misses one it should. The start is 22:13:20.
+#[test]
+fn a_hint_is_digits_or_a_date_and_nothing_else() {
+    for (value, millis) in [
+        ("0", Some(0)),
+        ("7", Some(7_000)),
+        ("007", Some(7_000)),
+        (" 7\t", Some(7_000)),
+        ("86400", Some(86_400_000)),
+        ("18446744073709551615", Some(u64::MAX)),
+        ("99999999999999999999999999", Some(u64::MAX)),
+        ("Tue, 14 Nov 2023 22:13:27 GMT", Some(7_000)),
+        (" Tue, 14 Nov 2023 22:13:27 GMT ", Some(7_000)),
+        ("Tuesday, 14-Nov-23 22:13:27 GMT", Some(7_000)),
+        ("Tue Nov 14 22:13:27 2023", Some(7_000)),
+        ("Fri Dec  1 00:00:00 2023", Some(1_388_800_000)),
+        ("Tue, 14 Nov 2023 22:13:60 GMT", Some(40_000)),
+        ("Tue, 14 Nov 2023 22:13:20 GMT", Some(0)),
+        ("Tue, 14 Nov 2023 22:13:19 GMT", Some(0)),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", Some(0)),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", Some(251_702_300_799_000)),
+        ("", None),
+        (" ", None),
+        ("-7", None),
+        ("+7", None),
+        ("7.5", None),
+        ("7,5", None),
+        ("7s", None),
+        ("1e3", None),
+        ("0x7", None),
+        ("７", None),
+        ("soon", None),
+        ("7 7", None),
+        ("2023-11-14T22:13:27Z", None),
+        ("Wed, 14 Nov 2023 22:13:27 GMT", None),
+        ("Tue, 31 Nov 2023 22:13:27 GMT", None),
+        ("Tue, 14 Nov 2023 24:13:27 GMT", None),
+        ("Tue, 14 Nov 2023 22:13:27 PST", None),
+        ("Tue, 14 Nov 2023 22:13:27", None),
+        ("Tue, 14 Nov 2023 22:13:27 GMT junk", None),
+    ] {
+        assert_eq!(hint(&[("Retry-After", value)]), millis, "{value:?}");
+    }
+    for name in ["retry-after-ms", "x-ms-retry-after-ms"] {
+        for (value, millis) in [
+            ("0", Some(0)),
+            ("750", Some(750)),
+            (" 750 ", Some(750)),
+            ("99999999999999999999999999", Some(u64::MAX)),
+            ("", None),
+            ("-1", None),
+            ("7.5", None),
+            ("Tue, 14 Nov 2023 22:13:27 GMT", None),
+        ] {
+            assert_eq!(hint(&[(name, value)]), millis, "{name}: {value:?}");
+        }
+    }
+}
+
+/// Bites when the order of the three is another, or garbage in one hides the next.
+#[test]
+fn the_finer_hint_goes_first_and_garbage_is_as_good_as_none() {
+    let (fine, ours, plain) = ("Retry-After-MS", "X-MS-Retry-After-MS", "RETRY-AFTER");
+    for (headers, millis) in [
+        (&[(plain, "3"), (ours, "2"), (fine, "1")][..], Some(1)),
+        (&[(plain, "3"), (ours, "2")], Some(2)),
+        (&[(plain, "3"), (ours, "2"), (fine, "x")], Some(2)),
+        (&[(plain, "3"), (ours, "x"), (fine, "-1")], Some(3_000)),
+        (&[(plain, "x"), (ours, "x"), (fine, "x")], None),
+        (&[(plain, "3"), (plain, "4")], Some(3_000)),
+        (&[("after", "3"), ("retry", "4")], None),
+        (&[], None),
+    ] {
+        assert_eq!(hint(headers), millis, "{headers:?}");
+    }
+}
+
+/// Bites when a hint is shortened, or held against the wrong limit.
+#[test]
+fn what_the_service_asks_for_is_kept_to_the_millisecond_or_ends_the_refresh() {
+    let full_jitter = Policy::builder().exchange_jitter(1.0).refresh_timeout(Duration::from_secs(90)).build().unwrap();
+    for (status, header, value, pause) in [
+        (503, "retry-after-ms", "1", Some(1)),
+        (429, "retry-after-ms", "750", Some(750)),
+        (408, "x-ms-retry-after-ms", "59999", Some(59_999)),
+        (500, "Retry-After", "60", Some(60_000)),
+        (503, "retry-after-ms", "60001", None),
+        (503, "Retry-After", "99999999999999999999", None),
+    ] {
+        let mut host = Host::exchanging("entra", full_jitter.clone());
+        host.respond(HttpResponse::new(status).with_header(header, value));
+        match pause {
+            Some(pause) => assert_eq!(host.pause(), Some(pause), "{status} {header}: {value}"),
+            None => assert!(host.sent.is_none() && host.failures.len() == 1, "{status} {header}: {value}"),
+        }
+    }
+    // Of ten seconds, four are gone.
+    let short = Policy::builder().refresh_timeout(Duration::from_secs(10)).build().unwrap();
+    for (millis, goes_on) in [("6000", true), ("6001", false)] {
+        let mut host = Host::exchanging("entra", short.clone());
+        host.at = 4 * SECOND;
+        host.respond(HttpResponse::new(429).with_header("retry-after-ms", millis));
+        assert_eq!(host.failures.is_empty(), goes_on, "{millis}");
+    }
+    // No more tries, no more pauses: but the error tells.
+    let mut host = Host::exchanging("entra", exact());
+    for _ in 0..3 {
+        host.respond(HttpResponse::new(503).with_header("Retry-After", "0"));
+    }
+    host.respond(HttpResponse::new(503).with_header("Retry-After", "20"));
+    assert!(host.sent.is_none() && host.failures.len() == 1);
+    host.handle(acs_common::entra::EntraEvent::TokenRequested { waiter: 1 });
+    assert!(host.source.is_none(), "within the rest");
+    host.at = 20 * SECOND;
+    host.handle(acs_common::entra::EntraEvent::TokenRequested { waiter: 2 });
+    assert!(host.source.is_some(), "after it");
+}
+
+/// Bites when pauses do not double, are longer than they say, or are cut by more than the jitter.
+#[test]
+fn pauses_without_a_hint_double_and_are_cut_by_jitter_within_bounds() {
+    for (jitter, least) in [(0.0, 1.0), (0.5, 0.5), (1.0, 0.0)] {
+        let mut shares = [Vec::new(), Vec::new(), Vec::new()];
+        for seed in 0..200 {
+            let policy = Policy::builder().exchange_jitter(jitter).seed(seed).build().unwrap();
+            let mut host = Host::exchanging("entra", policy);
+            for (base, shares) in [800, 1_600, 3_200].into_iter().zip(&mut shares) {
+                host.respond(HttpResponse::new(503));
+                // With all of it cut away the next try is at once.
+                let pause = if host.sent.is_some() { 0 } else { host.pause().unwrap() };
+                assert!(pause <= base, "{pause} of {base}");
+                shares.push(pause as f64 / base as f64);
+            }
+            host.respond(HttpResponse::new(503));
+            assert_eq!(host.failures.len(), 1, "the fourth is the last");
+        }
+        for shares in shares {
+            let (low, high) = shares.iter().fold((1.0_f64, 0.0_f64), |(low, high), it| (low.min(*it), high.max(*it)));
+            assert!(low >= least - 1e-9 && high <= 1.0, "jitter {jitter}: {low} to {high}");
+            // All of the room is used.
+            assert!(low <= least + 0.05 && high >= 0.95, "jitter {jitter}: {low} to {high}");
+        }
+    }
+}
+
+/// Bites when the jitter is drawn from anything but the seed.
+#[test]
+fn the_same_seed_pauses_the_same_and_another_does_not() {
+    let pauses = |seed| {
+        let mut host = Host::exchanging("entra", Policy::default().with_seed(seed));
+        [(); 3].map(|()| {
+            host.respond(HttpResponse::new(503));
+            host.pause().unwrap()
+        })
+    };
+    assert_eq!(pauses(1), pauses(1));
+    assert_ne!(pauses(1), pauses(2));
+}
+
+/// Bites when a status is on the wrong side.
+#[test]
+fn only_what_may_pass_is_tried_again() {
+    for status in 0..=1_000 {
+        if matches!(status, 200 | 401) {
+            continue;
+        }
+        let mut host = Host::exchanging("entra", exact());
+        host.respond(HttpResponse::new(status));
+        let again = host.failures.is_empty() && host.pause() == Some(800);
+        let meant = matches!(status, 408 | 429) || (500..600).contains(&status) && !matches!(status, 501 | 505);
+        assert_eq!(again, meant, "{status}");
+        assert_eq!(host.failures.is_empty(), meant, "{status}");
+        assert!(host.failures.iter().all(acs_common::RefreshError::is_permanent), "{status}");
+    }
+}

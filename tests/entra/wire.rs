@@ -1,0 +1,119 @@
+//! The request on the wire, byte for byte, and what the service knows it by.
+
+use std::collections::BTreeSet;
+
+use acs_common::entra::{EntraEvent, HttpRequest, HttpResponse};
+use acs_common::{Policy, RefresherError};
+
+use super::{Host, MINUTE, contoso, exact, success};
+
+/// In the form of the recorded samples: the request line, headers, an empty line, the body.
+fn recorded(request: &HttpRequest) -> String {
+    let headers = request.expose_headers().map(|(name, value)| format!("{name}: {value}\n")).collect::<String>();
+    format!("{} {}\n{headers}\n{}\n", request.method(), request.url(), request.body())
+}
+
+/// Bites when a path, an API version, a header or the body differs in a byte from what the service expects.
+#[test]
+fn the_request_is_what_the_service_was_seen_to_take() {
+    let teams = |cloud| format!("https://auth.msft.communication.azure.{cloud}/TeamsExtension.ManageCalls");
+    for (scopes, sample) in [
+        (None, include_str!("../wire/clients.http")),
+        (Some("https://communication.azure.com/clients/VoIP".to_owned()), include_str!("../wire/clients.http")),
+        (Some(teams("com")), include_str!("../wire/teams.http")),
+        (Some(teams("us")), include_str!("../wire/teams.http")),
+    ] {
+        let options = match scopes {
+            Some(scope) => contoso().with_scopes([scope]).unwrap(),
+            None => contoso(),
+        };
+        let mut host = Host::new(options, exact());
+        host.sign_in("entra-token");
+        let (_, request) = host.sent.take().unwrap();
+        assert_eq!(recorded(&request), sample.replace("REQUEST-ID", request.request_id()));
+    }
+}
+
+/// Bites when a try draws an id of its own, or a refresh repeats the last one's; or when tries are miscounted.
+#[test]
+fn every_try_of_a_refresh_has_its_id_and_the_next_refresh_another() {
+    let mut host = Host::exchanging("one", exact());
+    let first = host.respond(HttpResponse::new(503));
+    host.pause().unwrap();
+    let second = host.respond(HttpResponse::new(401));
+    assert!(host.fresh);
+    host.sign_in("two");
+    let third = host.respond(HttpResponse::new(503));
+    host.pause().unwrap();
+    let (call, fourth) = host.sent.take().unwrap();
+    host.handle(EntraEvent::TransportFailed { call, error: RefresherError::new("reset") });
+    host.pause().unwrap();
+    let fifth = host.respond(HttpResponse::new(404));
+    let tries = [first, second, third, fourth, fifth];
+    assert_eq!(tries.each_ref().map(HttpRequest::attempt), [1, 2, 3, 4, 5]);
+    assert!(tries.iter().all(|request| request.request_id() == tries[0].request_id()), "{tries:?}");
+
+    host.at += 6 * MINUTE;
+    host.handle(EntraEvent::TokenRequested { waiter: 1 });
+    host.sign_in("two");
+    let next = host.respond(success("acs", "2030-01-01T00:00:00Z"));
+    assert_ne!(next.request_id(), tries[0].request_id());
+    assert_eq!(next.attempt(), 1);
+}
+
+/// Bites when `guid` sets neither version nor variant, or does not draw its bits anew.
+#[test]
+fn a_request_id_is_a_random_guid_of_its_seed() {
+    let id = |seed| {
+        let mut host = Host::exchanging("entra", Policy::default().with_seed(seed));
+        host.sent.take().unwrap().1.request_id().to_owned()
+    };
+    let mut seen = BTreeSet::new();
+    let mut ones = [0_u32; 36];
+    for seed in 0..256 {
+        let id = id(seed);
+        let parts: Vec<&str> = id.split('-').collect();
+        assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [8, 4, 4, 4, 12], "{id}");
+        assert!(id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-')), "{id}");
+        assert!(parts[2].starts_with('4'), "version 4: {id}");
+        assert!(parts[3].starts_with(['8', '9', 'a', 'b']), "the RFC's variant: {id}");
+        for (digit, count) in id.chars().zip(&mut ones) {
+            *count += digit.to_digit(16).map_or(0, u32::count_ones);
+        }
+        assert!(seen.insert(id));
+    }
+    // Every free digit has about half of its bits set.
+    let fixed = [8, 13, 14, 18, 19, 23];
+    let loaded = ones.iter().enumerate().find(|(index, ones)| !fixed.contains(index) && !(410..=614).contains(*ones));
+    assert!(loaded.is_none(), "{loaded:?} of 1024 bits");
+    assert_eq!(id(7), id(7), "same seed, same life");
+}
+
+/// Bites when `HttpRequest` derives `Debug`, or the Entra token gets into the URL.
+#[test]
+fn the_token_is_in_one_header_and_is_not_shown() {
+    let mut host = Host::exchanging("canary", exact());
+    let (_, request) = host.sent.take().unwrap();
+    let shown = format!("{request:?}{}{}{:?}", request.url(), request.body(), host.machine);
+    assert!(!shown.contains("canary"), "{shown}");
+    let with: Vec<_> = request.expose_headers().filter(|(_, value)| value.contains("canary")).collect();
+    assert_eq!(with, [("Authorization", "Bearer canary")]);
+}
+
+/// Bites when the `http` crate's request is not the same one, or shows the token.
+#[cfg(feature = "http")]
+#[test]
+fn the_http_crates_request_is_the_same_one() {
+    let mut host = Host::exchanging("entra-token", exact());
+    let (_, request) = host.sent.take().unwrap();
+    let plain = recorded(&request);
+    let converted = http::Request::try_from(request).unwrap();
+    for (name, value) in converted.headers() {
+        let (name, value) = (name.as_str(), value.to_str().unwrap());
+        assert!(plain.to_ascii_lowercase().contains(&format!("\n{name}: {value}\n").to_ascii_lowercase()));
+    }
+    assert_eq!(converted.headers().len(), 4);
+    assert!(plain.starts_with(&format!("{} {}\n", converted.method(), converted.uri())));
+    assert!(!format!("{converted:?}").contains("entra-token"));
+    assert_eq!(*converted.body(), b"{}");
+}
