@@ -367,6 +367,22 @@ impl InvalidToken {
     pub(crate) const TOO_LONG: usize = 1 << 20;
 }
 
+/// Why a token goes into no `Authorization` header.
+///
+/// ```
+/// use acs_common::{InvalidBearer, Machine, Monotonic, NewToken, Now, Policy, UnixTime};
+///
+/// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(0));
+/// let machine = Machine::<()>::with_static_token(NewToken::new("Bearer eyJ"), Policy::default(), now)?;
+/// assert_eq!(machine.token(now).unwrap().authorization(), Err(InvalidBearer));
+/// # Ok::<(), acs_common::InvalidToken>(())
+/// ```
+#[cfg(feature = "http")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the token holds a space or other characters no bearer token has: hand in the bare token, without `Bearer`")]
+#[expect(clippy::exhaustive_structs, reason = "there is nothing to say but that")]
+pub struct InvalidBearer;
+
 /// Which knob of a [`Policy`](crate::Policy) cannot have the value it was given.
 ///
 /// ```

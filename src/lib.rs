@@ -112,6 +112,8 @@ mod token;
 mod url;
 
 pub use action::{Action, Notice};
+#[cfg(feature = "http")]
+pub use error::InvalidBearer;
 pub use error::{Error, FailureKind, InvalidToken, PolicyError, RefreshError, RefresherError};
 pub use event::{Event, RequestId};
 pub use machine::{Machine, Snapshot};

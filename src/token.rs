@@ -8,6 +8,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::time::Duration;
 
+#[cfg(feature = "http")]
+use crate::error::InvalidBearer;
 use crate::error::InvalidToken;
 use crate::jwt;
 use crate::policy::{Policy, UndecodableTokens};
@@ -37,6 +39,24 @@ struct Accepted {
     secret: Secret,
     expires_on: UnixTime,
     opaque: bool,
+    #[cfg(feature = "http")]
+    authorization: std::sync::OnceLock<http::HeaderValue>,
+}
+
+#[cfg(feature = "http")]
+impl Accepted {
+    #[cold]
+    fn build_authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
+        let token = self.secret.expose().trim_ascii();
+        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(InvalidBearer);
+        }
+        let text = zeroize::Zeroizing::new(alloc::format!("Bearer {token}").into_bytes());
+        let value = http::HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(text));
+        let mut value = value.map_err(|_| InvalidBearer)?;
+        value.set_sensitive(true);
+        Ok(self.authorization.get_or_init(|| value))
+    }
 }
 
 impl Token {
@@ -58,6 +78,37 @@ impl Token {
     #[must_use]
     pub fn is_opaque(&self) -> bool {
         self.0.opaque
+    }
+
+    /// The value of a request's `Authorization` header: `Bearer` and the token ([RFC 6750, section
+    /// 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)), without white space round it; marked as sensitive, and
+    /// wiped from memory with its last clone. Built at the first call, for all clones of this token.
+    ///
+    /// ```
+    /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
+    ///
+    /// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(0));
+    /// let machine = Machine::<()>::with_static_token(NewToken::new("eyJ…"), Policy::default(), now)?;
+    /// let Err(error) = machine.token(now).unwrap().authorization() else { panic!("an ellipsis is not ASCII") };
+    /// assert!(error.to_string().contains("hand in the bare token"));
+    ///
+    /// let machine = Machine::<()>::with_static_token(NewToken::new("eyJhbGci\n"), Policy::default(), now)?;
+    /// let mut request = http::Request::get("https://contoso.communication.azure.com/chat/threads").body(())?;
+    /// let authorization = machine.token(now).unwrap().authorization()?.clone();
+    /// request.headers_mut().insert(http::header::AUTHORIZATION, authorization);
+    /// assert_eq!(request.headers()["authorization"], "Bearer eyJhbGci");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The token holds something else than visible ASCII characters, so it is no bearer token.
+    #[cfg(feature = "http")]
+    #[inline]
+    pub fn authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
+        match self.0.authorization.get() {
+            Some(built) => Ok(built),
+            None => self.0.build_authorization(),
+        }
     }
 
     /// Whether both are the very same token: accepted once, not merely reading the same.
@@ -158,7 +209,14 @@ impl NewToken {
                 (None, UndecodableTokens::Reject) => return Err(InvalidToken::Undecodable),
             },
         };
-        Ok((Token(Arc::new(Accepted { secret: self.secret, expires_on, opaque })), left))
+        let accepted = Accepted {
+            secret: self.secret,
+            expires_on,
+            opaque,
+            #[cfg(feature = "http")]
+            authorization: std::sync::OnceLock::new(),
+        };
+        Ok((Token(Arc::new(accepted)), left))
     }
 }
 

@@ -113,6 +113,8 @@ impl Witness {
         self.debug(token);
         self.debug(&token.clone());
         self.debug(token.secret());
+        self.debug(&token.authorization());
+        self.debug(token);
     }
 }
 

@@ -7,7 +7,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 use acs_common_benches::lasting;
-use acs_common_driver::{Clock, Policy, RefresherError, Token};
+use acs_common_driver::{Clock, Policy, RefresherError, Ticks, Token};
+use arc_swap::ArcSwap;
+use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher, black_box};
 
 #[global_allocator]
@@ -38,6 +40,66 @@ fn floor_rwlock_arc_and_a_clock(bencher: Bencher<'_, '_>) {
 fn floor_both_clocks(bencher: Bencher<'_, '_>) {
     let origin = Instant::now();
     bencher.bench(|| (black_box(origin.elapsed()), black_box(SystemTime::now())));
+}
+
+/// What an owned token costs at least, where it is shared by an arc-swap and both clocks are looked at.
+#[divan::bench(threads = [1, 2])]
+fn floor_arc_swap_and_ticks(bencher: Bencher<'_, '_>) {
+    let held = ArcSwap::from_pointee(String::new());
+    let ticks = Ticks::start().expect("a system that has them");
+    bencher.bench(|| (black_box(ticks.now_or_later()), held.load_full()));
+}
+
+#[divan::bench(threads = [1, 2])]
+fn floor_ticks(bencher: Bencher<'_, '_>) {
+    let ticks = Ticks::start().expect("a system that has them");
+    bencher.bench(|| black_box(ticks.tick()));
+}
+
+/// A thousand times, so that making the reader does not count.
+fn lend<C>(bencher: Bencher<'_, '_>, credential: &acs_common_driver::CommunicationTokenCredential<C>)
+where
+    C: Clock + Send + Sync,
+{
+    bencher.counter(ItemsCount::new(1_000_usize)).bench(|| {
+        let mut reader = credential.reader();
+        for _ in 0..1_000 {
+            black_box(reader.token().expect("it is valid"));
+        }
+    });
+}
+
+#[divan::bench(threads = [1, 2])]
+fn a_thousand_from_a_reader_on_tokio(bencher: Bencher<'_, '_>) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let _within = runtime.enter();
+    let refresher = || async { Ok::<_, RefresherError>(lasting()) };
+    let credential = acs_common_tokio::CommunicationTokenCredential::with_refresher(refresher).initial_token(lasting());
+    lend(bencher, &credential.spawn().expect("a credential"));
+}
+
+#[divan::bench(threads = [1, 2])]
+fn a_thousand_from_a_reader_on_smol(bencher: Bencher<'_, '_>) {
+    let refresher = || async { Ok::<_, RefresherError>(lasting()) };
+    let credential = acs_common_smol::CommunicationTokenCredential::with_refresher(refresher).initial_token(lasting());
+    lend(bencher, &credential.spawn().expect("a credential"));
+}
+
+/// The finished header, cloned into a request.
+#[divan::bench(threads = [1, 2])]
+fn a_thousand_headers_from_a_reader_on_tokio(bencher: Bencher<'_, '_>) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let _within = runtime.enter();
+    let refresher = || async { Ok::<_, RefresherError>(lasting()) };
+    let credential = acs_common_tokio::CommunicationTokenCredential::with_refresher(refresher).initial_token(lasting());
+    let credential = credential.spawn().expect("a credential");
+    bencher.counter(ItemsCount::new(1_000_usize)).bench(|| {
+        let mut reader = credential.reader();
+        for _ in 0..1_000 {
+            let token = reader.token().expect("no failure").expect("it is valid");
+            black_box(token.authorization().expect("a JWT").clone());
+        }
+    });
 }
 
 #[divan::bench(threads = [1, 2])]

@@ -42,12 +42,16 @@ pub trait Clock {
     fn now(&self) -> Now;
 
     /// What both clocks say, or a little more: for asking whether a token is still good, if that can be told faster than
-    /// exactly. Near the end of a token's life [`now`](Self::now) decides.
-    ///
-    /// The monotonic clock must not be behind, since it tells a life's end; the wall clock, by which it is only to be
-    /// seen that it was set or that the machine slept, for a moment at most.
+    /// exactly. If it is not by this, [`now`](Self::now) decides. It must not be behind; that a wall clock was set, or that
+    /// the machine slept, may show a few milliseconds late. See [`Ticks`](crate::Ticks).
     fn now_or_later(&self) -> Now {
         self.now()
+    }
+
+    /// A number that stays the same only as long as [`now_or_later`](Self::now_or_later) would say the same too, if there
+    /// is one that is had faster still. `None`: there is not.
+    fn tick(&self) -> Option<u64> {
+        None
     }
 
     /// A sleep of this length, at most a minute.

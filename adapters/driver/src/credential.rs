@@ -15,6 +15,7 @@ use crate::engine::{Engine, Happened};
 #[cfg(feature = "entra")]
 use crate::entra::{EntraOptions, EntraTokenSource, HttpClient};
 use crate::notices::Notices;
+use crate::reader::Reader;
 use crate::shared::{Answer, Driving, Request, Shared};
 use crate::{Clock, Refresher};
 
@@ -97,7 +98,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
         Self { owner: Arc::new(Owner { shared }) }
     }
 
-    fn shared(&self) -> &Arc<Shared<C>> {
+    pub(crate) fn shared(&self) -> &Arc<Shared<C>> {
         &self.owner.shared
     }
 
@@ -164,6 +165,12 @@ impl<C: Clock> CommunicationTokenCredential<C> {
                 Ok(None)
             }
         })
+    }
+
+    /// A handle of one's own for a task or thread that asks very often: see [`Reader`].
+    #[must_use]
+    pub fn reader(&self) -> Reader<C> {
+        Reader::new(self.clone())
     }
 
     /// Reports that the service refused this very token (a 401). If it is still the one held, it is dropped, and the next

@@ -2,7 +2,8 @@
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use acs_common::{Error, Monotonic, Notice, Now, RefreshError, Snapshot, Token};
@@ -20,6 +21,8 @@ pub(crate) struct Shared<C> {
     pub(crate) clock: C,
     /// The token, while a request would do no more than return it.
     fresh: ArcSwapOption<Snapshot>,
+    /// Counts what was published there, for those who keep a copy.
+    version: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -81,14 +84,28 @@ impl<C: Clock> Shared<C> {
             last_failure: None,
             log: Log::default(),
         };
-        let shared = Self { clock, fresh: ArcSwapOption::empty(), state: Mutex::new(state) };
+        let shared =
+            Self { clock, fresh: ArcSwapOption::empty(), version: AtomicU64::new(0), state: Mutex::new(state) };
         shared.with(|state, _, after| state.carry_out(after));
         shared
     }
 
     /// The token, if asking for it would change nothing.
     pub(crate) fn fresh(&self) -> Option<Token> {
-        self.fresh.load().as_ref()?.token(self.clock.now_or_later()).cloned()
+        let snapshot = self.fresh.load();
+        let snapshot = snapshot.as_ref()?;
+        snapshot.token(self.clock.now_or_later()).or_else(|| snapshot.token(self.clock.now())).cloned()
+    }
+
+    /// What was published last, and its version: as long as that does not change, there is nothing newer.
+    pub(crate) fn published(&self) -> (u64, Option<Arc<Snapshot>>) {
+        // In this order: what is newer than its version is only fetched once more.
+        let version = self.version();
+        (version, self.fresh.load_full())
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 
     /// Works on the locked state; then, unlocked, does what that left to do.
@@ -124,6 +141,7 @@ impl<C: Clock> Shared<C> {
         };
         if !same {
             self.fresh.store(snapshot.map(Into::into));
+            self.version.fetch_add(1, Ordering::Release);
         }
     }
 }

@@ -34,11 +34,12 @@ pub type CommunicationTokenCredential = acs_common_driver::CommunicationTokenCre
 #[derive(Clone, Debug)]
 pub struct Smol {
     origin: Instant,
+    ticks: Option<Ticks>,
 }
 
 impl Default for Smol {
     fn default() -> Self {
-        Self { origin: Instant::now() }
+        Self { origin: Instant::now(), ticks: Ticks::start() }
     }
 }
 
@@ -50,7 +51,11 @@ impl Clock for Smol {
     }
 
     fn now_or_later(&self) -> Now {
-        Now::new(Monotonic::from_elapsed(self.origin.elapsed()), wall_clock::now_or_later())
+        self.ticks.map_or_else(|| self.now(), Ticks::now_or_later)
+    }
+
+    fn tick(&self) -> Option<u64> {
+        self.ticks.map(Ticks::tick)
     }
 
     fn sleep(&self, duration: Duration) -> Timer {

@@ -10,7 +10,7 @@ pub use http::{ReqwestClient, TlsError};
 use std::panic::catch_unwind;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::{Instant, Sleep};
 
 /// A credential on tokio. See [the type it names](acs_common_driver::CommunicationTokenCredential).
@@ -26,6 +26,9 @@ pub type CommunicationTokenCredential = acs_common_driver::CommunicationTokenCre
 
 /// tokio's clock and timer, and the system's wall clock; runs drivers on the runtime it is used in.
 ///
+/// Made within a single-threaded runtime, whose time may be [paused](tokio::time::pause) in tests, it reads both clocks
+/// whenever a token is asked for; elsewhere the system's [ticks](Ticks) usually do, which is faster.
+///
 /// ```
 /// use acs_common_tokio::{Clock, Tokio};
 ///
@@ -36,11 +39,15 @@ pub type CommunicationTokenCredential = acs_common_driver::CommunicationTokenCre
 #[derive(Clone, Debug)]
 pub struct Tokio {
     origin: Instant,
+    /// The system's time is not always tokio's.
+    ticks: Option<Ticks>,
 }
 
 impl Default for Tokio {
     fn default() -> Self {
-        Self { origin: Instant::now() }
+        let pausable = |runtime: Handle| runtime.runtime_flavor() == RuntimeFlavor::CurrentThread;
+        let ticks = if Handle::try_current().is_ok_and(pausable) { None } else { Ticks::start() };
+        Self { origin: Instant::now(), ticks }
     }
 }
 
@@ -52,7 +59,11 @@ impl Clock for Tokio {
     }
 
     fn now_or_later(&self) -> Now {
-        Now::new(Monotonic::from_elapsed(self.origin.elapsed()), wall_clock::now_or_later())
+        self.ticks.map_or_else(|| self.now(), Ticks::now_or_later)
+    }
+
+    fn tick(&self) -> Option<u64> {
+        self.ticks.map(Ticks::tick)
     }
 
     fn sleep(&self, duration: Duration) -> Sleep {

@@ -5,6 +5,7 @@ mod calls;
 mod ending;
 mod getting;
 mod hostile;
+mod readers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,0 +1,155 @@
+//! A handle of one's own, with a copy of what is shared.
+
+use std::fmt;
+use std::sync::Arc;
+
+use acs_common::{Error, Snapshot, Token};
+
+use crate::Clock;
+use crate::credential::CommunicationTokenCredential;
+
+/// A handle of one task or thread, which lends out a valid token for less than it costs to clone one: it writes nothing that
+/// is shared, as long as the token stays the same and good.
+///
+/// What it lends is what the credential would return at that moment. It is as good a handle as any: the credential lives
+/// as long as its readers do.
+///
+/// A reader holds on to the token it lent last, so that a secret that is replaced, rejected or disposed of meanwhile stays in
+/// memory until the reader is asked again, is told to [`release`](Self::release) it, or is dropped. One that is going to be
+/// idle for long is to be released, or dropped, before.
+///
+/// ```
+/// use acs_common_tokio::CommunicationTokenCredential;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let refresher = || async { Ok::<_, std::io::Error>("eyJ…") };
+/// let credential = CommunicationTokenCredential::with_refresher(refresher).spawn()?;
+///
+/// let mut reader = credential.reader();
+/// for _packet in 0..1_000 {
+///     let token = reader.get_token().await?;
+///     assert_eq!(token.secret().expose(), "eyJ…");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Reader<C: Clock> {
+    credential: CommunicationTokenCredential<C>,
+    /// What was published last, when this reader looked.
+    snapshot: Option<Arc<Snapshot>>,
+    version: Option<u64>,
+    /// What was lent last.
+    lent: Option<Token>,
+    /// As long as it is that, there is nothing to look at.
+    good: Option<Moment>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+struct Moment {
+    version: u64,
+    tick: u64,
+}
+
+impl<C: Clock> Reader<C> {
+    pub(crate) fn new(credential: CommunicationTokenCredential<C>) -> Self {
+        Self { credential, snapshot: None, version: None, lent: None, good: None }
+    }
+
+    /// A valid token if there is one, without waiting: what
+    /// [`try_token`](CommunicationTokenCredential::try_token) would return.
+    ///
+    /// ```
+    /// use acs_common_smol::CommunicationTokenCredential;
+    ///
+    /// let mut reader = CommunicationTokenCredential::with_static_token("eyJ…")?.reader();
+    /// let token = reader.token()?.expect("a static token is always there");
+    /// assert_eq!(token.secret().expose(), "eyJ…");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`get_token`](Self::get_token), where that would fail at once.
+    #[inline]
+    pub fn token(&mut self) -> Result<Option<&Token>, Error> {
+        if !self.is_good() && !self.look() {
+            self.lent = self.credential.try_token()?;
+        }
+        Ok(self.lent.as_ref())
+    }
+
+    /// A valid token, as from [`CommunicationTokenCredential::get_token`]: at once if one is held, else as soon as the
+    /// refresh in flight brings it. Cancel-safe.
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub async fn get_token(&mut self) -> Result<&Token, Error> {
+        let lent = if self.is_good() || self.look() { self.lent.take() } else { None };
+        let token = match lent {
+            Some(token) => token,
+            None => self.credential.get_token().await?,
+        };
+        Ok(self.lent.insert(token))
+    }
+
+    /// Lets go of the token lent last, for a reader that is going to be idle; asked again, it has one again.
+    ///
+    /// ```
+    /// use acs_common_smol::CommunicationTokenCredential;
+    ///
+    /// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+    /// let mut reader = credential.reader();
+    /// assert!(reader.token()?.is_some());
+    ///
+    /// reader.release();
+    /// credential.dispose(); // Now the token is wiped from memory.
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn release(&mut self) {
+        self.snapshot = None;
+        self.version = None;
+        self.lent = None;
+        self.good = None;
+    }
+
+    /// The credential it reads from.
+    #[must_use]
+    pub fn credential(&self) -> &CommunicationTokenCredential<C> {
+        &self.credential
+    }
+
+    #[inline]
+    fn is_good(&self) -> bool {
+        let shared = self.credential.shared();
+        self.good.is_some_and(|good| good.version == shared.version() && shared.clock.tick() == Some(good.tick))
+    }
+
+    /// Whether there is a token to lend, without asking the machine.
+    fn look(&mut self) -> bool {
+        let shared = self.credential.shared();
+        let tick = shared.clock.tick();
+        if self.version != Some(shared.version()) {
+            let (version, snapshot) = shared.published();
+            (self.version, self.snapshot) = (Some(version), snapshot);
+        }
+        let snapshot = self.snapshot.as_deref();
+        let good = snapshot.and_then(|snapshot| snapshot.token(shared.clock.now_or_later()));
+        let token = good.or_else(|| snapshot.and_then(|snapshot| snapshot.token(shared.clock.now())));
+        self.good = match (good, self.version, tick) {
+            (Some(_), Some(version), Some(tick)) => Some(Moment { version, tick }),
+            _ => None,
+        };
+        match (&self.lent, token) {
+            (Some(lent), Some(token)) if lent.is_same(token) => {}
+            _ => self.lent = token.cloned(),
+        }
+        self.lent.is_some()
+    }
+}
+
+impl<C: Clock> fmt::Debug for Reader<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
+}
