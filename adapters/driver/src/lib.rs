@@ -15,6 +15,7 @@ mod notices;
 mod reader;
 mod refresher;
 mod shared;
+mod sync;
 mod ticks;
 pub mod wall_clock;
 mod work;

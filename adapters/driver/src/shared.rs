@@ -2,17 +2,17 @@
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use acs_common::{Error, Monotonic, Notice, Now, RefreshError, Snapshot, Token};
-use arc_swap::ArcSwapOption;
 use slab::Slab;
 
 use crate::Clock;
 use crate::engine::{Engine, Happened, ToDo};
 use crate::notices::Log;
+use crate::sync::{ArcSwapOption, AtomicU64, Mutex, MutexGuard, PoisonError};
 use crate::work::Call;
 
 pub(crate) type Answer = Result<Token, Error>;

@@ -1,0 +1,35 @@
+//! The driver's own sources, on locks that try out the orders in which threads may come to them (shuttle's). A package of
+//! its own, so that neither the driver nor its lock file knows of it: `cargo test --manifest-path
+//! tests/interleavings/Cargo.toml`. The laws are in `tests/laws.rs`.
+
+#[path = "../../../adapters/driver/src/builder.rs"]
+mod builder;
+#[path = "../../../adapters/driver/src/clock.rs"]
+mod clock;
+#[path = "../../../adapters/driver/src/credential.rs"]
+mod credential;
+#[path = "../../../adapters/driver/src/driver.rs"]
+mod driver;
+#[path = "../../../adapters/driver/src/engine.rs"]
+mod engine;
+#[path = "../../../adapters/driver/src/notices.rs"]
+mod notices;
+#[path = "../../../adapters/driver/src/reader.rs"]
+mod reader;
+#[path = "../../../adapters/driver/src/refresher.rs"]
+mod refresher;
+#[path = "../../../adapters/driver/src/shared.rs"]
+mod shared;
+mod sync;
+#[path = "../../../adapters/driver/src/work.rs"]
+mod work;
+
+pub use acs_common::Error;
+pub use builder::{BuildError, Builder};
+pub use clock::{Clock, Spawn, SpawnError};
+pub use credential::{CommunicationTokenCredential, GetToken};
+pub use driver::Driver;
+pub use notices::Notices;
+pub use reader::Reader;
+pub use refresher::{Refresh, Refresher, RefresherPanicked};
+pub use work::Work;

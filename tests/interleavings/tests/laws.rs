@@ -1,0 +1,259 @@
+//! What must hold in whatever order threads come to the driver's locks. Every thread, lock and waker here is the model's:
+//! if somebody is never woken, everybody ends up waiting, which the model reports.
+
+mod model;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use acs_common::{Notice, Token};
+use acs_common_interleavings::Error;
+use shuttle::future::block_on;
+use shuttle::thread;
+
+use model::{Calls, Credential, Ends, Toy, begin_and_cancel, build, exhaust, explore, start, start_with, text};
+
+/// Bites when `poll_request` looks for the answer under the lock and puts the waker there under another; and when
+/// `fall_asleep` does not look for orders again.
+#[test]
+fn everybody_who_asks_is_answered_and_by_one_refresh() {
+    explore(|| {
+        let (clock, calls) = (Toy::default(), Calls::default());
+        let (credential, driver) = start(&clock, Ends::Well, &calls);
+        let asking = [0; 3].map(|_| asking(&credential));
+        for asking in asking {
+            assert_eq!(text(&asking.join().unwrap().unwrap()), "r1");
+        }
+        drop(credential);
+        driver.join().unwrap();
+        assert_eq!((calls.started(), calls.alive()), (1, 0));
+    });
+}
+
+/// Bites when a `GetToken` that is dropped has the refresh dropped too.
+#[test]
+fn whoever_gives_up_takes_nothing_from_the_others() {
+    explore(|| {
+        let (clock, calls) = (Toy::default(), Calls::default());
+        let (credential, driver) = start(&clock, Ends::Well, &calls);
+        let fickle = credential.clone();
+        let fickle = thread::spawn(move || {
+            begin_and_cancel(&fickle);
+            assert!(fickle.try_token().is_ok());
+            begin_and_cancel(&fickle);
+        });
+        assert_eq!(text(&block_on(credential.get_token()).unwrap()), "r1");
+        fickle.join().unwrap();
+        drop(credential);
+        driver.join().unwrap();
+        assert_eq!(calls.most_at_once(), 1);
+    });
+}
+
+/// Bites when `with` publishes the snapshot it took under the lock after having released it: then one who was slow puts
+/// the token back that another has disposed of.
+#[test]
+fn once_dispose_has_returned_nobody_gets_a_token() {
+    explore(|| {
+        let (clock, calls) = (Toy::default(), Calls::default());
+        let (credential, driver) = start_with(&clock, Ends::Well, &calls, Some("initial"));
+        let disposed = Arc::new(AtomicBool::new(false));
+        let asking = [0; 2].map(|_| {
+            let (credential, disposed) = (credential.clone(), Arc::clone(&disposed));
+            thread::spawn(move || {
+                for _ in 0..3 {
+                    let too_late = disposed.load(Ordering::SeqCst);
+                    let answer = block_on(credential.get_token());
+                    assert!(!too_late || matches!(answer, Err(Error::Disposed)), "{answer:?} after dispose");
+                    if let Ok(token) = answer {
+                        credential.reject(&token);
+                    }
+                }
+            })
+        });
+        credential.dispose();
+        disposed.store(true, Ordering::SeqCst);
+        assert!(matches!(credential.try_token(), Err(Error::Disposed)));
+        assert!(matches!(block_on(credential.get_token()), Err(Error::Disposed)));
+        asking.into_iter().for_each(|asking| asking.join().unwrap());
+        driver.join().unwrap();
+        assert_eq!(calls.alive(), 0);
+    });
+}
+
+/// Bites when `answer` forgets the waker of whoever it answers.
+#[test]
+fn whoever_waits_while_it_is_disposed_of_is_told_so() {
+    explore(|| {
+        let (clock, calls) = (Toy::default(), Calls::default());
+        let (credential, driver) = start(&clock, Ends::Never, &calls);
+        let asking = [0; 2].map(|_| asking(&credential));
+        credential.dispose();
+        for asking in asking {
+            assert!(matches!(asking.join().unwrap(), Err(Error::Disposed)));
+        }
+        driver.join().unwrap();
+        assert_eq!(calls.alive(), 0, "the refresh is not dropped");
+    });
+}
+
+/// Bites as `once_dispose_has_returned_nobody_gets_a_token` does, and when `publish` never takes a token back.
+#[test]
+fn once_reject_has_returned_that_token_is_not_handed_out_again() {
+    explore(|| {
+        let (clock, calls) = (Toy::default(), Calls::default());
+        let (credential, driver) = start_with(&clock, Ends::Well, &calls, Some("initial"));
+        let reports = || {
+            let credential = credential.clone();
+            thread::spawn(move || {
+                // Whoever rejects a token in the place of a rejected one gets no other before a rest is over.
+                let Ok(refused) = block_on(credential.get_token()) else { return };
+                credential.reject(&refused);
+                assert!(!block_on(credential.get_token()).is_ok_and(|token| token.is_same(&refused)));
+                assert!(!matches!(credential.try_token(), Ok(Some(token)) if token.is_same(&refused)));
+            })
+        };
+        [reports(), reports()].into_iter().for_each(|reporting| reporting.join().unwrap());
+        drop(credential);
+        driver.join().unwrap();
+        assert_eq!(calls.most_at_once(), 1);
+    });
+}
+
+/// Bites when `carry_out` does not wake the driver of a credential that is disposed of, and when a driver forgets a clone of
+/// what it shares.
+#[test]
+fn the_last_handle_ends_the_driver_and_nothing_is_left() {
+    explore(|| {
+        let (clock, calls) = (Toy::default(), Calls::default());
+        let held = clock.held();
+        let (credential, driver) = start(&clock, Ends::Never, &calls);
+        drop(clock);
+        let clones = [0; 2].map(|_| {
+            let credential = credential.clone();
+            thread::spawn(move || {
+                begin_and_cancel(&credential);
+                drop(credential);
+            })
+        });
+        drop(credential);
+        driver.join().unwrap();
+        clones.into_iter().for_each(|clone| clone.join().unwrap());
+        assert_eq!(calls.alive(), 0, "the refresh is not dropped");
+        assert!(!held(), "what handles and driver share is not freed");
+    });
+}
+
+/// Bites as `once_dispose_has_returned_nobody_gets_a_token` does.
+#[test]
+fn a_token_is_not_handed_out_after_dispose_in_every_order_there_is() {
+    exhaust(|| {
+        let credential = Credential::with_static_token("static").unwrap();
+        let other = credential.clone();
+        let asking = thread::spawn(move || other.notices());
+        let third = credential.clone();
+        credential.dispose();
+        assert!(matches!(block_on(third.get_token()), Err(Error::Disposed)));
+        drop(asking.join().unwrap());
+    });
+}
+
+/// Bites as the one below does.
+#[test]
+#[ignore = "a million orders of events: half a minute"]
+fn a_driver_that_falls_asleep_misses_no_order_in_every_order_there_is() {
+    exhaust(|| {
+        let (credential, driver) = build(&Toy::default(), Ends::AtOnce, &Calls::default(), None);
+        let driver = thread::spawn(move || block_on(driver));
+        let _ = credential.try_token();
+        credential.dispose();
+        driver.join().unwrap();
+    });
+}
+
+/// Bites when `fall_asleep` does not look for orders again, and when nobody wakes the driver of a credential disposed of.
+#[test]
+fn the_last_handle_ends_an_idle_driver_in_every_order_there_is() {
+    exhaust(|| {
+        let (credential, driver) = build(&Toy::default(), Ends::Never, &Calls::default(), Some("initial"));
+        let driver = thread::spawn(move || block_on(driver));
+        let clone = credential.clone();
+        let dropping = thread::spawn(move || drop(clone));
+        drop(credential);
+        dropping.join().unwrap();
+        driver.join().unwrap();
+    });
+}
+
+/// Bites when `end_driver` answers those who wait, and says under another lock that the driver has ended.
+#[test]
+fn a_driver_that_is_dropped_strands_nobody() {
+    explore(|| {
+        let (credential, driver) = build(&Toy::default(), Ends::Never, &Calls::default(), None);
+        let mut driver = Box::pin(driver);
+        let aborted = thread::spawn(move || {
+            block_on(async {
+                std::future::poll_fn(|context| {
+                    assert!(driver.as_mut().poll(context).is_pending());
+                    std::task::Poll::Ready(())
+                })
+                .await;
+            });
+            drop(driver);
+        });
+        let asking = [0; 2].map(|_| asking(&credential));
+        for asking in asking {
+            assert!(matches!(asking.join().unwrap(), Err(Error::DriverStopped)));
+        }
+        aborted.join().unwrap();
+    });
+}
+
+/// Bites when `poll` looks at the timer only while no call is in flight.
+#[test]
+fn a_refresh_that_hangs_is_given_up_whatever_the_clock_does_meanwhile() {
+    explore(|| {
+        let (clock, calls) = (Toy::default(), Calls::default());
+        let (credential, driver) = start(&clock, Ends::Never, &calls);
+        let answered = Arc::new(AtomicBool::new(false));
+        let (asking, told) = (credential, Arc::clone(&answered));
+        let asking = thread::spawn(move || {
+            let answer = block_on(asking.get_token());
+            told.store(true, Ordering::SeqCst);
+            answer
+        });
+        while !answered.load(Ordering::SeqCst) {
+            clock.advance(600);
+            thread::yield_now();
+        }
+        assert!(matches!(asking.join().unwrap(), Err(Error::RefreshFailed { .. })));
+        driver.join().unwrap();
+        assert_eq!(calls.alive(), 0);
+    });
+}
+
+/// Bites when `poll_next_notice` looks for a notice under the lock and puts the waker there under another.
+#[test]
+fn a_listener_hears_of_everything_and_of_the_end() {
+    explore(|| {
+        let (credential, driver) = start(&Toy::default(), Ends::Well, &Calls::default());
+        let mut notices = credential.notices();
+        let listening = thread::spawn(move || {
+            block_on(async move {
+                assert!(matches!(notices.next().await, Some(Notice::TokenChanged { .. })));
+                assert!(matches!(notices.next().await, Some(Notice::Disposed)));
+                assert!(notices.next().await.is_none());
+            });
+        });
+        block_on(credential.get_token()).unwrap();
+        credential.dispose();
+        listening.join().unwrap();
+        driver.join().unwrap();
+    });
+}
+
+/// Asks for a token on a thread of its own.
+fn asking(credential: &Credential) -> thread::JoinHandle<Result<Token, Error>> {
+    let credential = credential.clone();
+    thread::spawn(move || block_on(credential.get_token()))
+}
