@@ -2,6 +2,7 @@
 
 use acs_common_driver::{Builder, Error, Notice, Policy, RefresherError};
 
+use super::watched::{Present, Watched};
 use super::{Calls, Dropped, HOUR, good, lasting, millis, rt};
 
 #[test]
@@ -59,6 +60,29 @@ fn the_last_handle_dropped_ends_the_background_task_and_its_refresh() {
         assert!(task.soon().await, "the task lives on");
         assert_eq!(calls.alive(), 0);
         drop(notices);
+    });
+}
+
+/// Bites when `Owner` does not dispose of what nobody holds, and when a driver forgets a clone of what it shares.
+#[test]
+fn the_last_handle_dropped_leaves_neither_a_timer_nor_any_state() {
+    rt::run(async {
+        let (states, sleeps) = (Present::default(), Present::default());
+        let clock = Watched::new(rt::Clock::default(), &states, &sleeps);
+        let builder = Builder::new(clock, good(&Calls::default(), millis(1))).refresh_proactively(true);
+        let (credential, driver) = builder.build().unwrap();
+        rt::spawn(driver);
+        credential.get_token().await.unwrap();
+        rt::sleep(millis(20)).await;
+        assert_eq!((states.count(), sleeps.count()), (1, 1), "it waits for the next renewal");
+        drop(credential);
+        for _ in 0..200 {
+            rt::sleep(millis(5)).await;
+            if states.count() == 0 {
+                break;
+            }
+        }
+        assert_eq!((states.count(), sleeps.count()), (0, 0));
     });
 }
 

@@ -6,6 +6,8 @@ mod ending;
 mod getting;
 mod hostile;
 mod readers;
+#[path = "../watched/mod.rs"]
+mod watched;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
