@@ -30,7 +30,7 @@ use hyper::StatusCode;
 
 use http::{Client, Trouble};
 use issuer::{Issuer, Service};
-pub use options::Options;
+pub use options::{Options, Piece};
 use script::Script;
 use tally::Tally;
 
@@ -85,7 +85,7 @@ fn say(line: &str) {
 /// Whether every promise was kept.
 async fn play<R: Runtime>(options: Options) -> Result<bool, Box<dyn Error>> {
     let runtime = R::default();
-    let tally = Arc::new(Tally::new(options.long_outage));
+    let tally = Arc::new(Tally::new(options.piece));
     let issuer = Arc::new(Issuer::new(Arc::clone(&tally))?);
     let (door, resource) = (bind()?, bind()?);
     let (issuer_address, resource_address) = (door.local_addr()?, resource.local_addr()?);
@@ -180,10 +180,14 @@ async fn fetch_token<R: Runtime>(issuer: SocketAddr) -> Result<NewToken, Refresh
 }
 
 fn introduce<R: Runtime>(options: Options, issuer: SocketAddr, resource: SocketAddr) {
-    let outages = if options.long_outage {
-        "the issuer is away for longer than a token lives, so that for a while nobody can have a token"
-    } else {
-        "the issuer of the tokens fails in five ways, one after the other, and the callers must never notice"
+    let outages = match options.piece {
+        Piece::Outages => {
+            "the issuer of the tokens fails in five ways, one after the other, and the callers must never notice"
+        }
+        Piece::LongOutage => {
+            "the issuer is away for longer than a token lives, so that for a while nobody can have a token"
+        }
+        Piece::Calm => "nothing fails: set the clock, or suspend this process",
     };
     say(&format!(
         "{CALLERS} callers on {} use a protected resource all the time, with one credential that renews its token ahead of time.\n\

@@ -4,10 +4,11 @@ pub const HELP: &str = "\
 Shows a credential keeping its token fresh while the issuer of the tokens fails in every way it can: a real issuer, a real
 resource and eight callers, all on this machine's loopback interface. It ends by itself within half a minute.
 
-Usage: keep_fresh [--seconds N] [--long-outage]
+Usage: keep_fresh [--seconds N] [--long-outage | --calm]
 
   --seconds N     stop after N seconds (1 to 3600); the script starts over if that is longer than it takes
   --long-outage   one outage, longer than a token lives: what happens when nobody can have a token
+  --calm          no outage, until the time is up: to see what setting the clock or suspending the process does
   --help          this text
 
 Ctrl-c stops it, with the summary so far.
@@ -17,7 +18,16 @@ Exit status: 0 every promise was kept; 1 a promise was broken, which the summary
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     pub seconds: Option<u64>,
-    pub long_outage: bool,
+    pub piece: Piece,
+}
+
+/// What is played.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Piece {
+    #[default]
+    Outages,
+    LongOutage,
+    Calm,
 }
 
 /// `None`: help is wanted.
@@ -26,7 +36,8 @@ pub fn read(mut given: impl Iterator<Item = String>) -> Result<Option<Options>, 
     while let Some(argument) = given.next() {
         match argument.as_str() {
             "--help" | "-h" => return Ok(None),
-            "--long-outage" => options.long_outage = true,
+            "--long-outage" => options.piece = Piece::LongOutage,
+            "--calm" => options.piece = Piece::Calm,
             "--seconds" => {
                 let number = given.next().ok_or("--seconds takes a number")?;
                 let seconds = number.parse().ok().filter(|seconds| (1..=3600).contains(seconds));

@@ -11,7 +11,7 @@ use futures_lite::future;
 
 use super::issuer::{Issuer, Mood, Service, serve};
 use super::tally::Tally;
-use super::{LIFE, Options, Runtime};
+use super::{LIFE, Options, Piece, Runtime};
 
 struct Outage {
     mood: Mood,
@@ -61,9 +61,16 @@ impl<R: Runtime> Script<R> {
 
     /// Once, or over and over if the user set the time.
     pub async fn play(mut self, options: Options) -> Result<(), Box<dyn Error>> {
-        let outages = if options.long_outage { &LONG_OUTAGE[..] } else { &OUTAGES[..] };
+        let outages = match options.piece {
+            Piece::Outages => &OUTAGES[..],
+            Piece::LongOutage => &LONG_OUTAGE[..],
+            Piece::Calm => &[],
+        };
         if !self.a_new_token_comes().await {
             return Err("the first token does not come: is the loopback interface up?".into());
+        }
+        if outages.is_empty() {
+            return self.door.serve_while(future::pending()).await;
         }
         loop {
             for (number, outage) in (1..).zip(outages) {

@@ -7,6 +7,8 @@ use std::process::{Child, Command};
 use super::EXAMPLE;
 use process::{At, Run, run};
 
+#[path = "clocks.rs"]
+mod clocks;
 #[path = "../../tests/support/process.rs"]
 mod process;
 
@@ -103,7 +105,9 @@ fn help_is_given_on_standard_output() {
     for argument in ["--help", "-h"] {
         let run = play(&[argument], None);
         assert_eq!((run.status, run.err.as_str()), (Some(0), ""), "{run}");
-        for text in ["Usage: keep_fresh [--seconds N] [--long-outage]", "Exit status: 0 every promise was kept"] {
+        for text in
+            ["Usage: keep_fresh [--seconds N] [--long-outage | --calm]", "Exit status: 0 every promise was kept"]
+        {
             assert!(run.out.contains(text), "{run}");
         }
     }

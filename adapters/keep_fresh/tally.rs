@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::script::RECOVERY;
-use super::{Runtime, say};
+use super::{Piece, Runtime, say};
 
 /// Longer than this nobody is kept waiting for a token that cannot be had: a refresh's timeout, and time to spare.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub struct Tally {
     started: Instant,
-    long_outage: bool,
+    piece: Piece,
     counts: Mutex<Counts>,
 }
 
@@ -53,8 +53,8 @@ pub struct Counts {
 }
 
 impl Tally {
-    pub fn new(long_outage: bool) -> Self {
-        Self { started: Instant::now(), long_outage, counts: Mutex::default() }
+    pub fn new(piece: Piece) -> Self {
+        Self { started: Instant::now(), piece, counts: Mutex::default() }
     }
 
     pub fn count<T>(&self, work: impl FnOnce(&mut Counts) -> T) -> T {
@@ -168,7 +168,7 @@ impl Tally {
                 say(&format!("{number:>7}  {what}"));
             }
             say("\nPromises");
-            let promises = counts.promises(self.long_outage);
+            let promises = counts.promises(self.piece);
             for (kept, promise) in &promises {
                 say(&format!("  {}  {promise}", if *kept { "kept  " } else { "BROKEN" }));
             }
@@ -211,30 +211,36 @@ impl Counts {
         lines
     }
 
-    fn promises(&self, long_outage: bool) -> Vec<(bool, String)> {
+    fn promises(&self, piece: Piece) -> Vec<(bool, String)> {
         let reported = self.renewed + self.failures.values().sum::<u64>();
         let mut promises =
             vec![(self.strange == 0, "the resource stayed up, and every request was answered".to_owned())];
-        if long_outage {
-            let limit = PATIENCE.as_secs();
-            promises.extend([
-                (
-                    self.refused == self.died_on_the_way,
-                    format!("nobody was given a dead token ({} died on the way to the resource)", self.died_on_the_way),
-                ),
+        let no_dead_token = (
+            self.refused == self.died_on_the_way,
+            format!("nobody was given a dead token ({} died on the way to the resource)", self.died_on_the_way),
+        );
+        let nobody_without = (self.left_without == 0, "nobody was ever left without a token".to_owned());
+        let limit = PATIENCE.as_secs();
+        match piece {
+            Piece::Outages => promises.extend([
+                (self.refused == 0, "nobody was ever given a token that the resource refused".to_owned()),
+                nobody_without,
+                (self.waited == 0, "after the very first token nobody ever had to wait for one".to_owned()),
+                (self.retried_too_soon == 0, "the issuer's Retry-After was honoured".to_owned()),
+            ]),
+            Piece::LongOutage => promises.extend([
+                no_dead_token,
                 (
                     // Whoever happens to ask while a try is in flight waits for that.
                     self.longest_refusal <= PATIENCE && self.told_at_once * 2 >= self.left_without,
                     format!("with no token to be had, most were told so at once, nobody later than after {limit} s"),
                 ),
-            ]);
-        } else {
-            promises.extend([
-                (self.refused == 0, "nobody was ever given a token that the resource refused".to_owned()),
-                (self.left_without == 0, "nobody was ever left without a token".to_owned()),
-                (self.waited == 0, "after the very first token nobody ever had to wait for one".to_owned()),
-                (self.retried_too_soon == 0, "the issuer's Retry-After was honoured".to_owned()),
-            ]);
+            ]),
+            Piece::Calm => promises.extend([
+                no_dead_token,
+                nobody_without,
+                (self.longest_wait <= PATIENCE, format!("nobody ever waited for longer than {limit} s")),
+            ]),
         }
         promises.extend([
             (

@@ -29,7 +29,16 @@ pub fn run(example: &str, arguments: &[&str], at: Option<At<'_>>) -> Run {
 }
 
 /// With these environment variables besides.
-pub fn run_with(example: &str, arguments: &[&str], variables: &[(&str, &str)], at: Option<At<'_>>) -> Run {
+pub fn run_with(example: &str, arguments: &[&str], variables: &[(&str, &str)], mut at: Option<At<'_>>) -> Run {
+    watch(example, arguments, variables, |line, child| {
+        if let Some((_, act)) = at.take_if(|(text, _)| line.contains(*text)) {
+            act(child);
+        }
+    })
+}
+
+/// Shows each line that it prints as it does.
+pub fn watch(example: &str, arguments: &[&str], variables: &[(&str, &str)], mut see: impl FnMut(&str, &Child)) -> Run {
     let mut command = Command::new(executable(example));
     // What a developer likes to see is not what is expected here.
     command.env_remove("RUST_LOG").env_remove("AZURE_LOG_LEVEL");
@@ -51,13 +60,11 @@ pub fn run_with(example: &str, arguments: &[&str], variables: &[(&str, &str)], a
         let mut err = String::new();
         errors.read_to_string(&mut err).map(|_| err)
     });
-    let (mut at, mut out, started) = (at, String::new(), Instant::now());
+    let (mut out, started) = (String::new(), Instant::now());
     loop {
         match lines.recv_timeout(PATIENCE.saturating_sub(started.elapsed())) {
             Ok(line) => {
-                if let Some((_, act)) = at.take_if(|(text, _)| line.contains(*text)) {
-                    act(&child);
-                }
+                see(&line, &child);
                 out.push_str(&line);
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => break,

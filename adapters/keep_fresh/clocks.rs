@@ -1,0 +1,112 @@
+//! Real clocks, moved while the example runs: the wall clock set by days, and the whole process suspended.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::EXAMPLE;
+use super::process::{Run, watch};
+
+const NEW_TOKEN: &str = "has a new token";
+/// After a new token: no refresh is in flight, and the next is far off.
+const QUIET: Duration = Duration::from_millis(300);
+/// Without being moved, the clocks let a token be renewed this often.
+const HALF_LIFE: f64 = 2.5;
+
+impl Run {
+    /// No more refreshes than the time that passed brings, one at the start, and so many more.
+    #[track_caller]
+    fn refreshed_in(&self, running: f64, more: u64) {
+        let most = 1 + (running / HALF_LIFE) as u64 + more;
+        assert!(self.number("refreshes were asked for") <= most, "more than {most} refreshes in {self}");
+        assert_eq!(self.number("failed:"), 0, "{self}");
+        // 8 callers, ten times a second each; a quarter of that on a busy machine.
+        assert!(self.number("requests were served") as f64 > running * 20.0, "{self}");
+    }
+}
+
+/// The library that sets a process's wall clock, where it is installed.
+fn fake_clock() -> Option<PathBuf> {
+    let folders = fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path().join("faketime"));
+    let local = ["/usr/lib/faketime", "/usr/local/lib/faketime"].map(PathBuf::from);
+    folders.chain(local).map(|folder| folder.join("libfaketime.so.1")).find(|path| path.exists())
+}
+
+/// Bites when a lease is dead only by the monotonic clock, and when `now_or_later` reads a wall clock that stands still.
+#[test]
+fn a_wall_clock_set_by_days_either_way_costs_at_most_one_refresh() {
+    let Some(library) = fake_clock() else {
+        println!("skipped: there is no libfaketime (Debian's package `faketime`)");
+        return;
+    };
+    let offset = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{EXAMPLE}.{}.clock", std::process::id()));
+    let set = |days: i32| {
+        // At once: nobody reads half of it.
+        let new = offset.with_extension("new");
+        fs::write(&new, format!("{days:+}d\n"))
+            .and_then(|()| fs::rename(&new, &offset))
+            .expect("a file can be written");
+    };
+    set(0);
+    let variables = [
+        ("LD_PRELOAD", library.to_str().expect("a path in UTF-8")),
+        ("FAKETIME_TIMESTAMP_FILE", offset.to_str().expect("a path in UTF-8")),
+        ("FAKETIME_NO_CACHE", "1"),
+        ("DONT_FAKE_MONOTONIC", "1"),
+    ];
+    let (mut days, mut steps, mut stepped) = (0, [3, -4, 30, 0].into_iter(), None::<Instant>);
+    let run = watch(EXAMPLE, &["--calm", "--seconds", "10"], &variables, |line, _| {
+        if !line.contains(NEW_TOKEN) {
+            return;
+        }
+        if let Some(forward) = stepped.take() {
+            assert!(forward.elapsed() < Duration::from_secs(2), "the token that died by the wall clock stayed");
+        }
+        if let Some(next) = steps.next() {
+            sleep(QUIET);
+            set(next);
+            stepped = (next > days).then(Instant::now);
+            days = next;
+        }
+    });
+    fs::remove_file(&offset).expect("it is there");
+    assert_eq!(steps.next(), None, "not every step was taken: {run}");
+    run.kept_every_promise(8);
+    run.refreshed_in(10.0, 4);
+}
+
+/// Suspended for longer than a token lives, by default; `SUSPEND_SECONDS=60` makes it a minute.
+///
+/// Bites when a driver that finds its deadline long past sleeps until the next (`poll_timer` that never hands on
+/// `TimeAdvanced` once it is late), and when `now_or_later` reads a monotonic clock that stood still.
+#[cfg(unix)]
+#[test]
+fn a_process_that_was_suspended_serves_a_live_token_at_once_and_refreshes_once() {
+    let seconds = std::env::var("SUSPEND_SECONDS").map_or(6, |text| text.parse().expect("SUSPEND_SECONDS is a number"));
+    let signal = |name: &str, child: &Child| {
+        let killed = Command::new("kill").args([name, &child.id().to_string()]).status();
+        assert!(killed.is_ok_and(|status| status.success()), "kill works");
+    };
+    let (mut suspended, mut resumed) = (false, None::<Instant>);
+    let arguments = ["--calm", "--seconds", &(seconds + 5).to_string()];
+    let run = watch(EXAMPLE, &arguments, &[], |line, child| {
+        if !line.contains(NEW_TOKEN) {
+            return;
+        }
+        if let Some(resumed) = resumed.take() {
+            assert!(resumed.elapsed() < Duration::from_secs(2), "the dead token stayed");
+        }
+        if !std::mem::replace(&mut suspended, true) {
+            sleep(QUIET);
+            signal("-STOP", child);
+            sleep(Duration::from_secs(seconds));
+            signal("-CONT", child);
+            resumed = Some(Instant::now());
+        }
+    });
+    assert!(suspended && resumed.is_none(), "no token came after it: {run}");
+    run.kept_every_promise(8);
+    run.refreshed_in(5.0, 1);
+}
