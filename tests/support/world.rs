@@ -10,6 +10,8 @@ pub mod model;
 pub mod ops;
 #[path = "world/probes.rs"]
 mod probes;
+#[path = "world/states.rs"]
+pub mod states;
 
 use model::{Broken, Law, Model};
 use ops::{Brings, Fails, Op, Rejects, Setup, Span, Verdict};
@@ -325,9 +327,11 @@ impl World {
         let end = begin.saturating_add(millis);
         let mut fired = 0_u32;
         for _ in 0..WAKE_UPS {
-            let timer = self.timer.map(Monotonic::as_millis);
-            let Some(wake) = [timer, self.look].into_iter().flatten().min().filter(|wake| *wake <= end) else { break };
-            self.pass(wake.saturating_sub(self.now.monotonic.as_millis()));
+            // What was overslept comes now, the timer first.
+            let now = self.now.monotonic.as_millis();
+            let [timer, look] = [self.timer.map(Monotonic::as_millis), self.look].map(|at| at.map(|at| at.max(now)));
+            let Some(wake) = [timer, look].into_iter().flatten().min().filter(|wake| *wake <= end) else { break };
+            self.pass(wake - now);
             if timer == Some(wake) {
                 fired += 1;
                 let excused = self.undrained || self.hold > 0 || self.set_back || self.at_the_end();

@@ -23,7 +23,8 @@ pub enum Law {
     Unasked,
     /// A settled machine is never already due, and looking again at the same moment does nothing.
     Settled,
-    /// A good refresher leads back to a served token.
+    /// A good refresher leads back to a served token: whoever asks gets it as soon as the requests' rest and the floor are
+    /// over, and a proactive credential has it, unasked, within the longest rest.
     Recovery,
     /// The announced timer is the deadline.
     Timer,
@@ -94,6 +95,8 @@ pub struct Model {
     rest: Option<Ends>,
     /// The refresher is to be left alone until then.
     quiet: Option<Ends>,
+    /// No rest is longer: what the policy says, or what the issuer has asked for.
+    pub longest_rest: u64,
     /// A request came with the last event.
     asked: bool,
     /// The host said that trying makes sense, and nothing has come of it yet.
@@ -114,6 +117,7 @@ pub struct Model {
 
 impl Model {
     pub fn new(knobs: Knobs) -> Self {
+        let longest_rest = knobs.retry.map_or(0, |(_, max)| max).max(knobs.floor);
         Self {
             knobs,
             disposed: false,
@@ -125,6 +129,7 @@ impl Model {
             floor: None,
             rest: None,
             quiet: None,
+            longest_rest,
             asked: false,
             urged: false,
             failed_once: false,
@@ -216,6 +221,7 @@ impl Model {
     fn rest_after(&mut self, fails: Fails, now: Now) {
         self.failed_once = true;
         let Some((initial, max)) = self.knobs.retry else { return };
+        self.longest_rest = self.longest_rest.max(fails.retry_after.unwrap_or(0));
         let asked = fails.retry_after.unwrap_or(0).min(max);
         let (most, least) = if fails.permanent {
             (max, if self.knobs.jitter == 0 { max } else { asked })
@@ -362,6 +368,48 @@ impl Model {
     /// An on-demand credential that nobody asks has no timer.
     pub fn is_idle(&self) -> bool {
         !self.knobs.proactive && self.waiting.is_empty() && self.flight.is_none() && !self.urged
+    }
+
+    /// What the future of a drained host depends on. Left out are texts, names and starts, which only have to be new;
+    /// what is of the last event alone; and what was of any use before the end.
+    pub fn state(&self, now: Now) -> String {
+        let Self {
+            disposed,
+            waiting,
+            held,
+            replaces,
+            flight,
+            floor,
+            rest,
+            quiet,
+            longest_rest,
+            urged,
+            failed_once,
+            gave_up,
+            events,
+            failures,
+            rejections,
+            accepted,
+            expired,
+            knobs: _,
+            last_start: _,
+            asked: _,
+            rested: _,
+        } = self;
+        assert_eq!((*events, *failures, *rejections, *accepted, *expired), (0, 0, 0, 0, 0), "it is drained");
+        if *disposed {
+            return format!("disposed {}", waiting.len());
+        }
+        let ahead = |end: &Option<Ends>| end.and_then(|end| end.ahead(now));
+        let held = held
+            .as_ref()
+            .map(|Held { text: _, token: _, dead, half, trial }| (dead.ahead(now), ahead(half), ahead(trial)));
+        let flight = flight.as_ref().map(|Flight { request: _, started: _, timeout }| ahead(timeout));
+        let ends = (ahead(floor), ahead(rest), ahead(quiet));
+        format!(
+            "{} {held:?} {replaces} {flight:?} {ends:?} {longest_rest} {urged} {failed_once} {gave_up}",
+            waiting.len()
+        )
     }
 
     pub fn drained(&mut self) {

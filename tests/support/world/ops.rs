@@ -204,6 +204,12 @@ impl Ends {
         now.monotonic.as_millis() > self.mono || now.unix.as_millis() > self.wall
     }
 
+    /// What is left by either clock; nothing once it is past by the monotonic one, if that is never set back.
+    pub fn ahead(self, now: Now) -> Option<(u64, i64)> {
+        let steady = self.mono.checked_sub(now.monotonic.as_millis())?;
+        Some((steady, self.wall - now.unix.as_millis()))
+    }
+
     pub fn later(self, other: Self) -> Self {
         Self { mono: self.mono.max(other.mono), wall: self.wall.max(other.wall) }
     }
@@ -240,6 +246,12 @@ impl Knobs {
             timeout: None,
             ..Self::standard()
         }
+    }
+
+    /// So many failures in a row, or more, and the rest after the next is the longest.
+    pub fn long_row(&self) -> u32 {
+        let (initial, max) = self.retry.unwrap_or_default();
+        (0..64).find(|row| initial.saturating_mul(1 << row) >= max).unwrap_or(u32::MAX)
     }
 
     pub fn policy(&self) -> Policy {

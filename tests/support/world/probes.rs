@@ -246,9 +246,12 @@ impl World {
         if !self.model.knobs.proactive || self.model.knobs.retry.is_none() && self.model.failed_once {
             return;
         }
+        let start = self.now.monotonic.as_millis();
         for _ in 0..8 {
             if self.model.held(self.now).is_some() {
-                return;
+                let took = self.now.monotonic.as_millis() - start;
+                return self
+                    .check(Law::Recovery, took <= self.model.longest_rest, |_| format!("unasked, it took {took} ms"));
             }
             if self.answer_well() {
                 continue;

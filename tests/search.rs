@@ -1,0 +1,214 @@
+//! A model checker round the real machine: breadth first through all that three callers, a refresher, a timer and two
+//! clocks can do, each state once, with every law checked after each step and a way back looked for from each state.
+//!
+//! The search is our own. What there is to it beside the [states](support::world::states) is a queue, a set and a pointer
+//! to where each state came from; `stateright`, the crate for it, would bring a web server and some forty crates, wants
+//! the same canonical states, and documents that its `eventually` misses counterexamples in cycles and where paths join.
+//! "From every state a good refresher leads back, within a bounded time" is said of each state here, and is stronger.
+//!
+//! What is found is the shortest history that breaks a law, as a list of operations.
+
+mod support;
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use support::world::World;
+use support::world::ops::{Brings, Fails, Knobs, Op, Setup};
+use support::world::states::{Alphabet, State};
+
+use acs_common::{Monotonic, Now, UnixTime};
+
+const LIFE: Brings = Brings::Until(300_000);
+
+/// A day either way kills, or keeps alive, whatever there is.
+const ALPHABET: Alphabet = Alphabet {
+    callers: 3,
+    brings: &[LIFE, Brings::Expired(1)],
+    fails: &[Fails { permanent: false, retry_after: None }, Fails { permanent: true, retry_after: None }],
+    step: 86_400_000,
+};
+
+/// What a search of every test run can afford.
+const QUICK: usize = if cfg!(debug_assertions) { 6 } else { 8 };
+
+#[derive(Debug, PartialEq)]
+struct Report {
+    depth: usize,
+    states: usize,
+    transitions: u64,
+    /// Of the last depth, their successors not looked at; none if there is nothing more to explore.
+    frontier: usize,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { depth, states, transitions, frontier } = self;
+        write!(f, "depth {depth:2}: {states:8} states, {transitions:9} transitions, ")?;
+        if *frontier == 0 { f.write_str("explored to the end") } else { write!(f, "{frontier} states to go on from") }
+    }
+}
+
+struct Search<'a> {
+    setup: &'a Setup,
+    seen: HashSet<u128>,
+    /// How each state but the first was reached: from which, by what.
+    steps: Vec<(usize, Op)>,
+}
+
+impl Search<'_> {
+    fn run(setup: &Setup, depth: usize) -> Report {
+        let mut search = Search { setup, seen: HashSet::new(), steps: Vec::new() };
+        let world = World::new(setup);
+        let state = world.state(setup);
+        search.seen.insert(fingerprint(&state));
+        let mut frontier = vec![(0, world, state.next)];
+        let mut report = Report { depth: 0, states: 1, transitions: 0, frontier: 1 };
+        while report.depth < depth && !frontier.is_empty() {
+            let mut found = Vec::new();
+            for (from, world, next) in frontier {
+                for op in world.choices(setup, &ALPHABET, next) {
+                    report.transitions += 1;
+                    found.extend(search.step(from, &world, op));
+                }
+            }
+            frontier = found;
+            report = Report { depth: report.depth + 1, states: search.seen.len(), frontier: frontier.len(), ..report };
+        }
+        report
+    }
+
+    /// Where `op` leads, if nobody has been there.
+    fn step(&mut self, from: usize, world: &World, op: Op) -> Option<(usize, World, Option<u64>)> {
+        let mut world = world.clone();
+        world.run(op);
+        self.holds(&world, "after", from, op);
+        let state = world.state(self.setup);
+        if !self.seen.insert(fingerprint(&state)) {
+            return None;
+        }
+        let mut end = world.clone();
+        end.recover();
+        self.holds(&end, "on the way back from", from, op);
+        self.steps.push((from, op));
+        Some((self.steps.len(), world, state.next))
+    }
+
+    fn holds(&self, world: &World, when: &str, from: usize, last: Op) {
+        let Some(broken) = world.broken.first() else { return };
+        let mut history = vec![last];
+        let mut at = from;
+        while at > 0 {
+            let (from, op) = self.steps[at - 1];
+            history.push(op);
+            at = from;
+        }
+        history.reverse();
+        panic!("{broken:#?}\n{when} these {} in {:?}:\n{history:#?}", history.len(), self.setup);
+    }
+}
+
+/// Of 128 bits: two of ten million states share one with a probability of 10^-25.
+fn fingerprint(state: &State) -> u128 {
+    let half = |salt: u8| {
+        let mut hasher = DefaultHasher::new();
+        (salt, &state.text).hash(&mut hasher);
+        u128::from(hasher.finish())
+    };
+    half(0) << 64 | half(1)
+}
+
+/// Proactive or not, with an initial token or without.
+fn setups(knobs: &Knobs) -> impl Iterator<Item = Setup> {
+    let start = Now::new(Monotonic::from_millis(90_000_000), UnixTime::from_millis(1_700_000_000_000));
+    [(false, None), (false, Some(LIFE)), (true, None), (true, Some(LIFE))]
+        .into_iter()
+        .map(move |(proactive, initial)| Setup { knobs: Knobs { proactive, ..knobs.clone() }, initial, start })
+}
+
+fn search(policy: &str, knobs: &Knobs, depth: usize) -> Vec<Report> {
+    setups(knobs)
+        .map(|setup| {
+            let report = Search::run(&setup, depth);
+            let kind = if setup.knobs.proactive { "proactive" } else { "on demand" };
+            let initial = if setup.initial.is_some() { "a token" } else { "none" };
+            println!("{policy}, {kind}, {initial:7}: {report}");
+            report
+        })
+        .collect()
+}
+
+/// The default policy's, and rows that are at their longest rest with the third failure: few enough states for all.
+fn short_rows() -> Knobs {
+    Knobs { retry: Some((1_000, 4_000)), ..Knobs::standard() }
+}
+
+/// Bites when `until_due` leaves out the timeout.
+#[test]
+fn no_short_history_breaks_a_law_under_the_default_policy() {
+    let reports = search("default", &Knobs::standard(), QUICK);
+    assert!(reports.iter().all(|report| report.depth == QUICK && report.states > 1_000), "{reports:#?}");
+}
+
+/// Bites when a failure under no retry does not end renewing by timer (`UntilAccepted` in `fail`).
+#[test]
+fn no_history_at_all_breaks_a_law_under_the_reference_policy() {
+    let reports = search("reference", &Knobs::reference(), 100);
+    assert!(reports.iter().all(|report| report.frontier == 0 && report.states > 500), "{reports:#?}");
+}
+
+/// Takes minutes; `SEARCH_DEPTH` sets how deep.
+#[test]
+#[ignore = "takes minutes, and only in release: `cargo test --release --test search -- --ignored --nocapture`"]
+fn no_long_history_breaks_a_law_under_the_default_policy() {
+    let depth = std::env::var("SEARCH_DEPTH").map_or(12, |depth| depth.parse().expect("SEARCH_DEPTH is a number"));
+    search("default", &Knobs::standard(), depth);
+}
+
+#[test]
+#[ignore]
+fn short() {
+    let depth = std::env::var("SEARCH_DEPTH").map_or(12, |depth| depth.parse().expect("SEARCH_DEPTH is a number"));
+    search("short rows", &short_rows(), depth);
+}
+
+/// Bites when `state` leaves out the count of failures, whether the timer is armed, or what is left by the wall clock.
+/// First in every history, then from the states a search goes on from.
+#[test]
+fn states_that_read_the_same_have_the_same_future() {
+    let (every, depth) = if cfg!(debug_assertions) { (2, 4) } else { (4, 6) };
+    for setup in setups(&Knobs::standard()).chain(setups(&Knobs::reference())) {
+        let look = |world: &World| {
+            let State { text, next } = world.state(&setup);
+            (text, next, world.futures(&setup, &ALPHABET, next))
+        };
+        let first = World::new(&setup);
+        let (text, next, futures) = look(&first);
+        let mut known = HashMap::from([(text, futures)]);
+        let mut frontier = vec![(first, next)];
+        let mut merged = 0;
+        for level in 1..=depth {
+            let mut found = Vec::new();
+            for (world, next) in frontier {
+                for op in world.choices(&setup, &ALPHABET, next) {
+                    let mut after = world.clone();
+                    after.run(op);
+                    let (text, next, futures) = look(&after);
+                    let other = known.get(&text);
+                    if let Some(other) = other {
+                        merged += 1;
+                        let apart = other.iter().zip(&futures).find(|(one, other)| one != other);
+                        assert!(*other == futures, "in {setup:?}\nboth are {text}\n{apart:#?}");
+                    }
+                    if other.is_none() || level <= every {
+                        found.push((after, next));
+                    }
+                    known.entry(text).or_insert(futures);
+                }
+            }
+            frontier = found;
+        }
+        println!("{} states stand for {merged} more", known.len());
+    }
+}

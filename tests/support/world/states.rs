@@ -1,0 +1,305 @@
+//! What a search needs to know of a world: which ones have the same future, and what may happen next.
+//!
+//! A world's state is a text: the machine's own `Debug` text and all that the host and the model keep, less what cannot
+//! matter any more. Whatever is not named here is left in, so a field added to the machine tells more worlds apart until
+//! somebody thinks about it; it never merges two that differ.
+//! - Times are written as distances from now on both clocks; a wait that is over is over, however long since.
+//! - Callers are named by their place among those who wait, calls by whether they are in flight, tokens by being held.
+//! - What is only passed on (an expiry, a text) is left out, and what the host cannot see any more.
+
+use std::fmt::Write as _;
+
+use acs_common::{Now, RequestId};
+
+use super::World;
+use super::ops::{Brings, Ends, Fails, Op, Rejects, Setup, Span};
+
+/// What the environment does in a search.
+#[derive(Clone, Copy, Debug)]
+pub struct Alphabet {
+    pub callers: usize,
+    pub brings: &'static [Brings],
+    pub fails: &'static [Fails],
+    /// By which the wall clock is set forward or back, and never more off than that.
+    pub step: u64,
+}
+
+/// A state, and the next moment at which something in it is over.
+#[derive(Debug)]
+pub struct State {
+    pub text: String,
+    pub next: Option<u64>,
+}
+
+impl World {
+    pub fn state(&self, setup: &Setup) -> State {
+        let Self {
+            machine,
+            model,
+            now,
+            calls,
+            tokens,
+            timer,
+            look,
+            set_back,
+            ended,
+            hold,
+            undrained,
+            ghost,
+            broken,
+            // They only have to be new.
+            waiters: _,
+            texts: _,
+            // It is of the last drain.
+            answers: _,
+            effective: _,
+            batch: _,
+            // It is of those who look on.
+            ghosts_ask: _,
+            journal: _,
+        } = self;
+        let plain = !ended && !undrained && *hold == 0 && ghost.is_none() && broken.is_empty();
+        assert!(plain, "a search has no batches, no ghosts, no ends of time, and ends where a law is broken");
+        let mut writer = self.writer();
+        writer.machine(&Value::read(&mut format!("{machine:?}").as_str()));
+        let late = calls.len() > usize::from(model.flight.is_some());
+        let older = tokens.len() > usize::from(model.death().is_some());
+        let timer = timer.map(|at| after(at.as_millis(), *now));
+        let look = look.map(|at| after(at, *now));
+        let Writer { mut text, next, .. } = writer;
+        let skew = skew(setup.start, *now);
+        let _ = write!(text, "{} {late} {older} {timer:?} {look:?} {set_back} {skew}", model.state(*now));
+        State { text, next }
+    }
+
+    /// For each of them: what happens, what it leads to.
+    pub fn futures(&self, setup: &Setup, alphabet: &Alphabet, next: Option<u64>) -> Vec<String> {
+        let future = |op: Op| {
+            let mut world = Self { journal: Some(Vec::new()), ..self.clone() };
+            world.run(op);
+            let mut writer = self.writer();
+            for line in world.journal.iter().flatten() {
+                let mut line = line.as_str();
+                while !line.is_empty() {
+                    writer.value("", &Value::read(&mut line));
+                    line = line.trim_start();
+                }
+            }
+            format!("{op:?}: {}\n{}", writer.text, world.state(setup).text)
+        };
+        self.choices(setup, alphabet, next).into_iter().map(future).collect()
+    }
+
+    fn writer(&self) -> Writer<'_> {
+        let flight = self.model.flight.as_ref().map(|flight| flight.request);
+        let (waiting, long_row) = (&self.model.waiting, self.model.knobs.long_row());
+        Writer { now: self.now, flight, waiting, long_row, text: String::with_capacity(512), next: None }
+    }
+
+    /// All that may happen in this state.
+    pub fn choices(&self, setup: &Setup, alphabet: &Alphabet, next: Option<u64>) -> Vec<Op> {
+        let held = self.model.held(self.now).is_some();
+        let mut ops = vec![Op::TryNow, Op::Look, Op::Dispose];
+        if self.model.waiting.len() < alphabet.callers {
+            ops.push(Op::Request);
+        }
+        ops.extend((0..self.model.waiting.len().max(1)).map(|index| Op::Cancel(u8::try_from(index).unwrap_or(0))));
+        if self.model.flight.is_some() {
+            ops.extend(alphabet.brings.iter().map(|brings| Op::Answer(*brings)));
+            ops.extend(alphabet.fails.iter().map(|fails| Op::Fail(*fails)));
+        }
+        if self.calls.len() > usize::from(self.model.flight.is_some()) {
+            ops.extend([Op::AnswerLate(0, alphabet.brings[0]), Op::FailLate(0, alphabet.fails[0])]);
+        }
+        if held {
+            ops.extend([Op::Reject(Rejects::Held), Op::Reject(Rejects::Impostor)]);
+        }
+        if self.tokens.len() > usize::from(held) {
+            ops.push(Op::Reject(Rejects::Older(0)));
+        }
+        // On time; just before, which a timer or a request may be; and asleep till the next moment that matters.
+        if self.timer.is_some() {
+            ops.extend([Op::Advance(Span::Deadline(0)), Op::Oversleep(Span::Deadline(-1))]);
+        }
+        ops.extend(next.map(|next| Op::Oversleep(Span::Millis(next))));
+        let skew = skew(setup.start, self.now);
+        let by = Span::Millis(alphabet.step);
+        ops.extend((skew <= 0).then_some(Op::StepWall { back: false, by }));
+        ops.extend((skew >= 0).then_some(Op::StepWall { back: true, by }));
+        ops
+    }
+}
+
+/// By how much the wall clock has been set.
+fn skew(start: Now, now: Now) -> i64 {
+    let wall = now.unix.as_millis() - start.unix.as_millis();
+    wall - i64::try_from(now.monotonic.saturating_since(start.monotonic).as_millis()).unwrap_or(i64::MAX)
+}
+
+/// How long until then; 0 from then on.
+fn after(moment: u64, now: Now) -> u64 {
+    moment.saturating_sub(now.monotonic.as_millis())
+}
+
+struct Writer<'a> {
+    now: Now,
+    flight: Option<RequestId>,
+    waiting: &'a [u32],
+    long_row: u32,
+    text: String,
+    next: Option<u64>,
+}
+
+impl Writer<'_> {
+    fn machine(&mut self, machine: &Value<'_>) {
+        let is = |field: &str, text: &str| machine.part(field).is_some_and(|value| value.name == text);
+        let disposed = is("kind", "Disposed");
+        let refuses = machine.part("request_rest").is_some_and(|rest| self.runs(rest));
+        let row = machine.part("row").is_some_and(|row| self.runs(row));
+        let lease = machine.part("lease").and_then(|lease| lease.part(""));
+        let trial = lease.and_then(|lease| lease.part("trial")).is_some_and(|trial| self.runs(trial));
+        for (field, value) in &machine.parts {
+            match *field {
+                // It never changes; it only has to be new.
+                "policy" | "last_id" => {}
+                // After the end there is nothing to wait for.
+                "floor" | "timer_rest" | "request_rest" | "row" | "failures" | "rejections" | "urged"
+                | "last_failure"
+                    if disposed => {}
+                // It is told to whoever is refused.
+                "last_failure" if !refuses => {}
+                // They count as long as the row is remembered; as long as the next rejection can be a failure.
+                "failures" if !row => {}
+                "rejections" if !trial && is("replacing", "false") => {}
+                "failures" | "rejections" => {
+                    let count = value.name.parse().expect("a counter");
+                    let count = self.long_row.min(count);
+                    let _ = write!(self.text, "{field}:{count},");
+                }
+                _ => {
+                    let _ = write!(self.text, "{field}:");
+                    self.value(field, value);
+                    self.text.push(',');
+                }
+            }
+        }
+    }
+
+    fn value(&mut self, field: &str, value: &Value<'_>) {
+        match value.name {
+            "Until" if value.part("").is_some() && !self.runs(value) => self.text.push_str("Over"),
+            "Until" if value.part("").is_none() => {
+                let Some((steady, wall)) = self.left(value) else { return self.text.push_str("over") };
+                let left = steady.min(u64::try_from(wall).unwrap_or(0));
+                self.next = [self.next, Some(left)].into_iter().flatten().filter(|left| *left > 0).min();
+                let _ = write!(self.text, "{steady}/{wall}");
+            }
+            // What is over is forgotten at the next event, whichever that is. Death and timeout make themselves felt.
+            "Some"
+                if !matches!(field, "dead" | "timeout")
+                    && value.part("").is_some_and(|end| end.name == "Until")
+                    && !self.runs(value) =>
+            {
+                self.text.push_str("None");
+            }
+            "Monotonic" => {
+                let _ = write!(self.text, "{}", after(value.number(), self.now));
+            }
+            "RequestId" => {
+                let in_flight = self.flight.is_some_and(|flight| format!("{flight:?}") == value.text);
+                self.text.push_str(if in_flight { "in flight" } else { "another" });
+            }
+            "UnixTime" => {
+                let wall: i64 = value.number_text().parse().expect("a time");
+                let _ = write!(self.text, "{}", wall - self.now.unix.as_millis());
+            }
+            name => {
+                let waiter = name.parse().ok().filter(|_| matches!(field, "waiter" | "waiters"));
+                match waiter.map(|waiter: u32| self.waiting.iter().position(|other| *other == waiter)) {
+                    Some(Some(place)) => {
+                        let _ = write!(self.text, "#{place}");
+                    }
+                    Some(None) => self.text.push_str("somebody new"),
+                    None => self.text.push_str(name),
+                }
+                if value.parts.is_empty() {
+                    return;
+                }
+                self.text.push('(');
+                for (inner, value) in &value.parts {
+                    // It matters for lifetimes, which no answer of a search has; it is for the caller to read.
+                    if !matches!(*inner, "started" | "expires_on") {
+                        self.value(if inner.is_empty() { field } else { inner }, value);
+                        self.text.push(',');
+                    }
+                }
+                self.text.push(')');
+            }
+        }
+    }
+
+    fn left(&self, until: &Value<'_>) -> Option<(u64, i64)> {
+        let number = |field| until.part(field).expect("two clocks").number_text();
+        let mono: u64 = number("monotonic").parse().expect("a time");
+        let wall = number("unix").parse().expect("a time");
+        Ends { mono, wall }.ahead(self.now).filter(|left| left.0 > 0)
+    }
+
+    /// Whether there is such a wait, and it is not over by the clock that is never set back.
+    fn runs(&self, wait: &Value<'_>) -> bool {
+        wait.part("").is_some_and(|until| self.left(until).is_some())
+    }
+}
+
+/// A `Debug` text, read.
+#[derive(Debug)]
+struct Value<'a> {
+    name: &'a str,
+    text: &'a str,
+    parts: Vec<(&'a str, Value<'a>)>,
+}
+
+impl<'a> Value<'a> {
+    fn read(text: &mut &'a str) -> Self {
+        let begin = *text;
+        let end = match begin.strip_prefix('"') {
+            Some(string) => string.find('"').expect("a string without quotes ends") + 2,
+            None => begin.find(|c| "({[,)}] ".contains(c)).unwrap_or(begin.len()),
+        };
+        let (name, rest) = begin.split_at(end);
+        *text = rest;
+        let mut parts = Vec::new();
+        let close = [("(", ")"), (" {", "}"), ("[", "]")].into_iter().find(|(open, _)| rest.starts_with(open));
+        if let Some((open, close)) = close {
+            *text = &rest[open.len()..];
+            loop {
+                *text = text.trim_start_matches([' ', ',']);
+                if let Some(rest) = text.strip_prefix(close) {
+                    *text = rest;
+                    break;
+                }
+                let field = match text.split_once(": ") {
+                    Some((field, rest)) if close == "}" => {
+                        *text = rest;
+                        field
+                    }
+                    _ => "",
+                };
+                parts.push((field, Value::read(text)));
+            }
+        }
+        Self { name, text: &begin[..begin.len() - text.len()], parts }
+    }
+
+    fn part(&self, field: &str) -> Option<&Self> {
+        self.parts.iter().find(|(name, _)| *name == field).map(|(_, value)| value)
+    }
+
+    fn number_text(&self) -> &'a str {
+        self.part("").map_or("", |number| number.name)
+    }
+
+    fn number(&self) -> u64 {
+        self.number_text().parse().expect("a time")
+    }
+}
