@@ -58,12 +58,16 @@ fn once_dispose_has_returned_nobody_gets_a_token() {
         let (clock, calls) = (Toy::default(), Calls::default());
         let (credential, driver) = start_with(&clock, Ends::Well, &calls, Some("initial"));
         let disposed = Arc::new(AtomicBool::new(false));
-        let asking = [0; 2].map(|_| {
+        let asking = [false, true].map(|with_reader| {
             let (credential, disposed) = (credential.clone(), Arc::clone(&disposed));
+            let mut reader = with_reader.then(|| credential.reader());
             thread::spawn(move || {
                 for _ in 0..3 {
                     let too_late = disposed.load(Ordering::SeqCst);
-                    let answer = block_on(credential.get_token());
+                    let answer = match &mut reader {
+                        Some(reader) => block_on(reader.get_token()).cloned(),
+                        None => block_on(credential.get_token()),
+                    };
                     assert!(!too_late || matches!(answer, Err(Error::Disposed)), "{answer:?} after dispose");
                     if let Ok(token) = answer {
                         credential.reject(&token);
@@ -117,6 +121,30 @@ fn once_reject_has_returned_that_token_is_not_handed_out_again() {
         drop(credential);
         driver.join().unwrap();
         assert_eq!(calls.most_at_once(), 1);
+    });
+}
+
+/// Bites when `published` reads the version after what was published under it, and when `publish` counts before it stores.
+#[test]
+fn a_reader_does_not_lend_a_token_that_was_rejected_before_it_was_asked() {
+    explore(|| {
+        let (credential, driver) = start_with(&Toy::default(), Ends::Well, &Calls::default(), Some("initial"));
+        let refused = block_on(credential.get_token()).unwrap();
+        let returned = Arc::new(AtomicBool::new(false));
+        let (mut reader, reported, told) = (credential.reader(), refused.clone(), Arc::clone(&returned));
+        let reading = thread::spawn(move || {
+            for _ in 0..4 {
+                let too_late = told.load(Ordering::SeqCst);
+                if let Ok(Some(token)) = reader.token() {
+                    assert!(!(too_late && token.is_same(&reported)), "it lends what was rejected");
+                }
+            }
+        });
+        credential.reject(&refused);
+        returned.store(true, Ordering::SeqCst);
+        reading.join().unwrap();
+        drop(credential);
+        driver.join().unwrap();
     });
 }
 

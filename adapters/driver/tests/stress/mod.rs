@@ -133,10 +133,16 @@ async fn life<H: Host>(dice: &mut Rng, all: &witness::Sum) {
 
 /// What a task does with it, until it is over.
 async fn use_it<H: Host>(credential: &Credential<H>, witness: &Witness, mut dice: Rng) {
+    let mut reader = dice.bool().then(|| credential.reader());
     while !witness.is_over() {
         pause::<H>(dice.u64(0..150)).await;
         let asked = witness.asks();
-        let answer = async { Some(credential.get_token().await) };
+        let answer = async {
+            Some(match &mut reader {
+                Some(reader) => reader.get_token().await.cloned(),
+                None => credential.get_token().await,
+            })
+        };
         // A third has no patience and withdraws; nobody else waits for long.
         let hurried = dice.u8(..3) == 0;
         let patience = if hurried { millis(dice.u64(0..10)) } else { PATIENCE };

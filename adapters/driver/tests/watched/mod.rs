@@ -56,6 +56,10 @@ impl<C: Clock> Clock for Watched<C> {
         self.clock.now_or_later()
     }
 
+    fn tick(&self) -> Option<u64> {
+        self.clock.tick()
+    }
+
     fn sleep(&self, duration: Duration) -> Self::Sleep {
         Sleep { sleep: Box::pin(self.clock.sleep(duration)), _sleep: self.sleeps.one() }
     }

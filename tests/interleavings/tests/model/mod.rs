@@ -55,6 +55,10 @@ impl Clock for Toy {
         Now::new(Monotonic::from_millis(millis), UnixTime::from_millis(START + i64::try_from(millis).unwrap()))
     }
 
+    fn tick(&self) -> Option<u64> {
+        Some(self.millis())
+    }
+
     fn sleep(&self, duration: Duration) -> Sleep {
         Sleep { clock: self.clone(), until: self.millis() + u64::try_from(duration.as_millis()).unwrap() }
     }
