@@ -34,7 +34,7 @@ fn fake_clock() -> Option<PathBuf> {
     folders.chain(local).map(|folder| folder.join("libfaketime.so.1")).find(|path| path.exists())
 }
 
-/// Bites when a lease is dead only by the monotonic clock, and when `now_or_later` reads a wall clock that stands still.
+/// Bites when `Until::left` looks at the monotonic clock only, and when the wall clock in `Ticks::now_or_later` stands still.
 #[test]
 fn a_wall_clock_set_by_days_either_way_costs_at_most_one_refresh() {
     let Some(library) = fake_clock() else {
@@ -79,8 +79,7 @@ fn a_wall_clock_set_by_days_either_way_costs_at_most_one_refresh() {
 
 /// Suspended for longer than a token lives, by default; `SUSPEND_SECONDS=60` makes it a minute.
 ///
-/// Bites when a driver that finds its deadline long past sleeps until the next (`poll_timer` that never hands on
-/// `TimeAdvanced` once it is late), and when `now_or_later` reads a monotonic clock that stood still.
+/// Bites when neither a lease is ever dead nor a snapshot ever out of date.
 #[cfg(unix)]
 #[test]
 fn a_process_that_was_suspended_serves_a_live_token_at_once_and_refreshes_once() {

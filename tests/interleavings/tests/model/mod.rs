@@ -217,7 +217,7 @@ pub fn explore(scene: impl Fn() + Send + Sync + 'static) {
 
 /// Tries a small scene in every order of events there is.
 pub fn exhaust(scene: impl Fn() + Send + Sync + 'static) {
-    let most = 2_000_000;
+    let most = 10_000_000;
     let tried = Runner::new(DfsScheduler::new(Some(most), false), Config::new()).run(scene);
     println!("{tried} orders of events, which is all there are");
     assert!(tried < most, "too large a scene: not every order was tried");
