@@ -199,8 +199,10 @@ impl World {
                 self.step_wall(if back { -by } else { by });
             }
             Op::StepMonotonicBack(span) => {
-                let monotonic = self.now.monotonic.as_millis().saturating_sub(self.millis(span));
+                let before = self.now.monotonic.as_millis();
+                let monotonic = before.saturating_sub(self.millis(span));
                 self.now.monotonic = Monotonic::from_millis(monotonic);
+                self.model.longest_rest = self.model.longest_rest.saturating_add(before - monotonic);
                 self.set_back = true;
             }
             Op::Look => self.look(),

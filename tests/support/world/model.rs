@@ -95,7 +95,7 @@ pub struct Model {
     rest: Option<Ends>,
     /// The refresher is to be left alone until then.
     quiet: Option<Ends>,
-    /// No rest is longer: what the policy says, or what the issuer has asked for.
+    /// No rest is longer: what the policy says, or what the issuer has asked for; a clock set back makes it longer.
     pub longest_rest: u64,
     /// A request came with the last event.
     asked: bool,
@@ -117,7 +117,7 @@ pub struct Model {
 
 impl Model {
     pub fn new(knobs: Knobs) -> Self {
-        let longest_rest = knobs.retry.map_or(0, |(_, max)| max).max(knobs.floor);
+        let longest_rest = knobs.retry.map_or(0, |(_, max)| max).max(knobs.floor).max(1);
         Self {
             knobs,
             disposed: false,

@@ -256,7 +256,7 @@ impl Writer<'_> {
 struct Value<'a> {
     name: &'a str,
     text: &'a str,
-    parts: Vec<(&'a str, Value<'a>)>,
+    parts: Vec<(&'a str, Self)>,
 }
 
 impl<'a> Value<'a> {
