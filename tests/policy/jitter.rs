@@ -31,6 +31,27 @@ fn one_seed_is_one_life_and_another_seed_another() {
     assert!(late.windows(2).all(|pair| pair[0] != pair[1]), "drawn anew for each failure: {late:?}");
 }
 
+/// Bites when a shift or an exclusive or of `Random::next` is another, or `shorten` draws fewer than 53 bits.
+#[test]
+fn a_seed_is_the_same_life_in_every_release() {
+    const ALL: u64 = 1 << 53;
+    // Of so long a rest, all of it to be cut at random, one millisecond is one unit of what is drawn.
+    let rests = |seed: u64| {
+        let policy = proactive(|policy| {
+            let policy = policy.retry_initial(millis(ALL)).retry_max(millis(ALL)).refresh_timeout(None);
+            policy.min_refresh_interval(Duration::ZERO).jitter(1.0).seed(seed)
+        });
+        timer_rests(&policy, 3)
+    };
+    // The first numbers of SplitMix64, as published for these two seeds.
+    for (seed, drawn) in [
+        (0, [0xE220_A839_7B1D_CDAF_u64, 0x6E78_9E6A_A1B9_65F4, 0x06C4_5D18_8009_454F]),
+        (1_234_567, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]),
+    ] {
+        assert_eq!(rests(seed), drawn.map(|number| ALL - (number >> 11)), "seed {seed}");
+    }
+}
+
 /// Bites when anything is subtracted although the fraction is 0.
 #[test]
 fn no_jitter_is_the_same_for_every_seed() {
