@@ -2,7 +2,7 @@
 //!
 //! Each case is a little story; what the machine says is written as words, timers as milliseconds from now.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use acs_common::{Action, Event, Machine, Monotonic, NewToken, Now, Policy, RefresherError, UnixTime};
 
@@ -76,6 +76,19 @@ fn a_snapshot_is_stale_as_soon_as_either_clock_says_so() {
     host.mono -= 58 * MINUTE;
     host.set_forward(DAY);
     assert!(snapshot.token(host.now()).is_none(), "by the wall clock");
+}
+
+/// Bites when `is_same` looks at the token alone or at the time alone, so that a host goes on with what is out of date.
+#[test]
+fn a_snapshot_is_another_when_its_token_or_its_time_is() {
+    let mut host = Host::holding(HOUR);
+    let snapshot = |host: &Host| host.machine.snapshot().expect("a token is held");
+    let fresh = snapshot(&host);
+    assert!(fresh.is_same(&snapshot(&host)));
+    assert!(!fresh.is_same(&snapshot(&Host::holding(HOUR))), "another token, for the same time");
+    host.pass(58 * MINUTE);
+    assert_eq!(host.ask(1)[..2], ["1 served", "call"]);
+    assert!(!fresh.is_same(&snapshot(&host)), "the same token, for longer");
 }
 
 // Renewal.
@@ -359,6 +372,25 @@ fn at_the_ends_of_the_clocks_nothing_dead_is_served_and_nothing_panics() {
             assert_eq!(host.tell(Event::Disposed).last().map(String::as_str), Some("timer off"));
         }
     }
+}
+
+/// Bites when a conversion loses the sign of a moment before 1970, rounds it, or does not saturate.
+#[cfg(feature = "std")]
+#[test]
+fn the_systems_time_is_the_same_moment_on_either_side_of_1970() {
+    let system = |millis: i64| {
+        let distance = Duration::from_millis(millis.unsigned_abs());
+        if millis < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
+    };
+    for millis in [-DAY.cast_signed(), -1, 0, 1, START] {
+        assert_eq!(UnixTime::from(system(millis)), UnixTime::from_millis(millis));
+        assert_eq!(SystemTime::try_from(UnixTime::from_millis(millis)), Ok(system(millis)));
+    }
+    assert_eq!(UnixTime::from(system(1) + Duration::from_nanos(999_999)), UnixTime::from_millis(1));
+    if let Some(late) = UNIX_EPOCH.checked_add(Duration::from_secs(i64::MAX.unsigned_abs() / 2)) {
+        assert_eq!(UnixTime::from(late), UnixTime::from_millis(i64::MAX));
+    }
+    assert_eq!(Monotonic::from_elapsed(Duration::new(3, 7_999_999)), Monotonic::from_millis(3_007));
 }
 
 // A static token.

@@ -165,6 +165,8 @@ fn exp_is_a_finite_number_or_digits() {
         ("9223372036854775807", MAX),
         ("9223372036854775808", MAX),
         ("99999999999999999999999999", MAX),
+        // Of floats as large as this one each is a whole number of milliseconds.
+        ("1e15", Exp(1_000_000_000_000_000_000)),
         ("1e300", MAX),
         ("-9223372036854775809", MIN),
         ("-1e300", MIN),

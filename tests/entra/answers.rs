@@ -1,7 +1,7 @@
 //! What status 200 brings: a token and its death to the millisecond, or why not.
 
 use acs_common::entra::{BadResponse, ExchangeError, HttpResponse};
-use acs_common::{FailureKind, UnixTime};
+use acs_common::{CheckSource, FailureKind, Policy, UnixTime};
 
 use super::support::rig::{START, jwt};
 use super::{Host, exact, success, unix};
@@ -230,4 +230,17 @@ fn nothing_of_an_unusable_answer_is_kept() {
     host.sign_in("entra");
     host.respond(success("t", "2023-11-14T23:13:20Z"));
     assert!(matches!(&host.answers[..], [(1, Ok(token))] if token.secret().expose() == "t"));
+}
+
+/// Bites when `snapshot` is none, so that every request has to be handed in; or is there although the source goes first.
+#[test]
+fn a_token_held_is_there_to_be_served_past_the_machine_unless_the_source_goes_first() {
+    let snapshot = |policy: Policy| {
+        let mut host = Host::exchanging("entra", policy);
+        host.respond(success("acs", "2023-11-14T23:13:20Z"));
+        let held = host.held().expect("it was accepted");
+        host.machine.snapshot().map(|snapshot| snapshot.token(host.now()).is_some_and(|token| token.is_same(&held)))
+    };
+    assert_eq!(snapshot(exact()), Some(true));
+    assert_eq!(snapshot(Policy::builder().check_source(CheckSource::EachRequest).build().unwrap()), None);
 }

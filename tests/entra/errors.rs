@@ -7,7 +7,7 @@ use acs_common::entra::{EntraEvent, ErrorResponse, ExchangeError, HttpResponse};
 use acs_common::{Error, FailureKind, RefreshError, RefresherError};
 
 use super::support::rig::jwt;
-use super::{Host, exact};
+use super::{Host, MINUTE, SECOND, exact, success};
 
 const ENTRA: &str = "entra+canary/of==one";
 
@@ -209,4 +209,25 @@ fn a_host_that_gets_no_answer_finds_its_error_again() {
     }
     assert_eq!(host.failure().kind(), FailureKind::RefreshFailed);
     assert!(host.failure().to_string().contains("connection reset"), "{}", host.failure());
+}
+
+/// Bites when the first rejection of a token counts as a failure of the Entra token it came of.
+#[test]
+fn a_failure_of_the_source_does_not_count_against_what_it_gives_after_a_rejection() {
+    let mut host = Host::exchanging(ENTRA, exact());
+    host.respond(success("acs", "2023-11-14T23:13:20Z"));
+    host.at = 58 * MINUTE;
+    host.handle(EntraEvent::TokenRequested { waiter: 1 });
+    let call = host.source.take().expect("it is renewed in the background");
+    host.handle(EntraEvent::EntraTokenFailed { call, error: RefresherError::new("no network") });
+
+    host.handle(EntraEvent::TokenRejected { token: host.held().expect("the failure did not cost it") });
+    host.at += 2 * SECOND;
+    host.handle(EntraEvent::TokenRequested { waiter: 2 });
+    host.sign_in(ENTRA);
+    host.respond(HttpResponse::new(200));
+    match host.answers.pop() {
+        Some((2, Err(Error::RefreshFailed { retry_in, .. }))) => assert_eq!(retry_in, Some(Duration::from_secs(1))),
+        other => panic!("{other:?}"),
+    }
 }

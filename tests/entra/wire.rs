@@ -96,6 +96,8 @@ fn the_token_is_in_one_header_and_is_not_shown() {
     let (_, request) = host.sent.take().unwrap();
     let shown = format!("{request:?}{}{}{:?}", request.url(), request.body(), host.machine);
     assert!(!shown.contains("canary"), "{shown}");
+    let debug = format!("{request:?}");
+    assert!(debug.contains(request.url()) && debug.contains(request.request_id()), "{debug}");
     let with: Vec<_> = request.expose_headers().filter(|(_, value)| value.contains("canary")).collect();
     assert_eq!(with, [("Authorization", "Bearer canary")]);
 }
@@ -116,4 +118,12 @@ fn the_http_crates_request_is_the_same_one() {
     assert!(plain.starts_with(&format!("{} {}\n", converted.method(), converted.uri())));
     assert!(!format!("{converted:?}").contains("entra-token"));
     assert_eq!(*converted.body(), b"{}");
+}
+
+/// Bites when `HttpResponse` derives `Debug`, or does not show what a log may hold.
+#[test]
+fn of_a_response_the_status_and_the_headers_names_are_shown_and_no_word_more() {
+    let response = HttpResponse::new(429).with_header("Retry-After", "canary").with_body(b"canary".to_vec());
+    assert_eq!(format!("{response:?}"), r#"HttpResponse { status: 429, headers: ["Retry-After"], body: "6 bytes" }"#);
+    assert_eq!((response.status(), response.header("RETRY-AFTER")), (429, Some("canary")));
 }

@@ -134,6 +134,16 @@ fn the_reference_policy_neither_rests_nor_renews_in_the_background() {
     assert_eq!(rig::calls(&rig.request(1)), 1);
 }
 
+/// Bites when `with_refresh_proactively` forgets the rest of the policy, or what it was told.
+#[test]
+fn the_one_knob_of_the_credentials_builder_leaves_the_others_alone() {
+    for on in [false, true] {
+        let built = Policy::reference().to_builder().refresh_proactively(on).build().unwrap();
+        assert_eq!(Policy::reference().with_refresh_proactively(on), built);
+        assert_eq!(built.with_refresh_proactively(!on).refreshes_proactively(), !on);
+    }
+}
+
 /// Bites when a check is dropped, made wider by one, or its text does not name its knob.
 #[test]
 fn a_value_without_meaning_is_refused_by_an_error_that_names_the_knob() {

@@ -1,0 +1,48 @@
+//! What went wrong can be followed to its cause, and is shown once.
+
+use std::error::Error as _;
+use std::fmt;
+use std::time::Duration;
+
+use acs_common::{Error, RefresherError};
+
+mod support;
+
+use support::rig::{Did, Rig};
+
+/// As HTTP clients' errors do, it tells why it came about.
+#[derive(Debug)]
+struct Unreachable;
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the issuer cannot be reached")
+    }
+}
+
+impl std::error::Error for Unreachable {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&fmt::Error)
+    }
+}
+
+/// Bites when `source` of either error is none, or is the error whose text is in its own already.
+#[test]
+fn a_callers_error_leads_on_to_what_the_refreshers_was_caused_by() {
+    let mut rig = Rig::empty(acs_common::Policy::default());
+    rig.request(1);
+    let done = rig.fail(RefresherError::new(Unreachable));
+    let [Did::Error(1, error @ Error::RefreshFailed { cause, .. }), ..] = &done[..] else { panic!("{done:?}") };
+    for shown in [error.to_string(), cause.to_string()] {
+        assert!(shown.ends_with("the issuer cannot be reached"), "{shown}");
+    }
+    assert!(error.source().expect("it has a cause").is::<fmt::Error>());
+    assert!(cause.source().expect("it has a cause").is::<fmt::Error>());
+}
+
+/// Bites when `Debug` of a refresher's error leaves out what it says of itself.
+#[test]
+fn a_refreshers_error_shows_all_that_it_says() {
+    let error = RefresherError::new(Unreachable).permanent().with_retry_after(Duration::from_secs(20));
+    assert_eq!(format!("{error:?}"), "RefresherError { source: Unreachable, permanent: true, retry_after: Some(20s) }");
+}
