@@ -257,6 +257,29 @@ fn duplicates_and_strangers_in_json_are_taken_as_json_parse_takes_them() {
     assert_eq!(serde_json::from_str::<CommunicationIdentifier>(&deep).unwrap().raw_id(), "x");
 }
 
+/// Bites when a number's truth is not JavaScript's, whichever of the three kinds of number it is read as.
+#[test]
+fn a_model_of_zero_is_none_and_of_another_number_is_no_object() {
+    for zero in [json!(0), json!(0.0), json!(-0.0)] {
+        let read = parse(&json!({"rawId": "x", "phoneNumber": zero})).unwrap();
+        assert!(matches!(read, CommunicationIdentifier::Unknown(_)), "{read:?}");
+    }
+    for number in [json!(1), json!(-1), json!(0.5)] {
+        let error = parse(&json!({"rawId": "x", "phoneNumber": number})).unwrap_err().to_string();
+        assert!(error.starts_with("phoneNumber is no JSON object"), "{error}");
+    }
+}
+
+/// Bites when `from_name` takes a cloud it knows for one of the same name that it does not know.
+#[test]
+fn a_clouds_name_in_json_is_the_cloud_of_that_name() {
+    for cloud in [Cloud::Public, Cloud::Dod, Cloud::Gcch] {
+        let app = json!({"rawId": "x", "microsoftTeamsApp": {"appId": "a", "cloud": cloud.as_str()}});
+        let CommunicationIdentifier::MicrosoftTeamsApp(app) = parse(&app).unwrap() else { panic!("it is an app") };
+        assert_eq!(*app.cloud(), cloud);
+    }
+}
+
 /// Bites when `bare` forgets a separator or lets an empty part pass, or `known` lets a strange cloud pass.
 #[test]
 fn parts_that_would_not_read_back_are_refused() {

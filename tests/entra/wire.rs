@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use acs_common::entra::{EntraEvent, HttpRequest, HttpResponse};
+use acs_common::entra::{EntraEvent, EntraToken, HttpRequest, HttpResponse};
 use acs_common::{Policy, RefresherError};
 
-use super::{Host, MINUTE, contoso, exact, success};
+use super::{Host, MINUTE, contoso, exact, success, unix};
 
 /// In the form of the recorded samples: the request line, headers, an empty line, the body.
 fn recorded(request: &HttpRequest) -> String {
@@ -126,4 +126,11 @@ fn of_a_response_the_status_and_the_headers_names_are_shown_and_no_word_more() {
     let response = HttpResponse::new(429).with_header("Retry-After", "canary").with_body(b"canary".to_vec());
     assert_eq!(format!("{response:?}"), r#"HttpResponse { status: 429, headers: ["Retry-After"], body: "6 bytes" }"#);
     assert_eq!((response.status(), response.header("RETRY-AFTER")), (429, Some("canary")));
+}
+
+/// Bites when an Entra token does not keep the expiry it was given.
+#[test]
+fn an_entra_token_tells_the_expiry_it_was_given() {
+    assert_eq!(EntraToken::new("entra").expires_on(), None);
+    assert_eq!(EntraToken::new("entra").with_expires_on(unix(5)).expires_on(), Some(unix(5)));
 }
