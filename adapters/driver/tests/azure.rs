@@ -179,3 +179,15 @@ fn a_source_shows_nothing_of_the_credential_it_asks() {
     assert!(format!("{talkative:?}").contains("a-secret"));
     assert!(!format!("{:?}", AzureSource::new(Arc::new(talkative))).contains("a-secret"));
 }
+
+/// Bites when the builder shows nothing of its options, or a source anything of its credential.
+#[test]
+fn what_is_shown_of_a_source_and_a_builder_is_no_secret() {
+    let source = AzureSource::new(Arc::new(Identity::default()));
+    assert_eq!(format!("{source:?}"), "AzureSource { .. }");
+    let options = EntraOptions::new("https://contoso.communication.azure.com").unwrap();
+    let client = |_: HttpRequest| async { Ok::<_, std::io::Error>(HttpResponse::new(200)) };
+    let builder = EntraBuilder::new(Smol::default(), options, source, client).refresh_proactively(true);
+    let shown = format!("{builder:?}");
+    assert!(shown.contains("contoso") && shown.contains("proactive: Some(true)"), "{shown}");
+}

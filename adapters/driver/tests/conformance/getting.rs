@@ -2,8 +2,8 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -260,5 +260,93 @@ fn a_token_that_died_by_the_wall_clock_is_not_given_out_and_an_answer_in_time_is
         assert_eq!(credential.get_token().await.unwrap().secret().expose(), "r1");
         ahead.store(-86_400_000, Ordering::SeqCst);
         assert_eq!(credential.get_token().await.unwrap().secret().expose(), "r1", "set back: it costs nothing");
+    });
+}
+
+/// Bites when a request is not withdrawn as its future is dropped.
+#[test]
+fn who_gives_up_waiting_for_the_floor_starts_no_refresh() {
+    rt::run(async {
+        let calls = Calls::default();
+        let policy = Policy::builder().min_refresh_interval(millis(100)).build().unwrap();
+        let credential = rt::Credential::with_refresher(good(&calls, millis(1))).policy(policy).spawn().unwrap();
+        let refused = credential.get_token().await.unwrap();
+        credential.reject(&refused);
+        let mut request = Box::pin(credential.get_token());
+        assert!(poll_fn(|context| Poll::Ready(request.as_mut().poll(context).is_pending())).await);
+        drop(request);
+        rt::sleep(millis(200)).await;
+        assert_eq!(calls.started(), 1);
+    });
+}
+
+/// Bites when any of them shows nothing, or the initial token.
+#[test]
+fn what_is_shown_of_a_credential_and_its_parts_is_no_secret() {
+    rt::run(async {
+        let builder = Builder::new(rt::Clock::default(), good(&Calls::default(), HOUR)).initial_token("canary");
+        let builder = builder.refresh_proactively(true);
+        let mut shown = vec![format!("{builder:?}")];
+        assert!(shown[0].contains("proactive: Some(true)"), "{}", shown[0]);
+        let (credential, driver) = builder.build().unwrap();
+        shown.push(format!("{driver:?} {credential:?} {:?} {:?}", credential.get_token(), credential.notices()));
+        assert_eq!(
+            shown[1],
+            "Driver { calling: false, .. } CommunicationTokenCredential { .. } GetToken { waiting: false, .. } \
+             Notices { missed: 0, .. }"
+        );
+        assert!(!shown.concat().contains("canary"), "{shown:?}");
+    });
+}
+
+/// The runtime's clocks, the exact one of which can be held up: it is read with the credential's lock held.
+#[derive(Clone, Default)]
+struct HeldUp {
+    clock: rt::Clock,
+    gate: Arc<Mutex<()>>,
+    waiting: Arc<AtomicBool>,
+}
+
+impl Clock for HeldUp {
+    type Sleep = <rt::Clock as Clock>::Sleep;
+
+    fn now(&self) -> Now {
+        if self.gate.try_lock().is_err() {
+            self.waiting.store(true, Ordering::SeqCst);
+        }
+        let _through = self.gate.lock().unwrap();
+        self.clock.now()
+    }
+
+    fn now_or_later(&self) -> Now {
+        self.clock.now()
+    }
+
+    fn sleep(&self, duration: Duration) -> Self::Sleep {
+        self.clock.sleep(duration)
+    }
+}
+
+/// Bites when the token in front of the lock is never there, or never looked at.
+#[test]
+fn a_valid_token_is_given_out_while_another_has_the_lock() {
+    rt::run_with_threads(|| {
+        let clock = HeldUp::default();
+        let (gate, waiting) = (Arc::clone(&clock.gate), Arc::clone(&clock.waiting));
+        let builder = Builder::new(clock, good(&Calls::default(), HOUR)).initial_token(lasting("initial", HOUR));
+        let (credential, _driver) = builder.build().unwrap();
+        let held_up = gate.lock().unwrap();
+        let other = credential.clone();
+        let other = std::thread::spawn(move || other.try_now());
+        while !waiting.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        let (answer, answered) = std::sync::mpsc::channel();
+        let asking = std::thread::spawn(move || answer.send(credential.get_token_blocking()));
+        let answered = answered.recv_timeout(Duration::from_secs(5));
+        drop(held_up);
+        other.join().unwrap();
+        asking.join().unwrap().unwrap();
+        assert_eq!(answered.expect("it waits for the lock").unwrap().secret().expose(), "initial");
     });
 }

@@ -1,11 +1,13 @@
 //! Wakers, errors and futures that are not as kind as usual.
 
-use std::pin::pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
-use acs_common_driver::{Builder, Error, Policy, RefresherError};
+use acs_common_driver::{Builder, Clock, CommunicationTokenCredential, Error, Notice, Now, Policy, RefresherError};
 
 use super::{Calls, HOUR, good, lasting, millis, rt};
 
@@ -20,7 +22,7 @@ impl Wake for Counting {
 }
 
 /// Polls once; whether that is not enough.
-fn waits<F: Future>(future: std::pin::Pin<&mut F>, waker: &Waker) -> bool {
+fn waits<F: Future>(future: Pin<&mut F>, waker: &Waker) -> bool {
     future.poll(&mut Context::from_waker(waker)).is_pending()
 }
 
@@ -172,5 +174,152 @@ fn a_finished_driver_may_be_polled_to_its_end_by_hand() {
         drop(credential);
         let mut context = Context::from_waker(Waker::noop());
         assert!(matches!(driver.as_mut().poll(&mut context), Poll::Ready(())));
+    });
+}
+
+/// Bites when a request keeps the waker it was first polled with.
+#[test]
+fn a_request_that_moves_to_another_task_wakes_that_one() {
+    rt::run(async {
+        let credential = rt::Credential::with_refresher(good(&Calls::default(), millis(20))).spawn().unwrap();
+        let (first, last) = (Arc::new(Counting::default()), Arc::new(Counting::default()));
+        let mut request = pin!(credential.get_token());
+        assert!(waits(request.as_mut(), &first.clone().into()));
+        assert!(waits(request.as_mut(), &last.clone().into()));
+        assert!(waits(request.as_mut(), &last.clone().into()));
+        rt::sleep(millis(80)).await;
+        assert_eq!([first, last].map(|woken| woken.0.load(Ordering::SeqCst)), [0, 1]);
+    });
+}
+
+/// Bites when an answer that died before it was fetched is waited for again although no driver is there to bring another.
+#[test]
+fn an_answer_fetched_too_late_of_a_driver_that_is_gone_is_an_error() {
+    rt::run(async {
+        let refresher = || async { Ok::<_, RefresherError>(lasting("short", millis(50))) };
+        let (credential, driver) = Builder::new(rt::Clock::default(), refresher).build().unwrap();
+        let mut driver = Box::pin(driver);
+        let woken = Arc::new(Counting::default());
+        let mut late = pin!(credential.get_token());
+        assert!(waits(late.as_mut(), &woken.clone().into()));
+        assert!(waits(driver.as_mut(), Waker::noop()));
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1, "the answer is there");
+        rt::sleep(millis(100)).await;
+        drop(driver);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(matches!(late.as_mut().poll(&mut context), Poll::Ready(Err(Error::DriverStopped))));
+    });
+}
+
+/// The runtime's clock, whose timer does a deed as it is looked at: what another thread may do at that very moment.
+#[derive(Clone, Default)]
+struct Meddling {
+    clock: rt::Clock,
+    deed: Deed,
+}
+
+type Deed = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
+
+impl Clock for Meddling {
+    type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    fn sleep(&self, duration: Duration) -> Self::Sleep {
+        let (mut sleep, deed) = (Box::pin(self.clock.sleep(duration)), Arc::clone(&self.deed));
+        Box::pin(poll_fn(move |context| {
+            let woken = sleep.as_mut().poll(context).map(drop);
+            let deed = deed.lock().unwrap().take();
+            deed.into_iter().for_each(|deed| deed());
+            woken
+        }))
+    }
+}
+
+/// Bites when `fall_asleep` does not look for a call, so that it is made as late as the timer next fires.
+#[test]
+fn a_call_ordered_just_as_the_driver_falls_asleep_is_made_at_once() {
+    rt::run(async {
+        let clock = Meddling::default();
+        let (calls, deed) = (Calls::default(), Arc::clone(&clock.deed));
+        let handle = Arc::new(Mutex::new(None::<CommunicationTokenCredential<Meddling>>));
+        let (counted, own) = (calls.clone(), Arc::clone(&handle));
+        let refresher = move || {
+            let (call, own, deed) = (counted.begin(), Arc::clone(&own), Arc::clone(&deed));
+            async move {
+                rt::sleep(millis(5)).await;
+                let credential = own.lock().unwrap().clone().unwrap();
+                if call.number == 1 {
+                    *deed.lock().unwrap() = Some(Box::new(move || credential.try_now()));
+                    // The rest outlasts the token, so that the timer stays where it is: at the token's end.
+                    return Err(RefresherError::new("issuer down").with_retry_after(HOUR));
+                }
+                let name = if credential.try_token().is_ok_and(|held| held.is_some()) { "in time" } else { "late" };
+                Ok(lasting(name, HOUR))
+            }
+        };
+        let policy = Policy::builder().refresh_proactively(true).refresh_timeout(None);
+        let policy = policy.min_refresh_interval(millis(1)).build().unwrap();
+        let builder = Builder::new(clock, refresher).policy(policy).initial_token(lasting("initial", millis(800)));
+        let (credential, driver) = builder.build().unwrap();
+        *handle.lock().unwrap() = Some(credential.clone());
+        rt::spawn(driver);
+        rt::sleep(millis(900)).await;
+        assert_eq!(credential.try_token().unwrap().expect("it was renewed").secret().expose(), "in time");
+        assert_eq!(calls.started(), 2);
+        credential.dispose();
+        handle.lock().unwrap().take();
+    });
+}
+
+/// Bites when a listener keeps the waker it was first polled with.
+#[test]
+fn a_listener_that_moves_to_another_task_wakes_that_one() {
+    rt::run(async {
+        let credential = rt::Credential::with_static_token("static").unwrap();
+        let (first, last) = (Arc::new(Counting::default()), Arc::new(Counting::default()));
+        let mut notices = credential.notices();
+        for woken in [&first, &last, &last] {
+            assert!(waits(pin!(notices.next()), &woken.clone().into()));
+        }
+        credential.dispose();
+        assert_eq!([first, last].map(|woken| woken.0.load(Ordering::SeqCst)), [0, 1]);
+    });
+}
+
+/// An error that tells when it is gone.
+#[derive(Debug, thiserror::Error)]
+#[error("issuer down")]
+struct Told(Arc<()>);
+
+/// Bites when a listener stays on the list after it is gone, and all that happens is kept for it.
+#[test]
+fn a_listener_that_leaves_takes_along_what_was_kept_for_it() {
+    rt::run(async {
+        let told = Arc::new(());
+        let own = Arc::clone(&told);
+        let refresher = move || {
+            let error = Told(Arc::clone(&own));
+            async move { Err::<String, _>(error) }
+        };
+        let policy = Policy::builder().min_refresh_interval(millis(1)).request_rest_max(millis(1)).build().unwrap();
+        let credential = rt::Credential::with_refresher(refresher).policy(policy).spawn().unwrap();
+        let woken = Arc::new(Counting::default());
+        let mut notices = credential.notices();
+        assert!(waits(pin!(notices.next()), &woken.clone().into()));
+        for _ in 0..5 {
+            credential.get_token().await.unwrap_err();
+            rt::sleep(millis(3)).await;
+        }
+        assert!(matches!(notices.next().await, Some(Notice::RefreshFailed { .. })));
+        let kept = Arc::strong_count(&told);
+        drop(notices);
+        assert_eq!(Arc::strong_count(&told), kept - 4, "all but the last, which the credential has too");
+        let mut leaving = credential.notices();
+        assert!(waits(pin!(leaving.next()), &woken.clone().into()));
+        drop(leaving);
+        assert_eq!(Arc::strong_count(&woken), 1, "nor is its task kept");
     });
 }
