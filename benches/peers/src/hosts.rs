@@ -1,0 +1,200 @@
+//! Many credentials of ours in one process: machines that one loop drives, or tasks of a runtime.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use acs_common::{Action, Event, Machine, Monotonic, NewToken, Now, Policy, RefresherError, UnixTime};
+use acs_common_smol::CommunicationTokenCredential as OnSmol;
+use acs_common_tokio::CommunicationTokenCredential as OnTokio;
+use tokio::runtime::Runtime;
+
+use crate::issuer::LENGTH;
+
+/// The wall clock may move while a loop sleeps, so every machine gets to look at it this often.
+const SLICE: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Host {
+    Core,
+    Tokio,
+    Smol,
+}
+
+pub const HOSTS: [Host; 3] = [Host::Core, Host::Tokio, Host::Smol];
+
+/// Credentials that keep themselves fresh, whether anybody asks or not, from a source that answers at once.
+pub trait Fleet {
+    /// Lets them, for so long.
+    fn run(&mut self, time: Duration);
+
+    /// How often the source was asked.
+    fn fetches(&self) -> usize;
+}
+
+impl Host {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Core => "core",
+            Self::Tokio => "tokio",
+            Self::Smol => "smol",
+        }
+    }
+
+    /// Comes back once each has its first token.
+    pub fn start(self, count: usize, life: Duration, policy: &Policy) -> Box<dyn Fleet> {
+        match self {
+            Self::Core => Box::new(Loop::start(count, life, policy)),
+            Self::Tokio => {
+                let runtime = Runtime::new().expect("a runtime");
+                let within = runtime.enter();
+                let fleet = Tasks::start(count, life, |refresher| {
+                    let credential = OnTokio::with_refresher(refresher).policy(policy.clone()).spawn();
+                    credential.expect("a credential")
+                });
+                drop(within);
+                Box::new((fleet, runtime))
+            }
+            Self::Smol => Box::new(Tasks::start(count, life, |refresher| {
+                let credential = OnSmol::with_refresher(refresher).policy(policy.clone()).spawn();
+                credential.expect("a credential")
+            })),
+        }
+    }
+}
+
+fn token(life: Duration) -> NewToken {
+    NewToken::new("t".repeat(LENGTH)).with_expires_in(life)
+}
+
+struct Loop {
+    started: Instant,
+    machines: Vec<Machine<()>>,
+    timers: BTreeSet<(Monotonic, usize)>,
+    armed: Vec<Option<Monotonic>>,
+    look: Instant,
+    life: Duration,
+    fetches: usize,
+}
+
+impl Loop {
+    fn start(count: usize, life: Duration, policy: &Policy) -> Self {
+        let started = Instant::now();
+        let mut fleet = Self {
+            started,
+            machines: Vec::with_capacity(count),
+            timers: BTreeSet::new(),
+            armed: vec![None; count],
+            look: started + SLICE,
+            life,
+            fetches: 0,
+        };
+        for at in 0..count {
+            fleet.machines.push(Machine::new(None, policy.clone(), fleet.now()).expect("no token is no bad token"));
+            fleet.tell(at, Event::TimeAdvanced);
+        }
+        fleet
+    }
+
+    fn now(&self) -> Now {
+        Now::new(Monotonic::from_elapsed(self.started.elapsed()), UnixTime::from(SystemTime::now()))
+    }
+
+    fn tell(&mut self, at: usize, event: Event<()>) {
+        let mut next = Some(event);
+        while let Some(event) = next.take() {
+            let now = self.now();
+            self.machines[at].handle(event, now);
+            while let Some(action) = self.machines[at].poll_action() {
+                match action {
+                    Action::CallRefresher { request } => {
+                        self.fetches += 1;
+                        next = Some(Event::TokenReceived { request, token: token(self.life) });
+                    }
+                    Action::ScheduleTimer { at: moment } => self.arm(at, moment),
+                    Action::ReturnToken { .. } | Action::CancelRefresher { .. } | Action::Notify(_) => {}
+                }
+            }
+        }
+    }
+
+    fn arm(&mut self, at: usize, moment: Option<Monotonic>) {
+        if let Some(spent) = self.armed[at].take() {
+            self.timers.remove(&(spent, at));
+        }
+        self.armed[at] = moment;
+        self.timers.extend(moment.map(|moment| (moment, at)));
+    }
+}
+
+impl Fleet for Loop {
+    fn run(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            if Instant::now() >= self.look {
+                self.look += SLICE;
+                (0..self.machines.len()).for_each(|at| self.tell(at, Event::TimeAdvanced));
+            }
+            let now = self.now().monotonic;
+            while let Some(&(moment, at)) = self.timers.first().filter(|timer| timer.0 <= now) {
+                self.timers.remove(&(moment, at));
+                self.armed[at] = None;
+                self.tell(at, Event::TimeAdvanced);
+            }
+            let timer = self.timers.first().map_or(SLICE, |timer| timer.0.saturating_since(self.now().monotonic));
+            let until = self.look.min(end).saturating_duration_since(Instant::now());
+            thread::sleep(timer.min(until));
+        }
+    }
+
+    fn fetches(&self) -> usize {
+        self.fetches
+    }
+}
+
+struct Tasks<C> {
+    _held: Vec<C>,
+    fetches: Arc<AtomicUsize>,
+}
+
+type Answer = std::future::Ready<Result<NewToken, RefresherError>>;
+
+impl<C> Tasks<C> {
+    fn start(count: usize, life: Duration, spawn: impl Fn(Box<dyn FnMut() -> Answer + Send>) -> C) -> Self {
+        let fetches = Arc::new(AtomicUsize::new(0));
+        let mut held = Vec::with_capacity(count);
+        for _ in 0..count {
+            let fetches = Arc::clone(&fetches);
+            held.push(spawn(Box::new(move || {
+                fetches.fetch_add(1, Ordering::Relaxed);
+                std::future::ready(Ok(token(life)))
+            })));
+        }
+        while fetches.load(Ordering::Relaxed) < count {
+            thread::sleep(Duration::from_micros(100));
+        }
+        Self { _held: held, fetches }
+    }
+}
+
+impl<C> Fleet for Tasks<C> {
+    fn run(&mut self, time: Duration) {
+        thread::sleep(time);
+    }
+
+    fn fetches(&self) -> usize {
+        self.fetches.load(Ordering::Relaxed)
+    }
+}
+
+impl<C> Fleet for (Tasks<C>, Runtime) {
+    fn run(&mut self, time: Duration) {
+        self.0.run(time);
+    }
+
+    fn fetches(&self) -> usize {
+        self.0.fetches()
+    }
+}

@@ -1,0 +1,35 @@
+//! acs-common beside what else one would pick, measured in one process: what it costs, how it behaves, how it grows.
+//! `cargo run --release --manifest-path benches/peers/Cargo.toml -- speed|behaviour|scale|all`, which prints Markdown.
+
+mod behaviour;
+mod contender;
+mod floors;
+mod hosts;
+mod issuer;
+mod ours;
+mod peers;
+mod plot;
+mod report;
+mod scale;
+mod speed;
+mod verdicts;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = std::env::args().skip(1).collect::<Vec<_>>();
+    let what = arguments.first().map_or("", String::as_str);
+    if what == scale::CHILD {
+        scale::child(&arguments[1..]);
+        return ExitCode::SUCCESS;
+    }
+    let parts: [(&str, fn()); 3] = [("speed", speed::run), ("behaviour", behaviour::run), ("scale", scale::run)];
+    let parts = parts.into_iter().filter(|part| what == "all" || what == part.0).collect::<Vec<_>>();
+    if parts.is_empty() {
+        eprintln!("say which: speed, behaviour, scale or all");
+        return ExitCode::FAILURE;
+    }
+    report::preamble(what);
+    parts.iter().for_each(|part| part.1());
+    ExitCode::SUCCESS
+}

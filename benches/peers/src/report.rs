@@ -1,0 +1,67 @@
+//! Markdown.
+
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+/// What a table is worth nothing without: when, on what, of which versions.
+pub fn preamble(what: &str) {
+    println!("# Beside what else one would pick\n");
+    println!("`cargo run --release --manifest-path benches/peers/Cargo.toml -- {what}`\n");
+    let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let processor = processor.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    println!("- {}, {} processors ({})", today(), processors, processor.map_or("unknown", |(_, name)| name));
+    let rustc = Command::new("rustc").arg("--version").output();
+    let rustc =
+        rustc.map_or_else(|_| "rustc unknown".into(), |rustc| String::from_utf8_lossy(&rustc.stdout).into_owned());
+    println!("- {}, release build", rustc.trim());
+}
+
+fn today() -> String {
+    let days = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs() / 86_400);
+    // Days to a civil date: Howard Hinnant's `civil_from_days`, for dates from 1970 on.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year}-{month:02}-{day:02}")
+}
+
+/// The version that the lock file has of a package; the first, if there are several.
+pub fn version(package: &str) -> &'static str {
+    let lock = include_str!("../Cargo.lock");
+    let mut lines = lock.lines().skip_while(|line| *line != format!("name = \"{package}\""));
+    let version = lines.nth(1).and_then(|line| line.strip_prefix("version = \""));
+    version.map_or("?", |version| version.trim_end_matches('"'))
+}
+
+pub fn row(cells: &[String]) {
+    println!("| {} |", cells.join(" | "));
+}
+
+/// The first column is words, the others are figures.
+pub fn head(cells: &[&str]) {
+    row(&cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>());
+    println!("|---{}|", "|--:".repeat(cells.len() - 1));
+}
+
+pub fn millis(duration: Duration) -> String {
+    format!("{} ms", duration.as_millis())
+}
+
+/// Whether ours does what it is to do.
+pub struct Verdict {
+    pub what: String,
+    pub held: bool,
+}
+
+pub fn verdicts(verdicts: &[Verdict]) {
+    println!("\nWhat ours is to reach:\n");
+    for Verdict { what, held } in verdicts {
+        println!("- {} {what}", if *held { "reached:" } else { "**missed:**" });
+    }
+}

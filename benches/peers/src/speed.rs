@@ -1,0 +1,183 @@
+//! What a valid token costs: time at one thread and at two, allocations, memory.
+
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::{Handle, Runtime};
+
+use crate::contender::{Contender, Entry, Kind};
+use crate::issuer::{Issuer, LENGTH, Plan};
+use crate::{floors, ours, peers, report, verdicts};
+
+const ROUNDS: usize = 400;
+const BATCH: Duration = Duration::from_millis(1);
+/// What two threads do at the same time counts only if it really was: so much of it.
+const OVERLAP: f64 = 0.8;
+const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub struct Lane {
+    pub entry: Entry,
+    held: Arc<dyn Contender>,
+    calls: u32,
+    /// Nanoseconds a call, one for each round, at one thread and at two.
+    alone: Vec<f64>,
+    together: Vec<f64>,
+    pub allocations: f64,
+    heap: Option<i64>,
+}
+
+impl Lane {
+    pub fn alone(&self) -> f64 {
+        quantile(&self.alone, 0.5)
+    }
+
+    pub fn together(&self) -> f64 {
+        quantile(&self.together, 0.5)
+    }
+}
+
+pub fn run() {
+    let runtime = Runtime::new().expect("a runtime");
+    let mut lanes = Vec::new();
+    for entry in floors::ENTRIES.iter().chain(ours::ENTRIES).chain(peers::ENTRIES) {
+        let heap = (entry.facts.kind != Kind::Floor).then(|| heap(*entry));
+        let held = runtime.block_on(make(*entry, &Issuer::new(Plan::tokens_of(LIFE))));
+        let allocations = allocation_counter::measure(|| _ = held.batch(runtime.handle(), 1_000)).count_total;
+        let calls = calibrate(&*held, runtime.handle());
+        let allocations = (allocations as f64 / 1_000.0).round();
+        lanes.push(Lane { entry: *entry, held, calls, alone: vec![], together: vec![], allocations, heap });
+    }
+    let mut order = (0..lanes.len()).collect::<Vec<_>>();
+    let mut random = 0x9E37_79B9_7F4A_7C15_u64;
+    for _ in 0..ROUNDS {
+        shuffle(&mut order, &mut random);
+        for &at in &order {
+            let lane = &mut lanes[at];
+            let (start, end) = lane.held.batch(runtime.handle(), lane.calls);
+            lane.alone.push(nanos(end - start) / f64::from(lane.calls));
+            lane.together.extend(both(&*lane.held, runtime.handle(), lane.calls));
+        }
+    }
+    for lane in &mut lanes {
+        lane.alone.sort_by(f64::total_cmp);
+        lane.together.sort_by(f64::total_cmp);
+    }
+    print(&lanes);
+    report::verdicts(&verdicts::of(&lanes));
+}
+
+async fn make(entry: Entry, issuer: &Issuer) -> Arc<dyn Contender> {
+    let held = (entry.make)(issuer.clone()).await;
+    let held = held.unwrap_or_else(|error| panic!("{}: {error}", entry.facts.name));
+    held.call().await.unwrap_or_else(|error| panic!("{}: {error}", entry.facts.name));
+    held
+}
+
+/// What an idle credential holds on the heap, besides its token: the difference that some of them make. What other threads
+/// allocate for it is not seen, so there is none.
+fn heap(entry: Entry) -> i64 {
+    const MANY: i64 = 100;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let issuer = Issuer::new(Plan::tokens_of(LIFE));
+    // What is there once, whoever comes: caches, tables, threads.
+    let first = runtime.block_on(make(entry, &issuer));
+    let mut held = Vec::with_capacity(MANY as usize);
+    let counted = allocation_counter::measure(|| {
+        runtime.block_on(async {
+            for _ in 0..MANY {
+                held.push(make(entry, &issuer).await);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        });
+    });
+    drop(first);
+    counted.bytes_current / MANY - LENGTH as i64
+}
+
+fn calibrate(held: &dyn Contender, runtime: &Handle) -> u32 {
+    let mut calls = 64;
+    loop {
+        let (start, end) = held.batch(runtime, calls);
+        if end - start >= BATCH {
+            return calls;
+        }
+        calls *= 2;
+    }
+}
+
+/// Two threads with the same credential; none if they missed each other.
+fn both(held: &dyn Contender, runtime: &Handle, calls: u32) -> Option<f64> {
+    let together = Barrier::new(2);
+    let batch = || {
+        together.wait();
+        held.batch(runtime, calls)
+    };
+    let (one, two) = thread::scope(|scope| {
+        let other = scope.spawn(batch);
+        (batch(), other.join().expect("a batch"))
+    });
+    let overlap = nanos(one.1.min(two.1).saturating_duration_since(one.0.max(two.0)));
+    let (one, two) = (nanos(one.1 - one.0), nanos(two.1 - two.0));
+    (overlap >= OVERLAP * one.max(two)).then(|| (one + two) / 2.0 / f64::from(calls))
+}
+
+fn nanos(duration: Duration) -> f64 {
+    duration.as_nanos() as f64
+}
+
+fn shuffle(order: &mut [usize], random: &mut u64) {
+    for at in (1..order.len()).rev() {
+        *random ^= *random << 13;
+        *random ^= *random >> 7;
+        *random ^= *random << 17;
+        order.swap(at, (*random % (at as u64 + 1)) as usize);
+    }
+}
+
+fn quantile(sorted: &[f64], part: f64) -> f64 {
+    sorted.get((sorted.len() as f64 * part) as usize).copied().unwrap_or(f64::NAN)
+}
+
+fn print(lanes: &[Lane]) {
+    println!("\n## Speed\n");
+    println!(
+        "A valid token of {LENGTH} B from a credential that holds one: {ROUNDS} rounds, in each of which everybody runs a batch of \
+         about {} ms in random order, at one thread, then at two with the same credential. Medians, with the 10th percentile \
+         in brackets; rounds whose two threads did not run at the same time do not count. Heap: what an idle credential \
+         holds besides its token, without what it allocates on other threads.\n",
+        BATCH.as_millis()
+    );
+    report::head(&[
+        "",
+        "version",
+        "returns",
+        "expiry looked at",
+        "1 thread, ns",
+        "2 threads, ns",
+        "rounds at 2",
+        "allocations",
+        "heap, B",
+    ]);
+    for lane in lanes {
+        let facts = lane.entry.facts;
+        let is_floor = facts.kind == Kind::Floor;
+        let figure = |sorted: &[f64]| format!("{:.0} ({:.0})", quantile(sorted, 0.5), quantile(sorted, 0.1));
+        report::row(&[
+            if is_floor { format!("floor: {}", facts.name) } else { facts.name.to_owned() },
+            facts.package.map_or("", report::version).to_owned(),
+            facts.returns.to_owned(),
+            match (is_floor, facts.checks_expiry) {
+                (true, _) => "",
+                (false, true) => "yes",
+                (false, false) => "**no**",
+            }
+            .to_owned(),
+            figure(&lane.alone),
+            figure(&lane.together),
+            lane.together.len().to_string(),
+            format!("{:.0}", lane.allocations),
+            lane.heap.map_or_else(String::new, |heap| heap.to_string()),
+        ]);
+    }
+}
