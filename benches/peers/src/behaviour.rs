@@ -69,12 +69,13 @@ pub fn run() {
         }
     }));
     let runtime = Runtime::new().expect("a runtime");
-    let entries = ours::ENTRIES.iter().take(2).chain(peers::ENTRIES).copied().collect::<Vec<_>>();
+    let entries = ours::OWNERS.iter().chain(peers::ENTRIES).copied().collect::<Vec<_>>();
     let mut cells = entries.iter().map(|entry| vec![entry.facts.name.to_owned()]).collect::<Vec<_>>();
     let mut verdicts = Vec::new();
     for (letter, _, scenario) in SCENARIOS {
         // Everybody at once: there is little to do but wait.
-        let outcomes = runtime.block_on(join_all(entries.iter().map(|entry| tokio::spawn(scenario(*entry)))));
+        let outcomes =
+            runtime.block_on(async { join_all(entries.iter().map(|entry| tokio::spawn(scenario(*entry)))).await });
         for ((entry, outcome), cells) in entries.iter().zip(outcomes).zip(&mut cells) {
             let outcome = outcome.unwrap_or_else(|error| panic!("{letter}, {}: {error}", entry.facts.name));
             if let (Kind::Ours, Some(outcome)) = (entry.facts.kind, &outcome) {

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use acs_common::{NewToken, Policy};
+use acs_common::{NewToken, Policy, Token};
 use acs_common_smol::CommunicationTokenCredential as OnSmol;
 use acs_common_tokio::CommunicationTokenCredential as OnTokio;
 
@@ -13,7 +13,15 @@ use crate::issuer::{Issued, Issuer, Refused};
 pub const OWNED: &str = "`Token`, an `Arc`";
 pub const BORROWED: &str = "`&Token`";
 
-pub const ENTRIES: &[Entry] = &[Entry::of::<Owned<OnTokio>>(), Entry::of::<Owned<OnSmol>>()];
+pub const OWNERS: [Entry; 2] = [Entry::of::<Owned<OnTokio>>(), Entry::of::<Owned<OnSmol>>()];
+pub const READERS: [Entry; 6] = [
+    Entry::of::<Borrowed<OnTokio>>(),
+    Entry::of::<Borrowed<OnSmol>>(),
+    Entry::of::<Header<OnTokio>>(),
+    Entry::of::<Header<OnSmol>>(),
+    Entry::of::<ClonedHeader<OnTokio>>(),
+    Entry::of::<ClonedHeader<OnSmol>>(),
+];
 
 impl From<Issued> for NewToken {
     fn from(issued: Issued) -> Self {
@@ -53,8 +61,15 @@ struct Owned<C>(C);
 
 struct Due<C>(C);
 
+struct Borrowed<C>(C);
+
+struct Header<C>(C);
+
+struct ClonedHeader<C>(C);
+
+/// On one of the runtimes.
 macro_rules! on {
-    ($credential:ident, $name:ident) => {
+    ($runtime:ident, $credential:ident, $name:ident) => {
         impl Peer for Owned<$credential> {
             const FACTS: Facts = ours($name, OWNED);
             type Own = ();
@@ -89,8 +104,52 @@ macro_rules! on {
                 Ok(())
             }
         }
+
+        reads!($runtime, $credential, Borrowed, "a reader's `token()`", BORROWED, |token: &Token| {
+            black_box(token.secret().expose());
+        });
+        reads!($runtime, $credential, Header, "a reader's header", "`&HeaderValue`", |token: &Token| {
+            _ = black_box(token.authorization());
+        });
+        reads!($runtime, $credential, ClonedHeader, "a reader's header, cloned", "header", |token: &Token| {
+            _ = black_box(token.authorization().cloned());
+        });
     };
 }
 
-on!(OnTokio, ON_TOKIO);
-on!(OnSmol, ON_SMOL);
+/// What a thread of its own reader lends itself.
+macro_rules! reads {
+    ($runtime:ident, $credential:ident, $type:ident, $what:literal, $returns:expr, $look:expr) => {
+        impl Peer for $type<$credential> {
+            const FACTS: Facts = ours(concat!("ours, ", stringify!($runtime), ": ", $what), $returns);
+            type Own = $runtime::Own;
+
+            async fn new(issuer: Issuer) -> Result<Self, String> {
+                let credential = $credential::with_refresher(move || fetch(issuer.clone())).spawn().map_err(words)?;
+                credential.get_token().await.map_err(words)?;
+                Ok(Self(credential))
+            }
+
+            fn own(&self) -> Self::Own {
+                self.0.reader()
+            }
+
+            async fn call(&self, reader: &mut Self::Own) -> Answer {
+                let token = reader.token().map_err(words)?.ok_or("no valid token")?;
+                ($look)(token);
+                Ok(())
+            }
+        }
+    };
+}
+
+mod tokio {
+    pub type Own = acs_common_tokio::Reader<acs_common_tokio::Tokio>;
+}
+
+mod smol {
+    pub type Own = acs_common_smol::Reader<acs_common_smol::Smol>;
+}
+
+on!(tokio, OnTokio, ON_TOKIO);
+on!(smol, OnSmol, ON_SMOL);

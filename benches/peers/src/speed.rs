@@ -40,7 +40,7 @@ impl Lane {
 pub fn run() {
     let runtime = Runtime::new().expect("a runtime");
     let mut lanes = Vec::new();
-    for entry in floors::ENTRIES.iter().chain(ours::ENTRIES).chain(peers::ENTRIES) {
+    for entry in floors::ENTRIES.iter().chain(&ours::OWNERS).chain(&ours::READERS).chain(peers::ENTRIES) {
         let heap = (entry.facts.kind != Kind::Floor).then(|| heap(*entry));
         let held = runtime.block_on(make(*entry, &Issuer::new(Plan::tokens_of(LIFE))));
         let allocations = allocation_counter::measure(|| _ = held.batch(runtime.handle(), 1_000)).count_total;
