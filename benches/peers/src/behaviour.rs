@@ -202,13 +202,17 @@ async fn leader(entry: Entry) -> Option<Outcome> {
 }
 
 async fn failing(entry: Entry) -> Option<Outcome> {
-    // Ours begins at half of a life by default, which is no life to wait for here.
-    let entry = if entry.facts.kind == Kind::Ours { ours::due(entry) } else { entry };
-    let life = if entry.facts.window.is_zero() { LIFE } else { entry.facts.window.mul_f64(0.9) };
+    let (entry, life) = match entry.facts {
+        // By its default policy half of a life would have to pass first.
+        facts if facts.kind == Kind::Ours => (ours::due(entry), ours::DUE_AFTER + ours::DUE_WINDOW),
+        facts if facts.window.is_zero() => (entry, LIFE),
+        facts => (entry, facts.window.mul_f64(0.9)),
+    };
     let span = life.mul_f64(0.75).min(Duration::from_secs(60));
     let issuer = Issuer::new(Plan::tokens_of(life));
     let held = make(entry, &issuer).await;
     call(&held).await.ok()?;
+    sleep(ours::DUE_AFTER).await;
     issuer.plan(Plan::tokens_of(life).then(Then::Fail));
     let before = issuer.fetches();
     let calls = calls(&held, 100, span / 100).await;

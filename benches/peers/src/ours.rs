@@ -45,8 +45,11 @@ const fn ours(name: &'static str, returns: &'static str) -> Facts {
     }
 }
 
-/// The same, with a policy by which a token is due as soon as a second of its life has passed, for an outage that is not to
-/// begin half an hour from now.
+pub const DUE_WINDOW: Duration = Duration::from_secs(7_200);
+pub const DUE_AFTER: Duration = Duration::from_secs(1);
+
+/// The same, with a policy by which a token that lives no longer than that together is due after a second, so that an outage
+/// of a minute is met for all of that minute.
 pub fn due(entry: Entry) -> Entry {
     match entry.facts.name {
         ON_SMOL => Entry::of::<Due<OnSmol>>(),
@@ -88,11 +91,11 @@ macro_rules! on {
         }
 
         impl Peer for Due<$credential> {
-            const FACTS: Facts = Facts { window: Duration::from_secs(7_200), ..ours($name, OWNED) };
+            const FACTS: Facts = ours($name, OWNED);
             type Own = ();
 
             async fn new(issuer: Issuer) -> Result<Self, String> {
-                let policy = Policy::builder().renew_before_half(true).background_window(Self::FACTS.window);
+                let policy = Policy::builder().renew_before_half(true).background_window(DUE_WINDOW);
                 let credential = $credential::with_refresher(move || fetch(issuer.clone()));
                 credential.policy(policy.build().map_err(words)?).spawn().map(Self).map_err(words)
             }
