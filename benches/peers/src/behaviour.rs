@@ -94,7 +94,7 @@ fn print(cells: &[Vec<String>], verdicts: &[Verdict]) {
     println!(
         "In real time, a token living {} s unless said otherwise. Each as it comes, with its own window and retries. A dash: \
          cannot be asked, since the source is asked when the credential is built (C, D) or is an HTTP endpoint, which cannot \
-         panic (F). `served` with no further word is at once.\n",
+         panic (F).\n",
         LIFE.as_secs()
     );
     for (letter, what, _) in SCENARIOS {
