@@ -59,8 +59,8 @@ pub fn run() {
     println!(
         "Credentials that renew by timer, in a process of their own, on a source that answers at once with {LENGTH} B: machines of \
          the core that one loop drives, tasks on tokio, tasks on smol. Memory is what the process grew by, without the tokens. \
-         A renewal is the processor time of the whole process for one, timer and all. Idle is processor time in {} s, with an \
-         hour to go until the next renewal: everybody looks at the clocks once a minute.\n",
+         A renewal is the processor time of the whole process for one, timer and all. Idle is processor time in {} s, with more \
+         than an hour to go until the next renewal: everybody looks at the clocks once a minute.\n",
         IDLE.as_secs()
     );
     report::head(&[
