@@ -50,3 +50,15 @@ fn no_text_of_the_corpus_confuses_the_identifiers() {
 fn no_exchange_of_the_corpus_breaks_a_law_or_shows_a_secret() {
     assert!(replay("exchange", fuzzed::exchange) > 20, "the corpus is gone");
 }
+
+/// Bites when the fuzzer's corpus is lost, or when `build` of `policy.rs` drops a check or `millis` rounds down.
+#[test]
+fn no_policy_of_the_corpus_is_refused_without_a_reason_or_breaks_a_law() {
+    assert!(replay("policy", fuzzed::policy) > 20, "the corpus is gone");
+}
+
+/// Bites when the fuzzer's corpus is lost, or when `observed` of `scenario.rs` forgets an event of the timelines.
+#[test]
+fn no_scenario_of_the_corpus_confuses_the_parser_or_cannot_be_played() {
+    assert!(replay("scenario", fuzzed::scenario) > 20, "the corpus is gone");
+}

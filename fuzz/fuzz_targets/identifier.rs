@@ -1,12 +1,7 @@
 //! Any text is an identifier, and any JSON is one or an error.
 #![no_main]
-#![allow(dead_code, unreachable_pub, reason = "the tests use more of what is shared")]
 
-#[path = "../../tests/support/exchange_world.rs"]
-mod exchange_world;
-#[path = "../../tests/support/fuzzed.rs"]
-mod fuzzed;
-#[path = "../../tests/support/world.rs"]
-mod world;
+#[path = "../../tests/support/mod.rs"]
+mod support;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzed::identifier(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| support::fuzzed::identifier(bytes));

@@ -1,12 +1,7 @@
 //! Any bytes given to the parser are a token with an expiry, or a typed error.
 #![no_main]
-#![allow(dead_code, unreachable_pub, reason = "the tests use more of what is shared")]
 
-#[path = "../../tests/support/exchange_world.rs"]
-mod exchange_world;
-#[path = "../../tests/support/fuzzed.rs"]
-mod fuzzed;
-#[path = "../../tests/support/world.rs"]
-mod world;
+#[path = "../../tests/support/mod.rs"]
+mod support;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzed::token(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| support::fuzzed::token(bytes));

@@ -9,8 +9,11 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
 
-use super::exchange_world;
+use super::exchange_world::{self, ops::Bytes};
+use super::extremes::Values;
+use super::scenario::{self, Base, Malformed};
 use super::world::{self, ops};
+use super::{check, play};
 
 /// Any bytes are a life, and every life obeys the laws.
 pub fn machine(bytes: &[u8]) {
@@ -29,6 +32,73 @@ pub fn exchange(bytes: &[u8]) {
         panic!("{broken}\nin {setup:?}\n{ops:?}");
     }
 }
+
+/// Any values of all knobs are refused, by an error that names one that is wrong, or make a policy under which every law
+/// holds. The last of the bytes are a life under it.
+pub fn policy(bytes: &[u8]) {
+    let mut bytes = Bytes(bytes);
+    let (entra, values) = (bytes.byte() % 2 == 1, Values::read(&mut bytes));
+    let wrong = values.wrong();
+    match values.build() {
+        Err(error) => {
+            let named = wrong.iter().any(|(expected, knob)| *expected == error && error.to_string().contains(knob));
+            return assert!(named, "{error:?}, {error}: instead of one of {wrong:?} in {values:?}");
+        }
+        Ok(policy) => {
+            assert!(wrong.is_empty(), "{wrong:?} are let pass in {values:?}");
+            assert_eq!(Ok(&policy), values.rounded().as_ref(), "a fraction of a millisecond counts as one: {values:?}");
+            assert_eq!(Ok(&policy), policy.to_builder().build().as_ref(), "a policy is what its builder makes of it");
+        }
+    }
+    if entra {
+        let (setup, ops) = exchange_world::ops::ops(bytes.0);
+        let setup = values.exchange(setup);
+        if let Err(broken) = exchange_world::play(&setup, &ops) {
+            panic!("{broken}\nin {setup:?}\n{ops:?}");
+        }
+    } else {
+        let (setup, ops) = ops::ops(bytes.0);
+        let setup = ops::Setup { knobs: values.knobs(), ..setup };
+        let broken = world::play(&setup, &ops, None);
+        assert!(broken.is_empty(), "{broken:#?}\nin {setup:?}\n{ops:?}");
+    }
+}
+
+/// Any bytes are scenarios or an error that says where. What can be read can be played, under any policy; the same way
+/// each time; and with the timeline it has for its `expected` it is one of those that pass.
+pub fn scenario(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let scenarios = match scenario::read(&text, None) {
+        Ok(scenarios) => scenarios,
+        Err(Malformed(what)) => {
+            let says_where = match what.strip_prefix("not JSON: ") {
+                Some(what) => what.contains(" at line "),
+                None => what.starts_with("scenario ") || what.starts_with("the scenario: "),
+            };
+            return assert!(says_where, "{what}");
+        }
+    };
+    for base in [Base::Default, Base::Reference] {
+        let again = scenario::read(&text, Some(base)).expect("a policy of ours is as good as its own");
+        assert_eq!(again.len(), scenarios.len());
+    }
+    let file: Value = serde_json::from_str(&text).expect("it has been read");
+    let values = if let Value::Array(values) = &file { values.as_slice() } else { std::slice::from_ref(&file) };
+    for (value, scenario) in values.iter().zip(&scenarios) {
+        let timeline = play::beginning(scenario, MOST);
+        assert!(timeline.is_sorted_by_key(|event| event["at"].as_u64()), "{timeline:?}");
+        assert!(timeline.iter().all(|event| event["at"].as_u64() <= Some(scenario.until)), "{timeline:?}");
+        let mut recorded = value.clone();
+        recorded["expected"] = Value::Array(timeline);
+        let recorded = scenario::read(&recorded.to_string(), None).expect("a timeline of ours can be read");
+        let expected = recorded[0].expected.as_deref().expect("it is there");
+        let differences = check::differences(expected, &play::beginning(&recorded[0], MOST));
+        assert!(differences.is_empty(), "{text}: {differences:?}");
+    }
+}
+
+/// So much of a life is enough to see.
+const MOST: usize = 500;
 
 /// Any bytes given to the parser are a token with an expiry, or a typed error. The first byte says what the others are:
 /// the token string itself, its payload still to be encoded, or its claim `exp`.

@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod exchange_world;
+pub mod extremes;
 pub mod fuzzed;
 pub mod host;
 pub mod node;

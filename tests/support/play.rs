@@ -15,6 +15,11 @@ const SLICE: u64 = 60_000;
 
 /// The timeline of a scenario, as its file would have it.
 pub fn timeline(scenario: &Scenario) -> Vec<Value> {
+    beginning(scenario, usize::MAX)
+}
+
+/// What comes of the first so many things that happen: a life may be long, and busy.
+pub fn beginning(scenario: &Scenario, most: usize) -> Vec<Value> {
     let policy = match &scenario.policy {
         Ok(policy) => policy.clone(),
         Err(_) => return vec![construction_failed("invalid_policy")],
@@ -30,12 +35,12 @@ pub fn timeline(scenario: &Scenario) -> Vec<Value> {
         }
         Credential::Entra { options: Ok(options), .. } => {
             let machine = EntraMachine::new(options.clone(), policy, now);
-            return Host::new(scenario, Subject::Entra(Box::new(machine))).play();
+            return Host::new(scenario, Subject::Entra(Box::new(machine))).play(most);
         }
         Credential::Entra { options: Err(_), .. } => return vec![construction_failed("invalid_options")],
     };
     match machine {
-        Ok(machine) => Host::new(scenario, Subject::Refresher(Box::new(machine))).play(),
+        Ok(machine) => Host::new(scenario, Subject::Refresher(Box::new(machine))).play(most),
         Err(_) => vec![construction_failed("invalid_token")],
     }
 }
@@ -128,11 +133,9 @@ impl<'a> Host<'a> {
         host
     }
 
-    fn play(mut self) -> Vec<Value> {
-        while let Some((at, next)) = self.next() {
-            if at > self.scenario.until {
-                break;
-            }
+    fn play(mut self, most: usize) -> Vec<Value> {
+        for _ in 0..most {
+            let Some((at, next)) = self.next().filter(|(at, _)| *at <= self.scenario.until) else { break };
             self.at = at;
             match next {
                 Next::Script => {

@@ -59,8 +59,12 @@ pub fn token_response(token: &TokenSpec, name: &str, start: i64) -> String {
     json!({"identity": {"id": "8:acs:…"}, "accessToken": token}).to_string()
 }
 
-/// In the service's own form: seven digits of a second, and an offset.
+/// In the service's own form: seven digits of a second, and an offset; as far as four digits of a year reach.
 fn rfc3339(millis: i64) -> String {
-    let moment = chrono::DateTime::from_timestamp_millis(millis).expect("a test's moments are in our era");
+    let moment = chrono::DateTime::from_timestamp_millis(millis.clamp(YEAR_0, YEAR_9999)).expect("in our era");
     moment.format("%Y-%m-%dT%H:%M:%S%.3f0000+00:00").to_string()
 }
+
+/// 0000-01-01T00:00:00Z and 9999-12-31T23:59:59.999Z
+const YEAR_0: i64 = -62_167_219_200_000;
+const YEAR_9999: i64 = 253_402_300_799_999;

@@ -11,13 +11,13 @@ use base64::Engine as _;
 pub struct Setup {
     pub prewarm: bool,
     pub each_request: bool,
-    reference: bool,
-    proactive: bool,
-    floor: Option<u64>,
-    timeout: Option<Option<u64>>,
-    check_timeout: u64,
-    jitter: f64,
-    seed: u64,
+    pub reference: bool,
+    pub proactive: bool,
+    pub floor: Option<u64>,
+    pub timeout: Option<Option<u64>>,
+    pub check_timeout: u64,
+    pub jitter: f64,
+    pub seed: u64,
 }
 
 impl Setup {
@@ -212,14 +212,15 @@ pub mod kind {
     pub const ALL: u8 = 18;
 }
 
-struct Bytes<'a>(&'a [u8]);
+/// Bytes to be read one after another; past their end they are all 0.
+pub struct Bytes<'a>(pub &'a [u8]);
 
 impl<'a> Bytes<'a> {
-    fn byte(&mut self) -> u8 {
+    pub fn byte(&mut self) -> u8 {
         self.take(1).first().copied().unwrap_or_default()
     }
 
-    fn take(&mut self, count: usize) -> &'a [u8] {
+    pub fn take(&mut self, count: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(count.min(self.0.len()));
         self.0 = rest;
         taken

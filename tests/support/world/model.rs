@@ -196,7 +196,7 @@ impl Model {
     }
 
     pub fn hold(&mut self, text: String, left: u64, now: Now) {
-        let half = if self.knobs.renew_before_half || self.knobs.jitter > 0 { 0 } else { left / 2 };
+        let half = if self.knobs.renew_before_half || self.knobs.jitter > 0.0 { 0 } else { left / 2 };
         let half = Some(Ends::after(now, half.max(1))).filter(|half| !half.come(now));
         let replaces = std::mem::take(&mut self.replaces);
         let trial = self.knobs.retry.filter(|_| replaces).map(|(_, max)| Ends::after(now, max));
@@ -224,10 +224,10 @@ impl Model {
         self.longest_rest = self.longest_rest.max(fails.retry_after.unwrap_or(0));
         let asked = fails.retry_after.unwrap_or(0).min(max);
         let (most, least) = if fails.permanent {
-            (max, if self.knobs.jitter == 0 { max } else { asked })
+            (max, if self.knobs.jitter == 0.0 { max } else { asked })
         } else {
             let half = self.held(now).map_or(u64::MAX, |held| held.dead.left(now) / 2);
-            let calm = if self.knobs.jitter == 0 { initial.min(self.knobs.request_rest_max).min(half) } else { 0 };
+            let calm = if self.knobs.jitter == 0.0 { initial.min(self.knobs.request_rest_max).min(half) } else { 0 };
             (max.min(self.knobs.request_rest_max).max(asked).max(self.knobs.floor), asked.max(calm))
         };
         let later = |end: Option<Ends>, millis: u64| {

@@ -25,8 +25,8 @@ pub struct Knobs {
     pub retry: Option<(u64, u64)>,
     pub request_rest_max: u64,
     pub timeout: Option<u64>,
-    /// In tenths.
-    pub jitter: u8,
+    pub jitter: f64,
+    pub seed: u64,
     pub opaque_lifetime: u64,
     pub reject_undecodable: bool,
 }
@@ -230,7 +230,8 @@ impl Knobs {
             retry: Some((1_000, 300_000)),
             request_rest_max: 30_000,
             timeout: Some(60_000),
-            jitter: 0,
+            jitter: 0.0,
+            seed: 7,
             opaque_lifetime: 600_000,
             reject_undecodable: false,
         }
@@ -265,8 +266,8 @@ impl Knobs {
             .renew_before_half(self.renew_before_half)
             .request_rest_max(duration(self.request_rest_max))
             .refresh_timeout(self.timeout.map(duration))
-            .jitter(f64::from(self.jitter) / 10.0)
-            .seed(7)
+            .jitter(self.jitter)
+            .seed(self.seed)
             .opaque_token_lifetime(duration(self.opaque_lifetime))
             .undecodable_tokens(treatment);
         let policy = match self.retry {
@@ -298,7 +299,7 @@ pub fn ops(bytes: &[u8]) -> (Setup, Vec<Op>) {
                 retry: (at(5) % 8 != 0).then(|| (pick(&WAITS, at(5) / 8).min(max), max)),
                 request_rest_max: pick(&WAITS, at(6)),
                 timeout: (at(7) % 4 != 0).then(|| pick(&WAITS, at(7) / 4).max(1)),
-                jitter: pick(&[0, 0, 2, 10], at(8)),
+                jitter: pick(&[0.0, 0.0, 0.2, 1.0], at(8)),
                 opaque_lifetime: pick(&WAITS, at(9)).max(1),
                 reject_undecodable: at(8) >= 128,
                 ..Knobs::standard()
