@@ -173,7 +173,7 @@ impl World {
                 Some(token) => {
                     self.model.before_event(self.now);
                     if !matches!(rejects, Rejects::Impostor) {
-                        self.model.reject(&token, self.now);
+                        self.model.reject(&token);
                     }
                     self.hand_in(Event::TokenRejected { token });
                 }

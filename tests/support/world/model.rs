@@ -167,6 +167,7 @@ impl Model {
         self.rested |= self.rest.is_some();
         if let Some(held) = &mut self.held {
             held.half.take_if(|half| half.come(now));
+            held.trial.take_if(|trial| trial.past(now));
         }
     }
 
@@ -246,12 +247,11 @@ impl Model {
         self.rest_after(Fails { permanent: false, retry_after: None }, now);
     }
 
-    pub fn reject(&mut self, token: &Token, now: Now) {
+    pub fn reject(&mut self, token: &Token) {
         let same = |held: &mut Held| held.token.as_ref().is_some_and(|held| held.is_same(token));
         if let Some(held) = self.held.take_if(same) {
             self.replaces = true;
-            let on_trial = held.trial.is_some_and(|end| !end.past(now));
-            self.rejections += u32::from(on_trial);
+            self.rejections += u32::from(held.trial.is_some());
         }
     }
 
