@@ -224,6 +224,12 @@ impl StdError for RefreshError {
     }
 }
 
+/// What a refresher reports: to be shared between threads, where there can be any.
+#[cfg(target_has_atomic = "ptr")]
+type Cause = dyn StdError + Send + Sync;
+#[cfg(not(target_has_atomic = "ptr"))]
+type Cause = dyn StdError;
+
 /// What a refresher answers when it fails. Transient unless it says otherwise: the machine rests, then tries again.
 ///
 /// Made from any error with `?` or `into`. It keeps that error for [`get_ref`](Self::get_ref) to find, and shows
@@ -244,7 +250,7 @@ impl StdError for RefreshError {
 /// ```
 #[derive(Clone)]
 pub struct RefresherError {
-    source: Arc<dyn StdError + Send + Sync>,
+    source: Arc<Cause>,
     permanent: bool,
     retry_after: Option<Duration>,
     kind: FailureKind,
@@ -254,7 +260,7 @@ pub struct RefresherError {
 impl RefresherError {
     /// A transient failure, from a message or an error.
     #[must_use]
-    pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    pub fn new(source: impl Into<Box<Cause>>) -> Self {
         Self {
             source: Arc::from(source.into()),
             permanent: false,
@@ -287,7 +293,7 @@ impl RefresherError {
     /// assert!(error.get_ref().is::<std::fmt::Error>());
     /// ```
     #[must_use]
-    pub fn get_ref(&self) -> &(dyn StdError + Send + Sync + 'static) {
+    pub fn get_ref(&self) -> &Cause {
         &*self.source
     }
 
