@@ -278,7 +278,8 @@ pub struct Trace {
     #[cfg(feature = "tracing")]
     attempt: u32,
     #[cfg(feature = "tracing")]
-    sent: std::time::Instant,
+    /// None where std has no clock and panics when asked: in a browser.
+    sent: Option<std::time::Instant>,
 }
 
 #[cfg(feature = "tracing")]
@@ -287,20 +288,24 @@ impl Trace {
         let (method, url, attempt) = (request.method(), request.url(), request.attempt());
         let request_id = request.request_id().to_owned();
         tracing::info!(target: "acs_common::http", method, url, request_id, attempt, "request");
-        Self { request_id, attempt, sent: std::time::Instant::now() }
+        Self {
+            request_id,
+            attempt,
+            sent: (!cfg!(all(target_family = "wasm", target_os = "unknown"))).then(std::time::Instant::now),
+        }
     }
 
     fn ended(&self, answer: &Result<HttpResponse, RefresherError>) {
         let Self { request_id, attempt, sent } = self;
-        let duration = sent.elapsed();
+        let duration = sent.map(|sent| tracing::field::debug(sent.elapsed()));
         match answer {
             Ok(response) => {
                 // Nothing of what the service says: it might repeat the token.
                 let status = response.status();
-                tracing::info!(target: "acs_common::http", status, ?duration, request_id, attempt, "response");
+                tracing::info!(target: "acs_common::http", status, duration, request_id, attempt, "response");
             }
             Err(error) => {
-                tracing::warn!(target: "acs_common::http", ?duration, request_id, attempt, "no response: {error}");
+                tracing::warn!(target: "acs_common::http", duration, request_id, attempt, "no response: {error}");
             }
         }
     }
