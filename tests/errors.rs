@@ -46,3 +46,10 @@ fn a_refreshers_error_shows_all_that_it_says() {
     let error = RefresherError::new(Unreachable).permanent().with_retry_after(Duration::from_secs(20));
     assert_eq!(format!("{error:?}"), "RefresherError { source: Unreachable, permanent: true, retry_after: Some(20s) }");
 }
+
+/// Bites when the text for one end is that of the other, or says nothing of what to do.
+#[test]
+fn whoever_gets_no_token_any_more_is_told_what_to_do() {
+    assert!(Error::Disposed.to_string().contains("make a new one"));
+    assert!(Error::DriverStopped.to_string().contains("keep its task"));
+}

@@ -39,7 +39,7 @@ fn an_endpoint_is_taken_as_it_is_but_for_slashes_at_its_end() {
 /// Bites when any check of `check_endpoint` is left out, or when port 0 is taken for one.
 #[test]
 fn an_endpoint_that_is_none_is_refused_with_what_is_wrong() {
-    let table: [(&str, Wrong, &str); 37] = [
+    let table: [(&str, Wrong, &str); 38] = [
         ("", Wrong::EndpointUnreadable, "no URL"),
         (" ", Wrong::EndpointUnreadable, "no URL"),
         ("contoso.communication.azure.com", Wrong::EndpointUnreadable, "no URL"),
@@ -64,6 +64,7 @@ fn an_endpoint_that_is_none_is_refused_with_what_is_wrong() {
         ("http://contoso.communication.azure.com", Wrong::EndpointNotHttps, "https"),
         ("http://localhost.example.com", Wrong::EndpointNotHttps, "https"),
         ("http://128.0.0.1", Wrong::EndpointNotHttps, "https"),
+        ("http://[v1.localhost]", Wrong::EndpointNotHttps, "https"),
         ("http://[::2]", Wrong::EndpointNotHttps, "https"),
         ("ftp://localhost", Wrong::EndpointNotHttps, "https"),
         ("wss://contoso", Wrong::EndpointNotHttps, "https"),

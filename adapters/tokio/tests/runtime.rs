@@ -11,6 +11,15 @@ fn outside_a_runtime_spawning_says_so() {
     assert!(spawn().unwrap_err().to_string().contains("call `spawn` within a tokio runtime"));
 }
 
+/// Bites when `spawn` starts a driver for what it refuses, or panics.
+#[test]
+fn an_initial_token_that_is_none_is_refused_by_spawning_too() {
+    let refresher = || async { Ok::<_, std::io::Error>("eyJ…") };
+    let builder = CommunicationTokenCredential::with_refresher(refresher).initial_token(" ");
+    let refused = builder.spawn().unwrap_err();
+    assert!(refused.to_string().starts_with("initial token: the token is blank"), "{refused}");
+}
+
 #[test]
 fn a_runtime_without_a_timer_is_refused_at_once() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

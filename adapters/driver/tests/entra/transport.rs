@@ -1,12 +1,15 @@
 //! What comes between.
 
+use std::future::Ready;
 use std::time::Duration;
 
-use acs_common_driver::entra::ExchangeError;
-use acs_common_driver::{Clock, EntraBuilder, Error, FailureKind, Notice};
+use acs_common_driver::entra::{EntraTokenRequest, ExchangeError, HttpRequest, HttpResponse, SourceError};
+use acs_common_driver::{Clock, EntraBuilder, Error, FailureKind, Notice, RefresherError};
 
 use super::fake_acs::{Answer, FakeAcs};
-use super::{Hurried, Source, Stage, cause, exchange_error, options, policy, rt, spawn, stage, stage_of, stage_with};
+use super::{
+    Hurried, Source, Stage, cause, exchange_error, options, policy, refused, rt, spawn, stage, stage_of, stage_with,
+};
 
 /// The exchange ended without any response; all its tries were made.
 #[track_caller]
@@ -52,6 +55,35 @@ fn a_closed_port_is_tried_four_times() {
         never_reached(&credential.get_token().await.unwrap_err());
         // All three pauses, shortened by half at most.
         assert!(clock.skipped() >= Duration::from_millis(2_800), "{:?}", clock.skipped());
+    });
+}
+
+/// Bites when a panic of the client, or of the source, ends the driver, or is taken for an answer of the other.
+#[test]
+fn a_client_or_a_source_that_panics_fails_and_is_called_again() {
+    rt::run(async {
+        let acs = FakeAcs::start().unwrap();
+        let options = options(&acs);
+        let mut requests = 0;
+        let client = move |_: HttpRequest| {
+            requests += 1;
+            assert!(requests > 2, "a panic in the client (on purpose)");
+            std::future::ready(Ok::<_, RefresherError>(HttpResponse::new(403)))
+        };
+        let credential = spawn(EntraBuilder::new(Hurried::default(), options.clone(), Source::new(), client));
+        let error = credential.get_token().await.unwrap_err();
+        assert_eq!(refused(&error).status, 403);
+
+        let source =
+            |_: EntraTokenRequest| -> Ready<Result<String, SourceError>> { panic!("in the source (on purpose)") };
+        let client = rt::client(acs.trusting());
+        let credential = spawn(EntraBuilder::new(Hurried::default(), options, source, client));
+        for _ in 0..2 {
+            let error = credential.get_token().await.unwrap_err();
+            assert!(error.to_string().contains("panicked") && !cause(&error).is_permanent(), "{error}");
+            credential.try_now();
+        }
+        assert_eq!(acs.asked(), 0);
     });
 }
 
