@@ -299,6 +299,7 @@ fn parts_that_would_not_read_back_are_refused() {
     let extension = |[resource, tenant, user]: [&str; 3], cloud: &Cloud| {
         TeamsExtensionUserIdentifier::new(resource, tenant, user, cloud.clone()).map(|_| ())
     };
+    assert_eq!(extension(["x", "y", "z"], &Cloud::Dod), Ok(()));
     for (index, part) in ["resource id", "tenant id", "user id"].into_iter().enumerate() {
         for (bad, separator) in [("a_b", '_'), ("a:b", ':')] {
             let mut parts = ["x", "y", "z"];
