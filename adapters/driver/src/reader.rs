@@ -41,19 +41,13 @@ pub struct Reader<C: Clock> {
     version: Option<u64>,
     /// What was lent last.
     lent: Option<Token>,
-    /// As long as it is that, there is nothing to look at.
-    good: Option<Moment>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-struct Moment {
-    version: u64,
-    tick: u64,
+    /// As long as it is that tick, and the version is the same, there is nothing to look at.
+    tick: Option<u64>,
 }
 
 impl<C: Clock> Reader<C> {
     pub(crate) fn new(credential: CommunicationTokenCredential<C>) -> Self {
-        Self { credential, snapshot: None, version: None, lent: None, good: None }
+        Self { credential, snapshot: None, version: None, lent: None, tick: None }
     }
 
     /// A valid token if there is one, without waiting: what
@@ -110,7 +104,7 @@ impl<C: Clock> Reader<C> {
         self.snapshot = None;
         self.version = None;
         self.lent = None;
-        self.good = None;
+        self.tick = None;
     }
 
     /// The credential it reads from.
@@ -122,7 +116,7 @@ impl<C: Clock> Reader<C> {
     #[inline]
     fn is_good(&self) -> bool {
         let shared = self.credential.shared();
-        self.good.is_some_and(|good| good.version == shared.version() && shared.clock.tick() == Some(good.tick))
+        self.tick.is_some() && self.tick == shared.clock.tick() && self.version == Some(shared.version())
     }
 
     /// Whether there is a token to lend, without asking the machine.
@@ -133,16 +127,11 @@ impl<C: Clock> Reader<C> {
             let (version, snapshot) = shared.published();
             (self.version, self.snapshot) = (Some(version), snapshot);
         }
-        let snapshot = self.snapshot.as_deref();
-        let good = snapshot.and_then(|snapshot| snapshot.token(shared.clock.now_or_later()));
-        let token = good.or_else(|| snapshot.and_then(|snapshot| snapshot.token(shared.clock.now())));
-        self.good = match (good, self.version, tick) {
-            (Some(_), Some(version), Some(tick)) => Some(Moment { version, tick }),
-            _ => None,
-        };
-        match (&self.lent, token) {
-            (Some(lent), Some(token)) if lent.is_same(token) => {}
-            _ => self.lent = token.cloned(),
+        let found = self.snapshot.as_deref().and_then(|snapshot| shared.look(snapshot));
+        self.tick = tick.filter(|_| found.is_some_and(|(_, by_ticks)| by_ticks));
+        match (&self.lent, found) {
+            (Some(lent), Some((token, _))) if lent.is_same(token) => {}
+            _ => self.lent = found.map(|(token, _)| token.clone()),
         }
         self.lent.is_some()
     }

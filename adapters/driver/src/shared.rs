@@ -93,8 +93,13 @@ impl<C: Clock> Shared<C> {
     /// The token, if asking for it would change nothing.
     pub(crate) fn fresh(&self) -> Option<Token> {
         let snapshot = self.fresh.load();
-        let snapshot = snapshot.as_ref()?;
-        snapshot.token(self.clock.now_or_later()).or_else(|| snapshot.token(self.clock.now())).cloned()
+        self.look(snapshot.as_ref()?).map(|(token, _)| token.clone())
+    }
+
+    /// The token, as long as asking for it would change nothing; and whether that can be told without the exact clocks.
+    pub(crate) fn look<'a>(&self, snapshot: &'a Snapshot) -> Option<(&'a Token, bool)> {
+        let soon = snapshot.token(self.clock.now_or_later()).map(|token| (token, true));
+        soon.or_else(|| Some((snapshot.token(self.clock.now())?, false)))
     }
 
     /// What was published last, and its version: as long as that does not change, there is nothing newer.

@@ -66,7 +66,6 @@ impl Clock for ByHand {
 
 /// What the refreshers are about to answer.
 type Answer = Arc<Mutex<Option<Result<(String, u64), ()>>>>;
-/// Who answers: the time at which it was called makes a token of it.
 type Credential = CommunicationTokenCredential<ByHand>;
 
 fn new_token((name, life): (String, u64), now: Now) -> NewToken {
