@@ -27,6 +27,23 @@ fn get<C: Clock>(credential: &acs_common_driver::CommunicationTokenCredential<C>
     }
 }
 
+/// Of a token that lasts; on a runtime that has to live as long.
+fn on_tokio() -> (tokio::runtime::Runtime, acs_common_tokio::CommunicationTokenCredential) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let within = runtime.enter();
+    let refresher = || async { Ok::<_, RefresherError>(lasting()) };
+    let builder = acs_common_tokio::CommunicationTokenCredential::with_refresher(refresher).initial_token(lasting());
+    let credential = builder.spawn().expect("a credential");
+    drop(within);
+    (runtime, credential)
+}
+
+fn on_smol() -> acs_common_smol::CommunicationTokenCredential {
+    let refresher = || async { Ok::<_, RefresherError>(lasting()) };
+    let builder = acs_common_smol::CommunicationTokenCredential::with_refresher(refresher).initial_token(lasting());
+    builder.spawn().expect("a credential")
+}
+
 #[divan::bench(threads = [1, 2])]
 fn floor_rwlock_arc_and_a_clock(bencher: Bencher<'_, '_>) {
     let held = RwLock::new(Arc::new((String::new(), SystemTime::now())));
@@ -71,28 +88,19 @@ where
 
 #[divan::bench(threads = [1, 2])]
 fn a_thousand_from_a_reader_on_tokio(bencher: Bencher<'_, '_>) {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let _within = runtime.enter();
-    let refresher = || async { Ok::<_, RefresherError>(lasting()) };
-    let credential = acs_common_tokio::CommunicationTokenCredential::with_refresher(refresher).initial_token(lasting());
-    lend(bencher, &credential.spawn().expect("a credential"));
+    let (_runtime, credential) = on_tokio();
+    lend(bencher, &credential);
 }
 
 #[divan::bench(threads = [1, 2])]
 fn a_thousand_from_a_reader_on_smol(bencher: Bencher<'_, '_>) {
-    let refresher = || async { Ok::<_, RefresherError>(lasting()) };
-    let credential = acs_common_smol::CommunicationTokenCredential::with_refresher(refresher).initial_token(lasting());
-    lend(bencher, &credential.spawn().expect("a credential"));
+    lend(bencher, &on_smol());
 }
 
 /// The finished header, cloned into a request.
 #[divan::bench(threads = [1, 2])]
 fn a_thousand_headers_from_a_reader_on_tokio(bencher: Bencher<'_, '_>) {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let _within = runtime.enter();
-    let refresher = || async { Ok::<_, RefresherError>(lasting()) };
-    let credential = acs_common_tokio::CommunicationTokenCredential::with_refresher(refresher).initial_token(lasting());
-    let credential = credential.spawn().expect("a credential");
+    let (_runtime, credential) = on_tokio();
     bencher.counter(ItemsCount::new(1_000_usize)).bench(|| {
         let mut reader = credential.reader();
         for _ in 0..1_000 {
@@ -104,19 +112,13 @@ fn a_thousand_headers_from_a_reader_on_tokio(bencher: Bencher<'_, '_>) {
 
 #[divan::bench(threads = [1, 2])]
 fn get_token_on_tokio(bencher: Bencher<'_, '_>) {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let _within = runtime.enter();
-    let refresher = || async { Ok::<_, RefresherError>(lasting()) };
-    let credential = acs_common_tokio::CommunicationTokenCredential::with_refresher(refresher).initial_token(lasting());
-    let credential = credential.spawn().expect("a credential");
+    let (_runtime, credential) = on_tokio();
     bencher.bench(|| get(&credential));
 }
 
 #[divan::bench(threads = [1, 2])]
 fn get_token_on_smol(bencher: Bencher<'_, '_>) {
-    let refresher = || async { Ok::<_, RefresherError>(lasting()) };
-    let credential = acs_common_smol::CommunicationTokenCredential::with_refresher(refresher).initial_token(lasting());
-    let credential = credential.spawn().expect("a credential");
+    let credential = on_smol();
     bencher.bench(|| get(&credential));
 }
 
