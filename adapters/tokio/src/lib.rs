@@ -26,8 +26,10 @@ pub type CommunicationTokenCredential = acs_common_driver::CommunicationTokenCre
 
 /// tokio's clock and timer, and the system's wall clock; runs drivers on the runtime it is used in.
 ///
-/// Made within a single-threaded runtime, whose time may be [paused](https://docs.rs/tokio/latest/tokio/time/fn.pause.html) in tests, it reads both clocks
-/// whenever a token is asked for; elsewhere the system's [ticks](Ticks) usually do, which is faster.
+/// Made within a single-threaded runtime, whose time may be [paused] in tests, it reads both clocks whenever a token is
+/// asked for; elsewhere the system's [ticks](Ticks) usually do, which is faster.
+///
+/// [paused]: https://docs.rs/tokio/latest/tokio/time/fn.pause.html
 ///
 /// ```
 /// use acs_common_tokio::{Clock, Tokio};
