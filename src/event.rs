@@ -1,5 +1,7 @@
 //! What a host tells the machine.
 
+use core::num::NonZeroU64;
+
 use crate::error::RefresherError;
 use crate::token::{NewToken, Token};
 
@@ -21,7 +23,16 @@ use crate::token::{NewToken, Token};
 /// # Ok::<(), acs_common::InvalidToken>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RequestId(pub(crate) u64);
+pub struct RequestId(NonZeroU64);
+
+impl RequestId {
+    pub(crate) const FIRST: Self = Self(NonZeroU64::MIN);
+
+    /// The one after it, the first after the last there is.
+    pub(crate) fn next(self) -> Self {
+        self.0.checked_add(1).map_or(Self::FIRST, Self)
+    }
+}
 
 /// What happened. `W` is the host's name for a waiter: a key, a file descriptor, a channel.
 ///

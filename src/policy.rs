@@ -1,5 +1,9 @@
 //! The knobs, each with its default, why that default, and what goes wrong at either extreme.
 
+#[cfg(not(target_has_atomic = "ptr"))]
+use alloc::rc::Rc as Arc;
+#[cfg(target_has_atomic = "ptr")]
+use alloc::sync::Arc;
 use core::num::NonZeroU64;
 use core::time::Duration;
 
@@ -53,7 +57,7 @@ pub enum CheckSource {
 /// How a credential behaves: when it renews, how it retries, what it waits for.
 ///
 /// Durations are kept in whole milliseconds (a fraction counts as one); any duration up to [`Duration::MAX`] has a meaning
-/// unless the knob says that it is refused.
+/// unless the knob says that it is refused. Cheap to clone: clones share what they have in common.
 ///
 /// ```
 /// use acs_common::Policy;
@@ -73,9 +77,17 @@ pub enum CheckSource {
 /// );
 /// # Ok::<(), acs_common::PolicyError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Policy {
+    // What differs between the credentials of one program is not behind the pointer.
     refresh_proactively: bool,
+    seed: Option<u64>,
+    /// `None`: the defaults.
+    knobs: Option<Arc<Knobs>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Knobs {
     renew_before_half: bool,
     undecodable_tokens: UndecodableTokens,
     retries: bool,
@@ -88,7 +100,6 @@ pub struct Policy {
     request_rest_max: u64,
     refresh_timeout: Option<NonZeroU64>,
     opaque_token_lifetime: u64,
-    seed: Option<u64>,
     check_source: CheckSource,
     source_check_timeout: u64,
     exchange_jitter: f32,
@@ -97,29 +108,23 @@ pub struct Policy {
 const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
 
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            refresh_proactively: false,
-            renew_before_half: false,
-            undecodable_tokens: UndecodableTokens::AcceptAsOpaque,
-            retries: true,
-            jitter: 0.0,
-            refresh_window: 10 * MINUTE,
-            background_window: 2 * MINUTE,
-            min_refresh_interval: SECOND,
-            retry_initial: SECOND,
-            retry_max: 5 * MINUTE,
-            request_rest_max: 30 * SECOND,
-            refresh_timeout: NonZeroU64::new(MINUTE),
-            opaque_token_lifetime: 10 * MINUTE,
-            seed: None,
-            check_source: CheckSource::OnRefresh,
-            source_check_timeout: 5 * SECOND,
-            exchange_jitter: 0.5,
-        }
-    }
-}
+static DEFAULT: Knobs = Knobs {
+    renew_before_half: false,
+    undecodable_tokens: UndecodableTokens::AcceptAsOpaque,
+    retries: true,
+    jitter: 0.0,
+    refresh_window: 10 * MINUTE,
+    background_window: 2 * MINUTE,
+    min_refresh_interval: SECOND,
+    retry_initial: SECOND,
+    retry_max: 5 * MINUTE,
+    request_rest_max: 30 * SECOND,
+    refresh_timeout: NonZeroU64::new(MINUTE),
+    opaque_token_lifetime: 10 * MINUTE,
+    check_source: CheckSource::OnRefresh,
+    source_check_timeout: 5 * SECOND,
+    exchange_jitter: 0.5,
+};
 
 impl Policy {
     /// The timeline of the reference library (`@azure/communication-common` 2.5.0), without its crashes: no renewal in
@@ -132,7 +137,7 @@ impl Policy {
     /// ```
     #[must_use]
     pub fn reference() -> Self {
-        Self {
+        let knobs = Knobs {
             renew_before_half: true,
             retries: false,
             background_window: 0,
@@ -140,8 +145,9 @@ impl Policy {
             request_rest_max: 0,
             refresh_timeout: None,
             check_source: CheckSource::EachRequest,
-            ..Self::default()
-        }
+            ..DEFAULT.clone()
+        };
+        Self { knobs: Some(Arc::new(knobs)), ..Self::default() }
     }
 
     /// Starts from the defaults.
@@ -159,10 +165,13 @@ impl Policy {
     /// # Ok::<(), acs_common::PolicyError>(())
     /// ```
     pub fn to_builder(&self) -> PolicyBuilder {
+        let knobs = self.knobs();
         PolicyBuilder {
-            policy: self.clone(),
-            jitter: self.jitter.into(),
-            exchange_jitter: self.exchange_jitter.into(),
+            refresh_proactively: self.refresh_proactively,
+            seed: self.seed,
+            knobs: knobs.clone(),
+            jitter: knobs.jitter.into(),
+            exchange_jitter: knobs.exchange_jitter.into(),
             zero_timeout: false,
         }
     }
@@ -185,46 +194,50 @@ impl Policy {
         self.refresh_proactively
     }
 
+    fn knobs(&self) -> &Knobs {
+        self.knobs.as_deref().unwrap_or(&DEFAULT)
+    }
+
     pub(crate) fn undecodable_tokens(&self) -> UndecodableTokens {
-        self.undecodable_tokens
+        self.knobs().undecodable_tokens
     }
 
     pub(crate) fn opaque_millis(&self) -> u64 {
-        self.opaque_token_lifetime
+        self.knobs().opaque_token_lifetime
     }
 
     pub(crate) fn floor_millis(&self) -> u64 {
-        self.min_refresh_interval
+        self.knobs().min_refresh_interval
     }
 
     pub(crate) fn timeout_millis(&self) -> Option<u64> {
-        self.refresh_timeout.map(NonZeroU64::get)
+        self.knobs().refresh_timeout.map(NonZeroU64::get)
     }
 
     /// How long before its expiry a token is to be renewed.
     pub(crate) fn window_millis(&self) -> u64 {
-        if self.refresh_proactively { self.refresh_window } else { self.background_window }
+        if self.refresh_proactively { self.knobs().refresh_window } else { self.knobs().background_window }
     }
 
     pub(crate) fn renews_before_half(&self) -> bool {
-        self.renew_before_half
+        self.knobs().renew_before_half
     }
 
     /// The first and the longest rest, if failures are retried at all.
     pub(crate) fn retry_millis(&self) -> Option<(u64, u64)> {
-        self.retries.then_some((self.retry_initial, self.retry_max))
+        self.knobs().retries.then_some((self.knobs().retry_initial, self.knobs().retry_max))
     }
 
     pub(crate) fn request_rest_millis(&self) -> u64 {
-        self.request_rest_max
+        self.knobs().request_rest_max
     }
 
     pub(crate) fn source_check_millis(&self) -> u64 {
-        self.source_check_timeout.max(1)
+        self.knobs().source_check_timeout.max(1)
     }
 
     pub(crate) fn jitter(&self) -> f32 {
-        self.jitter
+        self.knobs().jitter
     }
 
     /// What the jitter is drawn from, if it was set ([`PolicyBuilder::seed`]).
@@ -238,11 +251,11 @@ impl Policy {
 #[cfg(feature = "entra")]
 impl Policy {
     pub(crate) fn check_source(&self) -> CheckSource {
-        self.check_source
+        self.knobs().check_source
     }
 
     pub(crate) fn exchange_jitter(&self) -> f32 {
-        self.exchange_jitter
+        self.knobs().exchange_jitter
     }
 }
 
@@ -264,7 +277,9 @@ impl Policy {
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct PolicyBuilder {
-    policy: Policy,
+    refresh_proactively: bool,
+    seed: Option<u64>,
+    knobs: Knobs,
     jitter: f64,
     exchange_jitter: f64,
     zero_timeout: bool,
@@ -274,7 +289,7 @@ impl PolicyBuilder {
     /// Renew ahead of time, by timer, whether anybody asks or not. Default: false, since an idle client then costs its
     /// issuer nothing; on, no caller ever waits for a renewal that succeeds.
     pub fn refresh_proactively(mut self, on: bool) -> Self {
-        self.policy.refresh_proactively = on;
+        self.refresh_proactively = on;
         self
     }
 
@@ -282,14 +297,14 @@ impl PolicyBuilder {
     /// before half of the token's life ([`renew_before_half`](Self::renew_before_half)): a window wider than the life
     /// means half-way. Zero: at expiry, so that callers then wait.
     pub fn refresh_window(mut self, window: Duration) -> Self {
-        self.policy.refresh_window = millis(window);
+        self.knobs.refresh_window = millis(window);
         self
     }
 
     /// How long before its expiry the first request starts a renewal in the background, served at once with the valid
     /// token. Default: 2 minutes. Zero: only once expired, so that a caller waits each time.
     pub fn background_window(mut self, window: Duration) -> Self {
-        self.policy.background_window = millis(window);
+        self.knobs.background_window = millis(window);
         self
     }
 
@@ -297,14 +312,14 @@ impl PolicyBuilder {
     /// whose tokens are dead on arrival is called as often as anybody asks. More than 60 seconds is refused: whoever has
     /// no token would wait that long.
     pub fn min_refresh_interval(mut self, interval: Duration) -> Self {
-        self.policy.min_refresh_interval = millis(interval);
+        self.knobs.min_refresh_interval = millis(interval);
         self
     }
 
     /// Renew at the window's start even if less than half of the life has passed, as the reference does. Default: false,
     /// since a token barely longer than the window is otherwise renewed in a burst.
     pub fn renew_before_half(mut self, on: bool) -> Self {
-        self.policy.renew_before_half = on;
+        self.knobs.renew_before_half = on;
         self
     }
 
@@ -312,8 +327,8 @@ impl PolicyBuilder {
     /// [`min_refresh_interval`](Self::min_refresh_interval) lets it be. Longer than [`retry_max`](Self::retry_max) is
     /// refused. Turns retrying on.
     pub fn retry_initial(mut self, rest: Duration) -> Self {
-        self.policy.retries = true;
-        self.policy.retry_initial = millis(rest);
+        self.knobs.retries = true;
+        self.knobs.retry_initial = millis(rest);
         self
     }
 
@@ -321,15 +336,15 @@ impl PolicyBuilder {
     /// Default: 5 minutes. [`Duration::MAX`]: a permanent failure is final until
     /// [`TryNow`](crate::Event::TryNow). Turns retrying on.
     pub fn retry_max(mut self, rest: Duration) -> Self {
-        self.policy.retries = true;
-        self.policy.retry_max = millis(rest);
+        self.knobs.retries = true;
+        self.knobs.retry_max = millis(rest);
         self
     }
 
     /// No rest and no retry by timer, as the reference: after a failed refresh the next request that finds no valid token
     /// tries again, at once. Default: off, since one failed renewal then ends renewing ahead of time.
     pub fn no_retry(mut self) -> Self {
-        self.policy.retries = false;
+        self.knobs.retries = false;
         self
     }
 
@@ -337,7 +352,7 @@ impl PolicyBuilder {
     /// Default: 30 seconds, so that somebody who asks does not wait for the timer's long rests. Zero: as short as
     /// [`min_refresh_interval`](Self::min_refresh_interval).
     pub fn request_rest_max(mut self, rest: Duration) -> Self {
-        self.policy.request_rest_max = millis(rest);
+        self.knobs.request_rest_max = millis(rest);
         self
     }
 
@@ -345,7 +360,7 @@ impl PolicyBuilder {
     /// strands whoever asks. Interactive sign-ins need it off, or long. Zero is refused.
     pub fn refresh_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         let timeout = timeout.into().map(millis);
-        self.policy.refresh_timeout = timeout.and_then(NonZeroU64::new);
+        self.knobs.refresh_timeout = timeout.and_then(NonZeroU64::new);
         self.zero_timeout = timeout == Some(0);
         self
     }
@@ -361,7 +376,7 @@ impl PolicyBuilder {
     /// What the jitter is drawn from: same seed, same life. Default: none, which the machine takes for 0 and the
     /// driver for a seed of each credential's own.
     pub fn seed(mut self, seed: u64) -> Self {
-        self.policy.seed = Some(seed);
+        self.seed = Some(seed);
         self
     }
 
@@ -369,26 +384,26 @@ impl PolicyBuilder {
     /// reference's. Zero is refused. Too long: callers get tokens the service refuses, and have to
     /// [reject](crate::Event::TokenRejected) them.
     pub fn opaque_token_lifetime(mut self, lifetime: Duration) -> Self {
-        self.policy.opaque_token_lifetime = millis(lifetime);
+        self.knobs.opaque_token_lifetime = millis(lifetime);
         self
     }
 
     /// Whether such tokens are taken at all. Default: they are.
     pub fn undecodable_tokens(mut self, treatment: UndecodableTokens) -> Self {
-        self.policy.undecodable_tokens = treatment;
+        self.knobs.undecodable_tokens = treatment;
         self
     }
 
     /// When a credential for Entra users asks its source. Default: when a refresh is due.
     pub fn check_source(mut self, when: CheckSource) -> Self {
-        self.policy.check_source = when;
+        self.knobs.check_source = when;
         self
     }
 
     /// With [`CheckSource::EachRequest`] and a valid token held: how long a request waits for the source before it gets
     /// that token. Default: 5 seconds. Zero: it does not wait.
     pub fn source_check_timeout(mut self, timeout: Duration) -> Self {
-        self.policy.source_check_timeout = millis(timeout);
+        self.knobs.source_check_timeout = millis(timeout);
         self
     }
 
@@ -404,17 +419,17 @@ impl PolicyBuilder {
     /// # Errors
     /// [`PolicyError`] names the knob that cannot have the value it was given.
     pub fn build(self) -> Result<Policy, PolicyError> {
-        let policy = self.policy;
-        if policy.min_refresh_interval > MINUTE {
+        let knobs = self.knobs;
+        if knobs.min_refresh_interval > MINUTE {
             return Err(PolicyError::MinRefreshIntervalTooLong);
         }
-        if policy.retries && policy.retry_initial > policy.retry_max {
+        if knobs.retries && knobs.retry_initial > knobs.retry_max {
             return Err(PolicyError::RetryInitialOverMax);
         }
         if self.zero_timeout {
             return Err(PolicyError::ZeroRefreshTimeout);
         }
-        if policy.opaque_token_lifetime == 0 {
+        if knobs.opaque_token_lifetime == 0 {
             return Err(PolicyError::ZeroOpaqueTokenLifetime);
         }
         if !(0.0..=1.0).contains(&self.jitter) {
@@ -425,6 +440,8 @@ impl PolicyBuilder {
         }
         #[expect(clippy::cast_possible_truncation, reason = "a rounded fraction is as good")]
         let (jitter, exchange_jitter) = (self.jitter as f32, self.exchange_jitter as f32);
-        Ok(Policy { jitter, exchange_jitter, ..policy })
+        let knobs = Knobs { jitter, exchange_jitter, ..knobs };
+        let knobs = (knobs != DEFAULT).then(|| Arc::new(knobs));
+        Ok(Policy { refresh_proactively: self.refresh_proactively, seed: self.seed, knobs })
     }
 }

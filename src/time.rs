@@ -1,11 +1,13 @@
 //! Moments on two clocks, in whole milliseconds; saturating arithmetic only.
 
+use core::fmt;
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 /// A moment on the host's monotonic clock: milliseconds since an origin the host chooses once.
 ///
 /// Waiting (rests, timeouts, renewal) is measured on it. It may stand still while the machine is suspended. Sums stop at the
-/// last moment there is, half a billion years on, where every wait is over at once.
+/// last moment there is, [`u64::MAX`]` - 1` milliseconds or half a billion years on, where every wait is over at once.
 ///
 /// ```
 /// use acs_common::Monotonic;
@@ -15,14 +17,17 @@ use core::time::Duration;
 /// assert_eq!(start.saturating_add(Duration::from_secs(2)).as_millis(), 3_500);
 /// assert_eq!(Monotonic::from_millis(3_500).saturating_since(start), Duration::from_secs(2));
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Monotonic(u64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Monotonic {
+    /// One more than the milliseconds, so that an `Option` of it, of which a machine has many, takes no more room.
+    next: NonZeroU64,
+}
 
 impl Monotonic {
-    /// `millis` milliseconds after the host's origin.
+    /// `millis` milliseconds after the host's origin; at most the last moment there is.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
-        Self(millis)
+        Self { next: NonZeroU64::MIN.saturating_add(millis) }
     }
 
     /// `elapsed` after the host's origin, as [`Instant::elapsed`](std::time::Instant::elapsed) gives it; a fraction of a
@@ -37,25 +42,47 @@ impl Monotonic {
     #[must_use]
     pub const fn from_elapsed(elapsed: Duration) -> Self {
         let whole = elapsed.as_secs().saturating_mul(1_000);
-        Self(whole.saturating_add(elapsed.subsec_millis() as u64))
+        Self::from_millis(whole.saturating_add(elapsed.subsec_millis() as u64))
     }
 
     /// Milliseconds since the host's origin.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
-        self.0
+        self.next.get() - 1
     }
 
     /// This moment plus `duration` (a fraction of a millisecond counts as a whole one), at most the last moment there is.
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(millis(duration)))
+        self.saturating_add_millis(millis(duration))
+    }
+
+    pub(crate) const fn saturating_add_millis(self, millis: u64) -> Self {
+        Self { next: self.next.saturating_add(millis) }
     }
 
     /// How long after `earlier` this is; zero if it is not after it.
     #[must_use]
     pub const fn saturating_since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
+        Duration::from_millis(self.millis_since(earlier))
+    }
+
+    /// Milliseconds from `earlier` to this; 0 if this is not after it.
+    pub(crate) const fn millis_since(self, earlier: Self) -> u64 {
+        self.next.get().saturating_sub(earlier.next.get())
+    }
+}
+
+impl Default for Monotonic {
+    /// The host's origin.
+    fn default() -> Self {
+        Self::from_millis(0)
+    }
+}
+
+impl fmt::Debug for Monotonic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Monotonic").field(&self.as_millis()).finish()
     }
 }
 
@@ -152,10 +179,7 @@ impl Now {
 
     /// The moment `millis` from now, laid on both clocks.
     pub(crate) const fn plus(self, millis: u64) -> Until {
-        Until {
-            monotonic: Monotonic(self.monotonic.0.saturating_add(millis)),
-            unix: self.unix.saturating_add_millis(millis),
-        }
+        Until { monotonic: self.monotonic.saturating_add_millis(millis), unix: self.unix.saturating_add_millis(millis) }
     }
 }
 
@@ -169,8 +193,7 @@ pub(crate) struct Until {
 impl Until {
     /// Milliseconds left: the smaller of what the two clocks say; 0 once it has come.
     pub(crate) fn left(self, now: Now) -> u64 {
-        let steady = self.monotonic.0.saturating_sub(now.monotonic.0);
-        steady.min(self.unix.millis_since(now.unix))
+        self.monotonic.millis_since(now.monotonic).min(self.unix.millis_since(now.unix))
     }
 
     pub(crate) fn has_come(self, now: Now) -> bool {

@@ -1,6 +1,8 @@
 //! Tokens: what a refresher hands in, and what callers get out.
 
 use alloc::borrow::ToOwned;
+#[cfg(feature = "http")]
+use alloc::boxed::Box;
 #[cfg(not(target_has_atomic = "ptr"))]
 use alloc::rc::Rc as Arc;
 use alloc::string::String;
@@ -39,8 +41,9 @@ struct Accepted {
     secret: Secret,
     expires_on: UnixTime,
     opaque: bool,
+    /// Boxed, since most tokens are never asked for it.
     #[cfg(feature = "http")]
-    authorization: std::sync::OnceLock<http::HeaderValue>,
+    authorization: std::sync::OnceLock<Box<http::HeaderValue>>,
 }
 
 #[cfg(feature = "http")]
@@ -55,7 +58,7 @@ impl Accepted {
         let value = http::HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(text));
         let mut value = value.map_err(|_| InvalidBearer)?;
         value.set_sensitive(true);
-        Ok(self.authorization.get_or_init(|| value))
+        Ok(self.authorization.get_or_init(|| Box::new(value)))
     }
 }
 

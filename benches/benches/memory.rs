@@ -1,33 +1,37 @@
 //! What an idle credential costs in memory, as the operating system sees it.
 //! `cargo bench -p acs-common-benches --bench memory`
 
-use acs_common::{Machine, Policy};
-use acs_common_benches::{at, jwt, lasting};
+use acs_common::{Machine, NewToken, Policy, UnixTime};
+use acs_common_benches::{at, jwt};
 use acs_common_driver::RefresherError;
 
 const MACHINES: usize = 1_000_000;
 const CREDENTIALS: usize = 100_000;
 
 fn main() {
+    let jwt = jwt();
+    let expires_on = UnixTime::from_secs(32_503_680_000);
+    // In as much memory as it needs, and no more.
+    let lasting = || NewToken::new(jwt.as_str()).with_expires_on(expires_on);
     // Each in a process of its own, so that none gets what another freed.
     match std::env::args().find(|argument| ["machines", "tokio", "smol"].contains(&argument.as_str())).as_deref() {
         Some("machines") => {
             println!("a machine by itself: {} B", size_of::<Machine<u32>>());
             let machine = || Machine::<u32>::new(Some(lasting()), Policy::default(), at(0)).expect("a good token");
-            measure("idle machine", MACHINES, machine);
+            measure("idle machine", MACHINES, jwt.len(), machine);
         }
         Some("tokio") => {
             let runtime = tokio::runtime::Runtime::new().expect("a runtime");
             let _within = runtime.enter();
             let refresher = || async { Ok::<_, RefresherError>("eyJ…") };
-            measure("idle credential on tokio: handle, task, timer", CREDENTIALS, || {
+            measure("idle credential on tokio: handle, task, timer", CREDENTIALS, jwt.len(), || {
                 let builder = acs_common_tokio::CommunicationTokenCredential::with_refresher(refresher);
                 builder.refresh_proactively(true).initial_token(lasting()).spawn().expect("a credential")
             });
         }
         Some(_) => {
             let refresher = || async { Ok::<_, RefresherError>("eyJ…") };
-            measure("idle credential on smol: handle, task, timer", CREDENTIALS, || {
+            measure("idle credential on smol: handle, task, timer", CREDENTIALS, jwt.len(), || {
                 let builder = acs_common_smol::CommunicationTokenCredential::with_refresher(refresher);
                 builder.refresh_proactively(true).initial_token(lasting()).spawn().expect("a credential")
             });
@@ -35,7 +39,7 @@ fn main() {
         None => {
             println!(
                 "Resident memory, from /proc/self/statm; the token of {} B that each holds is not counted.",
-                jwt().len()
+                jwt.len()
             );
             let own = std::env::current_exe().expect("an executable");
             for part in ["machines", "tokio", "smol"] {
@@ -45,12 +49,12 @@ fn main() {
     }
 }
 
-fn measure<T>(what: &str, count: usize, make: impl FnMut() -> T) {
+fn measure<T>(what: &str, count: usize, token: usize, make: impl FnMut() -> T) {
     let (made, bytes) = grown(|| std::iter::repeat_with(make).take(count).collect::<Vec<_>>());
     match bytes {
         Some(bytes) => println!(
             "{what}: {} B each ({} of them: {} MiB, tokens included)",
-            (bytes / count).saturating_sub(jwt().len()),
+            (bytes / count).saturating_sub(token),
             made.len(),
             bytes >> 20
         ),

@@ -1,9 +1,13 @@
 //! What is held, and what is under way.
 
-use alloc::collections::VecDeque;
+use alloc::boxed::Box;
+use core::time::Duration;
 
+use super::queue::Queue;
+use crate::action::Notice;
+use crate::error::RefreshError;
 use crate::event::RequestId;
-use crate::time::{Now, Until};
+use crate::time::{Now, UnixTime, Until};
 use crate::token::Token;
 
 /// A token held, until it is dead, rejected or replaced.
@@ -46,12 +50,21 @@ pub(crate) struct Given {
 /// How far the refresh in flight is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Stage {
-    /// The refresher is at it; or the source of Entra tokens is being asked, until then if a valid token is held.
-    Asking { until: Option<Until> },
+    /// The refresher is at it, or the source of Entra tokens is being asked.
+    Asking,
     /// The source has answered, and the exchange is to start as soon as the floor allows.
     Cleared,
     /// The exchange is at it, and the host has been told so or not.
     Exchanging { announced: bool },
+}
+
+/// A [`Notice`], the rare and large one on the heap.
+#[derive(Clone, Debug)]
+pub(super) enum News {
+    TokenChanged(UnixTime),
+    RefreshFailed(Box<(RefreshError, Option<Duration>)>),
+    TokenExpired,
+    Disposed,
 }
 
 /// What a credential needs besides whose refresher asks a source first, then exchanges what that gave.
@@ -59,10 +72,22 @@ pub(super) enum Stage {
 pub(super) struct Checks<W> {
     /// A request asks the source first, even if a valid token is held.
     pub(super) each_request: bool,
+    /// Until when a valid token waits for the source, while that is being asked.
+    pub(super) until: Option<Until>,
     /// Whoever waits for the check, and the exchange that may follow, in flight.
-    pub(super) joined: VecDeque<W>,
+    pub(super) joined: Queue<W>,
     /// Whoever came after the source had answered, and gets a check of his own.
-    pub(super) later: VecDeque<W>,
+    pub(super) later: Queue<W>,
+}
+
+/// The last failure, and what it holds up.
+#[derive(Clone, Debug)]
+pub(super) struct Setback {
+    pub(super) last_failure: RefreshError,
+    pub(super) timer_rest: TimerRest,
+    pub(super) request_rest: Option<Until>,
+    /// Until when a further failure belongs to the row.
+    pub(super) row: Option<Until>,
 }
 
 /// Until when the timer leaves the refresher alone.
@@ -74,12 +99,16 @@ pub(super) enum TimerRest {
     UntilAccepted,
 }
 
-impl Attempt {
-    /// Until when a valid token waits for the source.
-    pub(super) fn check(&self) -> Option<Until> {
-        match self.stage {
-            Stage::Asking { until } => until,
-            Stage::Cleared | Stage::Exchanging { .. } => None,
+impl From<News> for Notice {
+    fn from(news: News) -> Self {
+        match news {
+            News::TokenChanged(expires_on) => Self::TokenChanged { expires_on },
+            News::RefreshFailed(failure) => {
+                let (cause, retry_in) = *failure;
+                Self::RefreshFailed { cause, retry_in }
+            }
+            News::TokenExpired => Self::TokenExpired,
+            News::Disposed => Self::Disposed,
         }
     }
 }

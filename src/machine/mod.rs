@@ -4,17 +4,18 @@
 //! no way to write the lease, so that it cannot cost a valid token.
 
 mod lease;
+mod queue;
 #[cfg(feature = "entra")]
 mod source;
 mod transitions;
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 
-use self::lease::{Attempt, Checks, Lease, TimerRest};
-use crate::action::{Action, Notice};
+use self::lease::{Attempt, Checks, Lease, News, Setback, TimerRest};
+use self::queue::Queue;
+use crate::action::Action;
 use crate::backoff::Random;
-use crate::error::{Error, InvalidToken, RefreshError};
+use crate::error::{Error, InvalidToken};
 use crate::event::RequestId;
 use crate::policy::Policy;
 use crate::time::{Monotonic, Now, Until};
@@ -27,7 +28,7 @@ pub use self::lease::Snapshot;
 /// The life of one credential, without a clock, I/O or threads. See the [crate's documentation](crate) for the contract
 /// with its host.
 ///
-/// `W` names a waiter. A machine of no waiters and no token costs its own size, about 400 bytes.
+/// `W` names a waiter. A machine of no waiters and no token costs its own size, 280 bytes.
 ///
 /// ```
 /// use acs_common::{Action, Event, Machine, Monotonic, NewToken, Now, Policy, UnixTime};
@@ -55,26 +56,23 @@ pub struct Machine<W> {
     abandoned: Option<RequestId>,
     /// No refresh starts before.
     floor: Option<Until>,
-    timer_rest: TimerRest,
-    request_rest: Option<Until>,
-    /// Until when a further failure belongs to the row.
-    row: Option<Until>,
+    /// On the heap, and only from a failure to the next success.
+    setback: Option<Box<Setback>>,
     failures: u32,
     rejections: u32,
     /// The token held last was rejected, so the next one is on trial.
     replacing: bool,
     /// A refresh is to start as soon as the floor allows, whether anybody waits or not.
     urged: bool,
-    last_failure: Option<RefreshError>,
     /// Whoever gets the lease if there is one, or waits for it.
-    waiters: VecDeque<W>,
-    failed: VecDeque<(W, Error)>,
-    notices: VecDeque<Notice>,
+    waiters: Queue<W>,
+    failed: Queue<Box<(W, Error)>>,
+    notices: Queue<News>,
     deadline: Option<Monotonic>,
     announced: Option<Monotonic>,
     /// The timer may have fired: announce it again, even if it has not moved.
     timer_spent: bool,
-    last_id: u64,
+    next_request: RequestId,
     random: Random,
     /// Of a credential whose refresher is the exchange of Entra tokens.
     checks: Option<Box<Checks<W>>>,
@@ -147,21 +145,18 @@ impl<W> Machine<W> {
             attempt: None,
             abandoned: None,
             floor: None,
-            timer_rest: TimerRest::Over,
-            request_rest: None,
-            row: None,
+            setback: None,
             failures: 0,
             rejections: 0,
             replacing: false,
             urged: false,
-            last_failure: None,
-            waiters: VecDeque::new(),
-            failed: VecDeque::new(),
-            notices: VecDeque::new(),
+            waiters: Queue::new(),
+            failed: Queue::new(),
+            notices: Queue::new(),
             deadline: None,
             announced: None,
             timer_spent: false,
-            last_id: 0,
+            next_request: RequestId::FIRST,
             checks: None,
         }
     }
@@ -215,7 +210,7 @@ impl<W> Machine<W> {
         let lease = self.lease.as_ref().filter(|_| !self.checks_each_request())?;
         let token = lease.token.clone();
         let Some(dead) = lease.dead else { return Some(Snapshot { token, until: None }) };
-        let until = match (&self.attempt, lease.renew, self.timer_rest) {
+        let until = match (&self.attempt, lease.renew, self.timer_rest()) {
             // Until it has taken too long.
             (Some(attempt), ..) => attempt.timeout.map_or(dead, |timeout| dead.earlier(timeout)),
             (None, Some(renew), _) => renew,
@@ -262,11 +257,11 @@ impl<W> Machine<W> {
     ///
     /// Its answer changes with each [`handle`](Self::handle) only.
     pub fn poll_action(&mut self) -> Option<Action<W>> {
-        if let Some((waiter, error)) = self.failed.pop_front() {
+        if let Some((waiter, error)) = self.failed.pop().map(|refused| *refused) {
             return Some(Action::ReturnToken { waiter, result: Err(error) });
         }
         if let Some(lease) = &self.lease
-            && let Some(waiter) = self.waiters.pop_front()
+            && let Some(waiter) = self.waiters.pop()
         {
             return Some(Action::ReturnToken { waiter, result: Ok(lease.token.clone()) });
         }
@@ -279,8 +274,8 @@ impl<W> Machine<W> {
             attempt.announced = true;
             return Some(Action::CallRefresher { request: attempt.request });
         }
-        if let Some(notice) = self.notices.pop_front() {
-            return Some(Action::Notify(notice));
+        if let Some(news) = self.notices.pop() {
+            return Some(Action::Notify(news.into()));
         }
         if self.timer_spent || self.announced != self.deadline {
             self.timer_spent = false;

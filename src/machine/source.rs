@@ -1,9 +1,9 @@
 //! The machine as the exchange of Entra tokens sees it.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 
 use super::lease::{Checks, Stage};
+use super::queue::Queue;
 use super::{Kind, Machine};
 use crate::backoff::Random;
 use crate::error::RefreshError;
@@ -17,7 +17,8 @@ impl<W> Machine<W> {
     pub(crate) fn with_source(policy: Policy, urged: bool, now: Now) -> Self {
         let each_request = policy.check_source() == CheckSource::EachRequest;
         let mut machine = Self::empty(Kind::Refreshing, policy);
-        machine.checks = Some(Box::new(Checks { each_request, joined: VecDeque::new(), later: VecDeque::new() }));
+        machine.checks =
+            Some(Box::new(Checks { each_request, until: None, joined: Queue::new(), later: Queue::new() }));
         machine.urged = urged;
         machine.settle(false, now);
         machine
@@ -46,7 +47,7 @@ impl<W> Machine<W> {
 
     /// Whether the failure it rests after is a rejection.
     pub(crate) fn rests_after_rejection(&self) -> bool {
-        matches!(self.last_failure, Some(RefreshError::Rejected))
+        self.setback.as_ref().is_some_and(|setback| matches!(setback.last_failure, RefreshError::Rejected))
     }
 
     /// The call in flight.

@@ -1,13 +1,13 @@
 //! Every transition of the credential, and nothing else.
 
-use alloc::collections::VecDeque;
+use alloc::boxed::Box;
 use core::time::Duration;
 
 #[cfg(feature = "entra")]
 use super::lease::Given;
-use super::lease::{Attempt, Lease, Stage, TimerRest};
+use super::lease::{Attempt, Lease, News, Setback, Stage, TimerRest};
+use super::queue::Queue;
 use super::{Kind, Machine};
-use crate::action::Notice;
 use crate::backoff::{self, Failure};
 use crate::error::{Error, RefreshError};
 use crate::event::{Event, RequestId};
@@ -22,7 +22,7 @@ impl<W: PartialEq> Machine<W> {
         let mut asked = false;
         match event {
             Event::TokenRequested { waiter } => {
-                self.queue().push_back(waiter);
+                self.queue().push(waiter);
                 asked = true;
             }
             Event::RequestCancelled { waiter } => self.forget(&waiter),
@@ -47,14 +47,11 @@ impl<W: PartialEq> Machine<W> {
     fn forget(&mut self, waiter: &W) {
         let checks = self.checks.iter_mut().flat_map(|checks| [&mut checks.joined, &mut checks.later]);
         for queue in core::iter::once(&mut self.waiters).chain(checks) {
-            if let Some(index) = queue.iter().position(|other| other == waiter) {
-                queue.remove(index);
+            if queue.remove(|other| other == waiter).is_some() {
                 return;
             }
         }
-        if let Some(index) = self.failed.iter().position(|(other, _)| other == waiter) {
-            self.failed.remove(index);
-        }
+        self.failed.remove(|refused| refused.0 == *waiter);
     }
 }
 
@@ -62,10 +59,10 @@ impl<W> Machine<W> {
     // What follows from an event.
 
     /// Where a request waits.
-    fn queue(&mut self) -> &mut VecDeque<W> {
+    fn queue(&mut self) -> &mut Queue<W> {
         match &mut self.checks {
             Some(checks) if checks.each_request && self.kind == Kind::Refreshing => match &self.attempt {
-                None | Some(Attempt { stage: Stage::Asking { .. }, .. }) => &mut checks.joined,
+                None | Some(Attempt { stage: Stage::Asking, .. }) => &mut checks.joined,
                 Some(Attempt { stage: Stage::Cleared | Stage::Exchanging { .. }, .. }) => &mut checks.later,
             },
             Some(_) | None => &mut self.waiters,
@@ -79,8 +76,8 @@ impl<W> Machine<W> {
     /// Whoever waited for the check, or for the exchange it led to, gets what there is; the others get a check of their own.
     fn end_check(&mut self) {
         if let Some(checks) = &mut self.checks {
-            self.waiters.append(&mut checks.joined);
-            core::mem::swap(&mut checks.joined, &mut checks.later);
+            self.waiters.extend(checks.joined.take());
+            checks.joined = checks.later.take();
         }
     }
 
@@ -95,8 +92,7 @@ impl<W> Machine<W> {
                 self.fail_refresh(attempt, RefreshError::ExpiredToken { expires_on: token.expires_on() }, now);
             }
             Ok((token, left)) => {
-                self.notices.push_back(Notice::TokenChanged { expires_on: token.expires_on() });
-                self.failures = 0;
+                self.notices.push(News::TokenChanged(token.expires_on()));
                 self.wake_up();
                 self.hold(token, left, now);
                 self.end_check();
@@ -111,12 +107,14 @@ impl<W> Machine<W> {
         self.lease = Some(Lease { token, dead: Some(now.plus(left)), renew: Some(now.plus(renew)), trial });
     }
 
-    /// Ends the rest.
+    /// Ends the rest, and the row of failures.
     fn wake_up(&mut self) {
-        self.timer_rest = TimerRest::Over;
-        self.request_rest = None;
-        self.row = None;
-        self.last_failure = None;
+        self.setback = None;
+        self.failures = 0;
+    }
+
+    pub(super) fn timer_rest(&self) -> TimerRest {
+        self.setback.as_ref().map_or(TimerRest::Over, |setback| setback.timer_rest)
     }
 
     /// The refresh failed: whoever waited for it, for want of a valid token, is told so.
@@ -136,36 +134,47 @@ impl<W> Machine<W> {
     fn fail(&mut self, cause: RefreshError, row: u32, now: Now) {
         let left = self.lease.as_ref().and_then(|lease| lease.dead).map_or(0, |dead| dead.left(now));
         let failure = Failure { row, permanent: cause.is_permanent(), retry_after: cause.retry_after(), left };
-        match backoff::rest(&self.policy, failure, &mut self.random) {
+        let before = self.setback.take();
+        let (timer_rest, request_rest, row) =
+            before.map_or((TimerRest::Over, None, None), |before| (before.timer_rest, before.request_rest, before.row));
+        let last_failure = cause.clone();
+        let setback = match backoff::rest(&self.policy, failure, &mut self.random) {
             Some(rest) => {
                 // A rest that is running is never shortened.
-                let timer = match self.timer_rest {
+                let timer = match timer_rest {
                     TimerRest::Until(end) => end.later(now.plus(rest.timer)),
                     TimerRest::Over | TimerRest::UntilAccepted => now.plus(rest.timer),
                 };
                 let request = now.plus(rest.request);
-                self.timer_rest = TimerRest::Until(timer);
-                self.request_rest = Some(self.request_rest.map_or(request, |end| end.later(request)));
-                self.row = self.policy.retry_millis().map(|(_, max)| timer.plus(max).plus(1));
+                let request_rest = Some(request_rest.map_or(request, |end| end.later(request)));
+                let row = self.policy.retry_millis().map(|(_, max)| timer.plus(max).plus(1));
+                Setback { last_failure, timer_rest: TimerRest::Until(timer), request_rest, row }
             }
-            None => self.timer_rest = TimerRest::UntilAccepted,
-        }
+            None => Setback { last_failure, timer_rest: TimerRest::UntilAccepted, request_rest, row },
+        };
         self.urged &= self.checks.is_some();
-        let retry_in = match (self.policy.refreshes_proactively(), self.timer_rest) {
+        let retry_in = match (self.policy.refreshes_proactively(), setback.timer_rest) {
             (true, TimerRest::Until(end)) => Some(end.left(now)),
             (_, TimerRest::UntilAccepted) => None,
             // As long as a token is valid, what a request starts is a renewal, and that waits for the timer's rest.
-            (false, TimerRest::Until(end)) => self.request_rest.map(|rest| rest.left(now).max(end.left(now).min(left))),
-            (_, TimerRest::Over) => self.request_rest.map(|rest| rest.left(now)),
+            (false, TimerRest::Until(end)) => {
+                setback.request_rest.map(|rest| rest.left(now).max(end.left(now).min(left)))
+            }
+            (_, TimerRest::Over) => setback.request_rest.map(|rest| rest.left(now)),
         };
-        self.last_failure = Some(cause.clone());
-        self.notices.push_back(Notice::RefreshFailed { cause, retry_in: retry_in.map(Duration::from_millis) });
+        self.setback = Some(Box::new(setback));
+        self.notices.push(News::RefreshFailed(Box::new((cause, retry_in.map(Duration::from_millis)))));
     }
 
     fn refuse_waiters(&mut self, cause: &RefreshError, now: Now) {
-        let retry_in = self.request_rest.map(|end| Duration::from_millis(end.left(now)));
-        let error = Error::RefreshFailed { cause: cause.clone(), retry_in };
-        self.failed.extend(self.waiters.drain(..).map(|waiter| (waiter, error.clone())));
+        let rest = self.setback.as_ref().and_then(|setback| setback.request_rest);
+        let retry_in = rest.map(|end| Duration::from_millis(end.left(now)));
+        self.refuse(&Error::RefreshFailed { cause: cause.clone(), retry_in });
+    }
+
+    fn refuse(&mut self, error: &Error) {
+        let waiters = self.waiters.take().into_iter();
+        self.failed.extend(waiters.map(|waiter| Box::new((waiter, error.clone()))));
     }
 
     fn reject(&mut self, token: &Token, now: Now) {
@@ -184,7 +193,6 @@ impl<W> Machine<W> {
 
     fn try_now(&mut self, now: Now) {
         self.wake_up();
-        self.failures = 0;
         let due = self.token(now).is_none() || self.lease.as_ref().is_some_and(|lease| lease.renew.is_none());
         // Whether anything has changed is for the source to say, if there is one; if it is being asked, it may have
         // answered before that.
@@ -200,11 +208,12 @@ impl<W> Machine<W> {
         self.end_check();
         self.end_check();
         self.lease = None;
-        self.last_failure = None;
+        self.wake_up();
         self.urged = false;
-        self.notices.clear();
-        self.notices.push_back(Notice::Disposed);
-        self.failed.iter_mut().for_each(|(_, error)| *error = Error::Disposed);
+        self.notices = Queue::new();
+        self.notices.push(News::Disposed);
+        let refused = self.failed.take().into_iter();
+        self.failed.extend(refused.map(|refused| Box::new((refused.0, Error::Disposed))));
     }
 
     fn abandon_if(&mut self, given_up: impl FnOnce(&Attempt) -> bool) -> Option<Attempt> {
@@ -221,12 +230,14 @@ impl<W> Machine<W> {
     pub(super) fn lapse(&mut self, now: Now) {
         let over = |end: &mut Until| end.has_come(now);
         self.floor.take_if(over);
-        self.request_rest.take_if(over);
-        if self.row.take_if(over).is_some() {
-            self.failures = 0;
-        }
-        if matches!(self.timer_rest, TimerRest::Until(end) if end.has_come(now)) {
-            self.timer_rest = TimerRest::Over;
+        if let Some(setback) = &mut self.setback {
+            setback.request_rest.take_if(over);
+            if setback.row.take_if(over).is_some() {
+                self.failures = 0;
+            }
+            if matches!(setback.timer_rest, TimerRest::Until(end) if end.has_come(now)) {
+                setback.timer_rest = TimerRest::Over;
+            }
         }
         if let Some(lease) = &mut self.lease {
             lease.renew.take_if(over);
@@ -237,25 +248,25 @@ impl<W> Machine<W> {
     /// Runs what follows from the state, however it came about; `asked`: a request has just come.
     pub(super) fn settle(&mut self, asked: bool, now: Now) {
         if self.lease.take_if(|lease| lease.is_dead(now)).is_some() {
-            self.notices.push_back(Notice::TokenExpired);
+            self.notices.push(News::TokenExpired);
         }
         if let Some(attempt) = self.abandon_if(|attempt| attempt.timeout.is_some_and(|end| end.has_come(now))) {
             let timeout = Duration::from_millis(self.policy.timeout_millis().unwrap_or_default());
             self.fail_refresh(&attempt, RefreshError::TimedOut { timeout }, now);
         }
-        let held = self.lease.is_some();
-        if let Some(attempt) = self.abandon_if(|attempt| held && attempt.check().is_some_and(|end| end.has_come(now))) {
+        let overdue = self.check().is_some_and(|end| end.has_come(now));
+        if let Some(attempt) = self.abandon_if(|_| overdue) {
             let timeout = Duration::from_millis(self.policy.source_check_millis());
             self.fail_refresh(&attempt, RefreshError::TimedOut { timeout }, now);
         }
         if self.kind == Kind::Disposed {
-            self.failed.extend(self.waiters.drain(..).map(|waiter| (waiter, Error::Disposed)));
+            self.refuse(&Error::Disposed);
         } else if self.lease.is_none()
             && self.attempt.is_none()
-            && self.request_rest.is_some()
-            && let Some(cause) = self.last_failure.clone()
+            && let Some(setback) = &self.setback
+            && setback.request_rest.is_some()
         {
-            self.refuse_waiters(&cause, now);
+            self.refuse_waiters(&setback.last_failure.clone(), now);
         }
         if self.until_start(asked, now) == Some(0) {
             self.start(now);
@@ -271,21 +282,29 @@ impl<W> Machine<W> {
     }
 
     fn start(&mut self, now: Now) {
-        self.last_id = self.last_id.wrapping_add(1);
         self.urged = false;
         // A check is no refresh, and knows no floor; the exchange that may follow does.
-        let check = self.checks_each_request();
-        if !check {
-            self.raise_floor(now);
+        match &mut self.checks {
+            Some(checks) if checks.each_request => {
+                checks.until = Some(now.plus(self.policy.source_check_millis()));
+            }
+            Some(_) | None => self.raise_floor(now),
         }
         self.attempt = Some(Attempt {
-            request: RequestId(self.last_id),
+            request: self.next_request,
             started: now,
             timeout: self.policy.timeout_millis().map(|timeout| now.plus(timeout)),
             announced: false,
-            stage: Stage::Asking { until: check.then(|| now.plus(self.policy.source_check_millis())) },
+            stage: Stage::Asking,
             stranger: false,
         });
+        self.next_request = self.next_request.next();
+    }
+
+    /// Until when the valid token held waits for the source.
+    fn check(&self) -> Option<Until> {
+        let asking = self.attempt.as_ref().is_some_and(|attempt| attempt.stage == Stage::Asking);
+        self.checks.as_ref().filter(|_| asking && self.lease.is_some()).and_then(|checks| checks.until)
     }
 
     fn raise_floor(&mut self, now: Now) {
@@ -302,7 +321,7 @@ impl<W> Machine<W> {
         }
         // Whoever may not ask yet has been refused.
         let demanded = self.urged || self.lease.is_none() && !self.waiters.is_empty();
-        let rested = match self.timer_rest {
+        let rested = match self.timer_rest() {
             TimerRest::Over => Some(0),
             TimerRest::Until(end) => Some(end.left(now)),
             TimerRest::UntilAccepted => None,
@@ -325,8 +344,7 @@ impl<W> Machine<W> {
         let timeout = self.attempt.as_ref().and_then(|attempt| attempt.timeout).map(|end| end.left(now));
         let proactive = self.policy.refreshes_proactively();
         let death = self.lease.as_ref().filter(|_| proactive).and_then(|lease| lease.dead).map(|dead| dead.left(now));
-        let check = self.attempt.as_ref().filter(|_| self.lease.is_some()).and_then(Attempt::check);
-        let check = check.map(|end| end.left(now));
+        let check = self.check().map(|end| end.left(now));
         let cleared = self.attempt.as_ref().filter(|attempt| attempt.stage == Stage::Cleared);
         let floor = cleared.and(self.floor).map(|floor| floor.left(now));
         [start, timeout, death, check, floor].into_iter().flatten().min()
@@ -344,7 +362,7 @@ impl<W> Machine<W> {
         let floor = self.floor.map_or(0, |floor| floor.left(now));
         if let Some(attempt) = &mut self.attempt
             && attempt.request == request
-            && matches!(attempt.stage, Stage::Asking { .. })
+            && matches!(attempt.stage, Stage::Asking)
         {
             if each_request {
                 // Waiting for the floor is not taking too long.
@@ -358,9 +376,8 @@ impl<W> Machine<W> {
                 self.attempt = None;
                 self.keep(now);
             } else if given.another {
-                self.failures = 0;
                 self.wake_up();
-            } else if each_request && self.request_rest.is_some() {
+            } else if each_request && self.setback.as_ref().is_some_and(|setback| setback.request_rest.is_some()) {
                 self.attempt = None;
                 self.end_check();
             }
@@ -377,7 +394,6 @@ impl<W> Machine<W> {
 
     /// The token held is the answer.
     fn keep(&mut self, now: Now) {
-        self.failures = 0;
         self.wake_up();
         if let Some(lease) = &mut self.lease
             && let Some(dead) = lease.dead

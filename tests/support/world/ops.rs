@@ -174,6 +174,9 @@ impl Fails {
     }
 }
 
+/// The last moment there is on the monotonic clock.
+const LAST: u64 = u64::MAX - 1;
+
 /// The end of a wait on both clocks, as the contract has it.
 #[derive(Clone, Copy, Debug)]
 pub struct Ends {
@@ -184,7 +187,7 @@ pub struct Ends {
 impl Ends {
     pub fn after(now: Now, millis: u64) -> Self {
         Self {
-            mono: now.monotonic.as_millis().saturating_add(millis),
+            mono: now.monotonic.as_millis().saturating_add(millis).min(LAST),
             wall: now.unix.as_millis().saturating_add_unsigned(millis),
         }
     }

@@ -154,20 +154,23 @@ impl Writer<'_> {
     fn machine(&mut self, machine: &Value<'_>) {
         let is = |field: &str, text: &str| machine.part(field).is_some_and(|value| value.name == text);
         let disposed = is("kind", "Disposed");
-        let refuses = machine.part("request_rest").is_some_and(|rest| self.runs(rest));
-        let row = machine.part("row").is_some_and(|row| self.runs(row));
+        let setback = machine.part("setback").and_then(|setback| setback.part(""));
+        let wait = |field| setback.and_then(|setback| setback.part(field)).is_some_and(|wait| self.runs(wait));
+        let (rests, refuses, row) = (wait("timer_rest"), wait("request_rest"), wait("row"));
         let lease = machine.part("lease").and_then(|lease| lease.part(""));
         let trial = lease.and_then(|lease| lease.part("trial")).is_some_and(|trial| self.runs(trial));
-        for (field, value) in &machine.parts {
+        for (field, value) in machine.parts.iter().chain(setback.iter().flat_map(|setback| &setback.parts)) {
             match *field {
                 // It never changes; it only has to be new.
-                "policy" | "last_id" => {}
+                "policy" | "next_request" => {}
+                // What is in it is looked at by itself.
+                "setback" => {}
                 // After the end there is nothing to wait for.
-                "floor" | "timer_rest" | "request_rest" | "row" | "failures" | "rejections" | "urged"
-                | "last_failure"
-                    if disposed => {}
-                // It is told to whoever is refused.
-                "last_failure" if !refuses => {}
+                "floor" | "failures" | "rejections" | "urged" if disposed => {}
+                // A failure whose waits are over is none, but that it is told to whoever is refused.
+                "timer_rest" if !rests && value.name != "UntilAccepted" => {}
+                "request_rest" | "last_failure" if !refuses => {}
+                "row" if !row => {}
                 // They count as long as the row is remembered; as long as the next rejection can be a failure.
                 "failures" if !row => {}
                 "rejections" if !trial && is("replacing", "false") => {}
