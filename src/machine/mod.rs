@@ -210,14 +210,16 @@ impl<W> Machine<W> {
         let lease = self.lease.as_ref().filter(|_| !self.checks_each_request())?;
         let token = lease.token.clone();
         let Some(dead) = lease.dead else { return Some(Snapshot { token, until: None }) };
-        let until = match (&self.attempt, lease.renew, self.timer_rest()) {
-            // Until it has taken too long.
-            (Some(attempt), ..) => attempt.timeout.map_or(dead, |timeout| dead.earlier(timeout)),
-            (None, Some(renew), _) => renew,
-            (None, None, TimerRest::Until(end)) => dead.earlier(end),
-            (None, None, TimerRest::UntilAccepted) => dead,
-            (None, None, TimerRest::Over) => return None,
+        let rest = match (lease.renew, self.timer_rest()) {
+            (_, TimerRest::Until(end)) => Some(end),
+            (None, TimerRest::Over) if self.attempt.is_none() => return None,
+            (_, TimerRest::Over | TimerRest::UntilAccepted) => None,
         };
+        let (request_rest, row) = self.setback.as_ref().map_or((None, None), |it| (it.request_rest, it.row));
+        let timeout = self.attempt.as_ref().and_then(|attempt| attempt.timeout);
+        // A request also forgets the waits that are over, which counts if the wall clock is set back afterwards.
+        let waits = [lease.renew, lease.trial, self.floor, rest, request_rest, row, timeout];
+        let until = waits.into_iter().flatten().fold(dead, Until::earlier);
         Some(Snapshot { token, until: Some(until) })
     }
 

@@ -331,3 +331,12 @@ proptest! {
         live(&policy, &ops)?;
     }
 }
+
+/// Bites when a snapshot outlives the floor: the request it serves would have ended that, which counts once the wall clock is
+/// set back.
+#[test]
+fn what_a_request_saw_over_stays_over_although_the_wall_clock_is_set_back() {
+    use Op::{Answer, Ask, Reject, Set};
+    let ops = [Ask, Answer(3_600_000), Set(1_000), Ask, Set(-1), Reject, Ask];
+    live(&Policy::default(), &ops).expect("all agree");
+}
