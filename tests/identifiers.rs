@@ -203,6 +203,10 @@ fn what_is_missing_is_named_with_the_kind_it_belongs_to() {
             "the property `isAnonymous` of `phoneNumber` is no boolean",
             json!({"rawId": "x", "phoneNumber": {"value": "1", "isAnonymous": "yes"}}),
         ),
+        (
+            "the property `assertedId` of `phoneNumber` is no string",
+            json!({"rawId": "x", "phoneNumber": {"value": "1", "assertedId": 1}}),
+        ),
         ("the property `rawId` of `unknown` is no string", json!({"rawId": {"id": "x"}})),
         ("communicationUser is no JSON object", json!({"rawId": "x", "communicationUser": "8:acs:x"})),
         ("the identifier is no JSON object", json!("8:acs:x")),

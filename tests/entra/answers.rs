@@ -1,10 +1,10 @@
 //! What status 200 brings: a token and its death to the millisecond, or why not.
 
-use acs_common::entra::{BadResponse, ExchangeError, HttpResponse};
+use acs_common::entra::{BadResponse, EntraEvent, ExchangeError, HttpResponse};
 use acs_common::{CheckSource, FailureKind, Policy, UnixTime};
 
 use super::support::rig::{START, jwt};
-use super::{Host, exact, success, unix};
+use super::{Host, MINUTE, exact, success, unix};
 
 const MIB: usize = 1 << 20;
 
@@ -226,7 +226,7 @@ fn nothing_of_an_unusable_answer_is_kept() {
     let mut host = respond(success("canary", "soon"));
     assert!(!format!("{:?}{:?}{}", host.machine, host.failures, host.failure()).contains("canary"));
     host.at = 1_000;
-    host.handle(acs_common::entra::EntraEvent::TokenRequested { waiter: 1 });
+    host.handle(EntraEvent::TokenRequested { waiter: 1 });
     host.sign_in("entra");
     host.respond(success("t", "2023-11-14T23:13:20Z"));
     assert!(matches!(&host.answers[..], [(1, Ok(token))] if token.secret().expose() == "t"));
@@ -243,4 +243,32 @@ fn a_token_held_is_there_to_be_served_past_the_machine_unless_the_source_goes_fi
     };
     assert_eq!(snapshot(exact()), Some(true));
     assert_eq!(snapshot(Policy::builder().check_source(CheckSource::EachRequest).build().unwrap()), None);
+}
+
+/// Bites when a claim that is missing, or no string, counts as one: of the same user are only those who say so, both of them.
+#[test]
+fn a_refusal_costs_the_held_token_unless_both_entra_tokens_name_one_user() {
+    let whole = r#"{"tid":"t","oid":"o"}"#;
+    for (before, now, kept) in [
+        (whole, r#"{"tid":"t","oid":"o","iat":5}"#, true),
+        (whole, r#"{"tid":"t","oid":"other"}"#, false),
+        (whole, r#"{"tid":"other","oid":"o"}"#, false),
+        (whole, r#"{"oid":"o"}"#, false),
+        (whole, r#"{"tid":"t"}"#, false),
+        (r#"{"oid":"o"}"#, whole, false),
+        (r#"{"tid":"t"}"#, whole, false),
+        (r#"{"oid":"o"}"#, r#"{"oid":"o","iat":5}"#, false),
+        (r#"{"tid":"t"}"#, r#"{"tid":"t","iat":5}"#, false),
+        ("{}", r#"{"iat":5}"#, false),
+        (r#"{"tid":"t","oid":null}"#, r#"{"tid":"t","oid":null,"iat":5}"#, false),
+        (r#"{"tid":"t","oid":7}"#, r#"{"tid":"t","oid":7,"iat":5}"#, false),
+    ] {
+        let mut host = Host::exchanging(&jwt(before), exact());
+        host.respond(success("acs", "2023-11-14T23:13:20Z"));
+        host.at = MINUTE;
+        host.handle(EntraEvent::TryNow);
+        host.sign_in(&jwt(now));
+        host.respond(HttpResponse::new(403));
+        assert_eq!(host.held().is_some(), kept, "{before}, then {now}");
+    }
 }

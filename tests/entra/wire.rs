@@ -128,6 +128,20 @@ fn of_a_response_the_status_and_the_headers_names_are_shown_and_no_word_more() {
     assert_eq!((response.status(), response.header("RETRY-AFTER")), (429, Some("canary")));
 }
 
+/// Bites when the first value that is no text ends the reading, or panics.
+#[cfg(feature = "http")]
+#[test]
+fn a_header_that_is_no_text_is_left_out_of_the_http_crates_response_and_nothing_else() {
+    let latin = http::HeaderValue::from_bytes(b"m\xfcde").unwrap();
+    let response = http::Response::builder().status(503).header("Retry-After", latin).header("x-ms-request-id", "7");
+    let response = HttpResponse::from(response.body(b"down".to_vec()).unwrap());
+    assert_eq!((response.header("retry-after"), response.header("x-ms-request-id")), (None, Some("7")));
+    assert_eq!(
+        format!("{response:?}"),
+        r#"HttpResponse { status: 503, headers: ["x-ms-request-id"], body: "4 bytes" }"#
+    );
+}
+
 /// Bites when an Entra token does not keep the expiry it was given.
 #[test]
 fn an_entra_token_tells_the_expiry_it_was_given() {

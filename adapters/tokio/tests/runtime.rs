@@ -1,6 +1,7 @@
 //! What only tokio can get wrong.
 
-use acs_common_tokio::{BuildError, CommunicationTokenCredential};
+use acs_common_tokio::entra::{EntraOptions, EntraTokenRequest};
+use acs_common_tokio::{BuildError, CommunicationTokenCredential, ReqwestClient, SpawnError};
 
 fn spawn() -> Result<CommunicationTokenCredential, BuildError> {
     CommunicationTokenCredential::with_refresher(|| async { Ok::<_, std::io::Error>("eyJ…") }).spawn()
@@ -9,6 +10,16 @@ fn spawn() -> Result<CommunicationTokenCredential, BuildError> {
 #[test]
 fn outside_a_runtime_spawning_says_so() {
     assert!(spawn().unwrap_err().to_string().contains("call `spawn` within a tokio runtime"));
+}
+
+/// Bites when the builder of an Entra user's credential does not look at what spawning its driver said.
+#[test]
+fn outside_a_runtime_spawning_an_entra_users_credential_says_so_too() {
+    let source = |_: EntraTokenRequest| async { Ok::<_, std::io::Error>("eyJ…") };
+    let options = EntraOptions::new("https://contoso.communication.azure.com").unwrap();
+    let builder = CommunicationTokenCredential::with_entra(options, source, ReqwestClient::new().unwrap());
+    let refused: SpawnError = builder.spawn().unwrap_err();
+    assert!(refused.to_string().contains("call `spawn` within a tokio runtime"), "{refused}");
 }
 
 /// Bites when `spawn` starts a driver for what it refuses, or panics.
