@@ -1,0 +1,146 @@
+//! What a reader lent stays in memory until it lets go of it, and not for longer. A binary of its own, since it counts every byte
+//! of the process.
+
+use std::alloc::System;
+use std::future::{Pending, pending};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use acs_common_driver::{Builder, Clock, CommunicationTokenCredential, Monotonic, NewToken, Now, Reader, UnixTime};
+use cap::Cap;
+use smol::future::{FutureExt as _, block_on, poll_once};
+
+#[global_allocator]
+static MEMORY: Cap<System> = Cap::new(System, usize::MAX);
+
+/// How long the secret is whose memory is looked for: much longer than all else that is allocated meanwhile.
+const LONG: usize = 512 << 10;
+
+const MINUTE: u64 = 60_000;
+
+/// Both clocks stand still unless they are moved, and each of their moments is a tick.
+#[derive(Clone, Default)]
+struct Hand(Arc<AtomicU64>);
+
+impl Clock for Hand {
+    type Sleep = Pending<()>;
+
+    fn now(&self) -> Now {
+        let millis = self.0.load(Ordering::SeqCst);
+        Now::new(Monotonic::from_millis(millis), UnixTime::from_millis(millis.cast_signed()))
+    }
+
+    fn tick(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::SeqCst))
+    }
+
+    fn sleep(&self, _: Duration) -> Self::Sleep {
+        pending()
+    }
+}
+
+struct Stage {
+    /// How much was allocated before.
+    before: usize,
+    clock: Hand,
+    credential: CommunicationTokenCredential<Hand>,
+    driver: Pin<Box<dyn Future<Output = ()>>>,
+    /// One test at a time.
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Stage {
+    /// Holds a long token for an hour; a refresh brings a short one.
+    fn new() -> Self {
+        static ALONE: Mutex<()> = Mutex::new(());
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = MEMORY.allocated();
+        let clock = Hand::default();
+        let refresher = || async { Ok::<_, std::io::Error>(hour("short".to_owned())) };
+        let builder = Builder::new(clock.clone(), refresher).initial_token(hour("x".repeat(LONG)));
+        let (credential, driver) = builder.build().unwrap();
+        Self { before, clock, credential, driver: driver.boxed_local(), _alone: alone }
+    }
+
+    /// Its reader, that has lent the long token.
+    fn reader(&self) -> Reader<Hand> {
+        let mut reader = self.credential.reader();
+        assert_eq!(reader.token().unwrap().unwrap().secret().expose().len(), LONG);
+        reader
+    }
+
+    fn is_kept(&self) -> bool {
+        MEMORY.allocated() >= self.before + LONG
+    }
+
+    /// Has its driver do what there is to do.
+    fn drive(&mut self) {
+        block_on(poll_once(&mut self.driver));
+    }
+}
+
+fn hour(token: String) -> NewToken {
+    NewToken::new(token).with_expires_in(Duration::from_secs(3_600))
+}
+
+/// What puts a token out of use, unseen by the reader that lent it.
+type Fate = (&'static str, fn(&mut Stage));
+
+const FATES: [Fate; 3] = [
+    ("replaced", |stage| {
+        stage.clock.0.store(59 * MINUTE, Ordering::SeqCst);
+        stage.credential.try_token().unwrap().expect("it is still good, and being renewed");
+        stage.drive();
+        assert_eq!(stage.credential.try_token().unwrap().unwrap().secret().expose(), "short");
+    }),
+    ("rejected", |stage| {
+        let token = stage.credential.try_token().unwrap().unwrap();
+        stage.credential.reject(&token);
+    }),
+    ("disposed of", |stage| stage.credential.dispose()),
+];
+
+/// Whatever the fate, the reader keeps the secret until it is made to let go of it, and nothing does afterwards. What `let_go`
+/// hands back is dropped after that.
+fn frees<T>(let_go: impl Fn(Reader<Hand>) -> T) {
+    for (fate, befall) in FATES {
+        let mut stage = Stage::new();
+        let reader = stage.reader();
+        befall(&mut stage);
+        stage.drive();
+        assert!(stage.is_kept(), "{fate}: the reader still lends it");
+        let left = let_go(reader);
+        assert!(!stage.is_kept(), "{fate}: still in memory");
+        drop(left);
+    }
+}
+
+/// Bites when `release` forgets the token lent, or the snapshot it came from.
+#[test]
+fn a_released_reader_frees_the_secret() {
+    frees(|mut reader| {
+        reader.release();
+        reader
+    });
+}
+
+/// Bites when `look` leaves a count of the snapshot behind, as by `mem::forget`.
+#[test]
+fn a_dropped_reader_frees_the_secret() {
+    frees(drop);
+}
+
+/// Bites when `look` takes over the new snapshot only if there is one, or keeps the token lent before when there is none.
+#[test]
+fn a_reader_that_is_asked_again_frees_the_secret() {
+    frees(|mut reader| {
+        let _ = reader.token();
+        reader
+    });
+    frees(|mut reader| {
+        let _ = block_on(poll_once(reader.get_token()));
+        reader
+    });
+}
