@@ -127,13 +127,16 @@ impl<C: Clock> Reader<C> {
             let (version, snapshot) = shared.published();
             (self.version, self.snapshot) = (Some(version), snapshot);
         }
-        let found = self.snapshot.as_deref().and_then(|snapshot| shared.look(snapshot));
-        self.tick = tick.filter(|_| found.is_some_and(|(_, by_ticks)| by_ticks));
-        match (&self.lent, found) {
-            (Some(lent), Some((token, _))) if lent.is_same(token) => {}
-            _ => self.lent = found.map(|(token, _)| token.clone()),
+        let Some((token, by_ticks)) = self.snapshot.as_deref().and_then(|snapshot| shared.look(snapshot)) else {
+            // What is over is not to stay in memory.
+            self.release();
+            return false;
+        };
+        self.tick = tick.filter(|_| by_ticks);
+        if !self.lent.as_ref().is_some_and(|lent| lent.is_same(token)) {
+            self.lent = Some(token.clone());
         }
-        self.lent.is_some()
+        true
     }
 }
 

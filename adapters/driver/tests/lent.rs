@@ -144,3 +144,15 @@ fn a_reader_that_is_asked_again_frees_the_secret() {
         reader
     });
 }
+
+/// Bites when `look` keeps a snapshot that has nothing more to lend.
+#[test]
+fn a_reader_that_is_the_first_to_find_its_token_dead_frees_the_secret() {
+    let mut stage = Stage::new();
+    let mut reader = stage.reader();
+    stage.clock.0.store(61 * MINUTE, Ordering::SeqCst);
+    assert!(reader.token().unwrap().is_none());
+    assert!(!stage.is_kept());
+    stage.drive();
+    assert_eq!(reader.token().unwrap().unwrap().secret().expose(), "short");
+}
