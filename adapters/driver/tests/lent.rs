@@ -20,7 +20,7 @@ const LONG: usize = 512 << 10;
 
 const MINUTE: u64 = 60_000;
 
-/// Both clocks stand still unless they are moved, and each of their moments is a tick.
+/// Both clocks stand still unless they are moved; they have no ticks.
 #[derive(Clone, Default)]
 struct Hand(Arc<AtomicU64>);
 
@@ -30,10 +30,6 @@ impl Clock for Hand {
     fn now(&self) -> Now {
         let millis = self.0.load(Ordering::SeqCst);
         Now::new(Monotonic::from_millis(millis), UnixTime::from_millis(millis.cast_signed()))
-    }
-
-    fn tick(&self) -> Option<u64> {
-        Some(self.0.load(Ordering::SeqCst))
     }
 
     fn sleep(&self, _: Duration) -> Self::Sleep {
@@ -145,7 +141,8 @@ fn a_reader_that_is_asked_again_frees_the_secret() {
     });
 }
 
-/// Bites when `look` keeps a snapshot that has nothing more to lend.
+/// Bites when `look` keeps a snapshot that has nothing more to lend, and when a clock without ticks is taken for one that stands
+/// still.
 #[test]
 fn a_reader_that_is_the_first_to_find_its_token_dead_frees_the_secret() {
     let mut stage = Stage::new();
