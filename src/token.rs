@@ -8,6 +8,7 @@ use alloc::rc::Rc as Arc;
 use alloc::string::String;
 #[cfg(target_has_atomic = "ptr")]
 use alloc::sync::Arc;
+use core::fmt;
 use core::time::Duration;
 
 #[cfg(feature = "http")]
@@ -33,18 +34,35 @@ use crate::time::{Now, UnixTime, millis};
 /// assert!(!format!("{token:?}").contains("an opaque token"), "secrets never show");
 /// # Ok::<(), acs_common::InvalidToken>(())
 /// ```
-#[derive(Clone, Debug)]
-pub struct Token(Arc<Accepted>);
+#[derive(Clone)]
+pub struct Token(Held);
+
+#[derive(Clone)]
+enum Held {
+    Whole(Arc<Accepted>),
+    Share(Arc<Share>),
+}
 
 #[derive(Debug)]
 struct Accepted {
     secret: Secret,
     expires_on: UnixTime,
     opaque: bool,
-    /// Boxed, since most tokens are never asked for it.
     #[cfg(feature = "http")]
-    authorization: std::sync::OnceLock<Box<http::HeaderValue>>,
+    authorization: Authorization,
 }
+
+/// Aligned so that the counts of two never share a line of the processors' caches.
+#[repr(align(64))]
+struct Share {
+    accepted: Arc<Accepted>,
+    #[cfg(feature = "http")]
+    authorization: Authorization,
+}
+
+/// Boxed, since most tokens are never asked for it.
+#[cfg(feature = "http")]
+type Authorization = std::sync::OnceLock<Box<http::HeaderValue>>;
 
 #[cfg(feature = "http")]
 impl Accepted {
@@ -55,32 +73,57 @@ impl Accepted {
             return Err(InvalidBearer);
         }
         let text = zeroize::Zeroizing::new(alloc::format!("Bearer {token}").into_bytes());
-        let value = http::HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(text));
-        let mut value = value.map_err(|_| InvalidBearer)?;
-        value.set_sensitive(true);
-        Ok(self.authorization.get_or_init(|| Box::new(value)))
+        let value = sensitive(text)?;
+        Ok(self.authorization.get_or_init(|| value))
     }
+}
+
+/// A value of the same bytes as the whole token's, but with a count of its own.
+#[cfg(feature = "http")]
+impl Share {
+    #[cold]
+    fn build_authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
+        struct Text(Arc<Accepted>);
+        impl AsRef<[u8]> for Text {
+            fn as_ref(&self) -> &[u8] {
+                self.0.authorization.get().map_or(&[], |whole| whole.as_bytes())
+            }
+        }
+        if self.accepted.authorization.get().is_none() {
+            self.accepted.build_authorization()?;
+        }
+        let value = sensitive(Text(Arc::clone(&self.accepted)))?;
+        Ok(self.authorization.get_or_init(|| value))
+    }
+}
+
+#[cfg(feature = "http")]
+fn sensitive(text: impl AsRef<[u8]> + Send + 'static) -> Result<Box<http::HeaderValue>, InvalidBearer> {
+    let value = http::HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(text));
+    let mut value = value.map_err(|_| InvalidBearer)?;
+    value.set_sensitive(true);
+    Ok(Box::new(value))
 }
 
 impl Token {
     /// The token's text, as it was handed in.
     #[must_use]
     pub fn secret(&self) -> &Secret {
-        &self.0.secret
+        &self.accepted().secret
     }
 
     /// When the token expires: its `exp`, the expiry given with it, or what its lifetime amounts to by the wall clock
     /// as it was on arrival. Whether it still serves is the machine's to say, which looks at both clocks.
     #[must_use]
     pub fn expires_on(&self) -> UnixTime {
-        self.0.expires_on
+        self.accepted().expires_on
     }
 
     /// Whether its expiry could not be read and was not given, so that
     /// [`opaque_token_lifetime`](crate::PolicyBuilder::opaque_token_lifetime) was assumed.
     #[must_use]
     pub fn is_opaque(&self) -> bool {
-        self.0.opaque
+        self.accepted().opaque
     }
 
     /// The value of a request's `Authorization` header: `Bearer` and the token ([RFC 6750, section
@@ -108,9 +151,9 @@ impl Token {
     #[cfg(feature = "http")]
     #[inline]
     pub fn authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
-        match self.0.authorization.get() {
-            Some(built) => Ok(built),
-            None => self.0.build_authorization(),
+        match &self.0 {
+            Held::Whole(token) => token.authorization.get().map_or_else(|| token.build_authorization(), |it| Ok(it)),
+            Held::Share(token) => token.authorization.get().map_or_else(|| token.build_authorization(), |it| Ok(it)),
         }
     }
 
@@ -129,7 +172,44 @@ impl Token {
     /// ```
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(self.accepted(), other.accepted())
+    }
+
+    /// The same token with a count of its own: its clones, and those of its
+    /// [header](#method.authorization), are counted apart from all others, so that threads which clone much each get their own
+    /// and do not wait for one another.
+    ///
+    /// ```
+    /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
+    ///
+    /// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(0));
+    /// let machine = Machine::<()>::with_static_token(NewToken::new("eyJ…"), Policy::default(), now)?;
+    /// let token = machine.token(now).expect("a static token is always there");
+    /// let own = token.with_own_count();
+    /// let busy = std::thread::spawn(move || std::iter::repeat_n(own, 1_000).last());
+    /// assert!(busy.join().unwrap().unwrap().is_same(token));
+    /// # Ok::<(), acs_common::InvalidToken>(())
+    /// ```
+    #[must_use]
+    pub fn with_own_count(&self) -> Self {
+        Self(Held::Share(Arc::new(Share {
+            accepted: Arc::clone(self.accepted()),
+            #[cfg(feature = "http")]
+            authorization: Authorization::new(),
+        })))
+    }
+
+    fn accepted(&self) -> &Arc<Accepted> {
+        match &self.0 {
+            Held::Whole(accepted) => accepted,
+            Held::Share(share) => &share.accepted,
+        }
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Token").field(self.accepted()).finish()
     }
 }
 
@@ -217,9 +297,9 @@ impl NewToken {
             expires_on,
             opaque,
             #[cfg(feature = "http")]
-            authorization: std::sync::OnceLock::new(),
+            authorization: Authorization::new(),
         };
-        Ok((Token(Arc::new(accepted)), left))
+        Ok((Token(Held::Whole(Arc::new(accepted))), left))
     }
 }
 

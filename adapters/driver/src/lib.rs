@@ -12,6 +12,7 @@ pub mod entra;
 #[cfg(feature = "tracing")]
 mod log;
 mod notices;
+mod published;
 mod reader;
 mod refresher;
 mod shared;

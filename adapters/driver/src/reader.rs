@@ -3,10 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use acs_common::{Error, Snapshot, Token};
+use acs_common::{Error, Token};
 
 use crate::Clock;
 use crate::credential::CommunicationTokenCredential;
+use crate::published::Published;
+use crate::shared::Shared;
+
+/// Of no version.
+const NONE: u64 = u64::MAX;
 
 /// A handle of one task or thread, which lends out a valid token for less than it costs to clone one: it writes nothing that
 /// is shared, as long as the token stays the same and good.
@@ -36,9 +41,11 @@ use crate::credential::CommunicationTokenCredential;
 /// ```
 pub struct Reader<C: Clock> {
     credential: CommunicationTokenCredential<C>,
+    /// The credential's, at hand.
+    shared: Arc<Shared<C>>,
     /// What was published last, when this reader looked.
-    snapshot: Option<Arc<Snapshot>>,
-    version: Option<u64>,
+    published: Option<Arc<Published>>,
+    version: u64,
     /// What was lent last.
     lent: Option<Token>,
     /// As long as it is that tick, and the version is the same, there is nothing to look at.
@@ -47,7 +54,14 @@ pub struct Reader<C: Clock> {
 
 impl<C: Clock> Reader<C> {
     pub(crate) fn new(credential: CommunicationTokenCredential<C>) -> Self {
-        Self { credential, snapshot: None, version: None, lent: None, tick: None }
+        Self {
+            shared: Arc::clone(credential.shared()),
+            credential,
+            published: None,
+            version: NONE,
+            lent: None,
+            tick: None,
+        }
     }
 
     /// A valid token if there is one, without waiting: what
@@ -101,8 +115,8 @@ impl<C: Clock> Reader<C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn release(&mut self) {
-        self.snapshot = None;
-        self.version = None;
+        self.published = None;
+        self.version = NONE;
         self.lent = None;
         self.tick = None;
     }
@@ -115,28 +129,30 @@ impl<C: Clock> Reader<C> {
 
     #[inline]
     fn is_good(&self) -> bool {
-        let shared = self.credential.shared();
-        self.tick.is_some() && self.tick == shared.clock.tick() && self.version == Some(shared.version())
+        let shared = &*self.shared;
+        self.version == shared.version() && self.tick.is_some() && self.tick == shared.clock.tick()
     }
 
     /// Whether there is a token to lend, without asking the machine.
     fn look(&mut self) -> bool {
-        let shared = self.credential.shared();
+        let shared = &*self.shared;
         let tick = shared.clock.tick();
-        if self.version != Some(shared.version()) {
-            let (version, snapshot) = shared.published();
-            (self.version, self.snapshot) = (Some(version), snapshot);
+        if self.version != shared.version() {
+            let (version, published) = shared.published();
+            (self.version, self.published) = (version, published);
         }
-        let Some((token, by_ticks)) = self.snapshot.as_deref().and_then(|snapshot| shared.look(snapshot)) else {
-            // What is over is not to stay in memory.
-            self.release();
-            return false;
-        };
-        self.tick = tick.filter(|_| by_ticks);
-        if !self.lent.as_ref().is_some_and(|lent| lent.is_same(token)) {
-            self.lent = Some(token.clone());
+        if let Some(published) = &self.published
+            && let Some((token, by_ticks)) = shared.look(&published.snapshot)
+        {
+            self.tick = tick.filter(|_| by_ticks);
+            if !self.lent.as_ref().is_some_and(|lent| lent.is_same(token)) {
+                self.lent = Some(published.own(token));
+            }
+            return true;
         }
-        true
+        // What is over is not to stay in memory.
+        self.release();
+        false
     }
 }
 

@@ -12,6 +12,7 @@ use slab::Slab;
 use crate::Clock;
 use crate::engine::{Engine, Happened, ToDo};
 use crate::notices::Log;
+use crate::published::Published;
 use crate::sync::{ArcSwapOption, AtomicU64, Mutex, MutexGuard, PoisonError};
 use crate::work::Call;
 
@@ -20,7 +21,7 @@ pub(crate) type Answer = Result<Token, Error>;
 pub(crate) struct Shared<C> {
     pub(crate) clock: C,
     /// The token, while a request would do no more than return it.
-    fresh: ArcSwapOption<Snapshot>,
+    fresh: ArcSwapOption<Published>,
     /// Counts what was published there, for those who keep a copy.
     version: AtomicU64,
     state: Mutex<State>,
@@ -92,8 +93,9 @@ impl<C: Clock> Shared<C> {
 
     /// The token, if asking for it would change nothing.
     pub(crate) fn fresh(&self) -> Option<Token> {
-        let snapshot = self.fresh.load();
-        self.look(snapshot.as_ref()?).map(|(token, _)| token.clone())
+        let published = self.fresh.load();
+        let published = published.as_deref()?;
+        self.look(&published.snapshot).map(|(token, _)| published.own(token))
     }
 
     /// The token, as long as asking for it would change nothing; and whether that can be told without the exact clocks.
@@ -103,7 +105,7 @@ impl<C: Clock> Shared<C> {
     }
 
     /// What was published last, and its version: as long as that does not change, there is nothing newer.
-    pub(crate) fn published(&self) -> (u64, Option<Arc<Snapshot>>) {
+    pub(crate) fn published(&self) -> (u64, Option<Arc<Published>>) {
         // In this order: what is newer than its version is only fetched once more.
         let version = self.version();
         (version, self.fresh.load_full())
@@ -140,12 +142,12 @@ impl<C: Clock> Shared<C> {
         let snapshot = state.machine.snapshot();
         let published = self.fresh.load();
         let same = match (published.as_deref(), &snapshot) {
-            (Some(published), Some(snapshot)) => published.is_same(snapshot),
+            (Some(published), Some(snapshot)) => published.snapshot.is_same(snapshot),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
         if !same {
-            self.fresh.store(snapshot.map(Into::into));
+            self.fresh.store(snapshot.map(Published::new).map(Into::into));
             self.version.fetch_add(1, Ordering::Release);
         }
     }

@@ -14,6 +14,8 @@ mod driver;
 mod engine;
 #[path = "../../../adapters/driver/src/notices.rs"]
 mod notices;
+#[path = "../../../adapters/driver/src/published.rs"]
+mod published;
 #[path = "../../../adapters/driver/src/reader.rs"]
 mod reader;
 #[path = "../../../adapters/driver/src/refresher.rs"]
