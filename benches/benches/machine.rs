@@ -55,6 +55,18 @@ fn drain(machine: &mut Machine<u32>) -> Option<RequestId> {
     called
 }
 
+/// What is read in [`accept_a_jwt`], read by a library that may keep none of its promises about signatures.
+#[divan::bench(sample_size = 100)]
+fn exp_as_jsonwebtoken_reads_it(bencher: Bencher<'_, '_>) {
+    #[derive(serde::Deserialize)]
+    struct Claims {
+        exp: u64,
+    }
+    bencher.with_inputs(jwt).bench_local_refs(|jwt| {
+        jsonwebtoken::dangerous::insecure_decode_claims::<Claims>(jwt).map(|claims| claims.exp)
+    });
+}
+
 #[divan::bench(sample_size = 100)]
 fn accept_a_jwt(bencher: Bencher<'_, '_>) {
     bencher.with_inputs(|| NewToken::new(jwt())).bench_local_values(machine);

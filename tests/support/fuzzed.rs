@@ -1,5 +1,6 @@
 //! The bodies of the fuzz targets, which the ordinary tests replay too.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use acs_common::identifier::CommunicationIdentifier;
@@ -7,7 +8,9 @@ use acs_common::{Action, Event, InvalidToken, Machine, Monotonic, NewToken, Now,
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use serde_core::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::exchange_world::{self, ops::Bytes};
 use super::extremes::Values;
@@ -171,40 +174,95 @@ fn bare_token(text: &str, machine: &Machine<()>, strictly: Option<InvalidToken>)
     let expected = format!("{:?}{neutral:?}", neutral.token(now()).expect("a static token is always there"));
     let expected = if token.is_opaque() { expected.replace("opaque: false", "opaque: true") } else { expected };
     assert_eq!(shown, expected, "what is shown depends on the secret {text:?}");
-    if let Some(expected) = plain_reading(text) {
-        match (expected, token.is_opaque()) {
-            (Some(exp), false) => {
-                let got = token.expires_on().as_millis();
-                let slack = 1 + exp.unsigned_abs() / (1 << 52);
-                assert!(got.abs_diff(exp) <= slack, "{text:?}: {got} ms instead of {exp}");
-            }
-            (None, true) => {}
-            (expected, opaque) => panic!("{text:?}: opaque {opaque}, though plain reading says {expected:?}"),
+    match (plain_reading(text), token.is_opaque()) {
+        (Some(claims), false) => {
+            let got = token.expires_on().as_millis();
+            assert!(got.abs_diff(claims.exp.millis) <= claims.exp.slack, "{text:?}: {got} ms instead of {claims:?}");
+            lives_as_long_as(claims, text, machine.policy());
         }
+        (None, true) => {}
+        (expected, opaque) => panic!("{text:?}: opaque {opaque}, though plain reading says {expected:?}"),
     }
 }
 
-/// The expiry in milliseconds (or that there is none to be read) by other means, if they are able to tell.
-fn plain_reading(text: &str) -> Option<Option<i64>> {
-    let mut parts = text.trim_matches([' ', '\t', '\n', '\r', '\u{c}']).split('.');
-    let Some(payload) = parts.nth(1) else { return Some(None) };
+/// As an initial token it is valid until its `exp`, and no longer than it was issued for.
+fn lives_as_long_as(Plain { exp, iat }: Plain, text: &str, policy: &Policy) {
+    let machine = Machine::<()>::new(Some(text.into()), policy.clone(), now()).expect("it has been taken before");
+    let since = |start: i64| if exp.millis > start { exp.millis.abs_diff(start) } else { 0 };
+    let issued = iat.filter(|iat| iat.millis < exp.millis);
+    let life = issued.map_or(u64::MAX, |iat| since(iat.millis)).min(since(NOW));
+    let slack = exp.slack.saturating_add(iat.map_or(0, |iat| iat.slack));
+    let after = |millis: u64| Now::new(Monotonic::from_millis(millis.saturating_add(1)), now().unix);
+    assert!(machine.token(after(life.saturating_add(slack))).is_none(), "{text:?} outlives {exp:?}, {iat:?}");
+    let last = life.checked_sub(slack.saturating_add(1));
+    assert!(last.is_none_or(|last| machine.token(after(last)).is_some()), "{text:?} dies before {exp:?}, {iat:?}");
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Plain {
+    exp: Moment,
+    iat: Option<Moment>,
+}
+
+/// In Unix milliseconds, so many more or less.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    millis: i64,
+    slack: u64,
+}
+
+/// The claims by other means, if they can be read: the whole payload decoded, then the whole of it read by `serde_json`.
+fn plain_reading(text: &str) -> Option<Plain> {
+    let payload = text.trim_matches([' ', '\t', '\n', '\r', '\u{c}']).split('.').nth(1)?;
     let config = GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true);
-    let alphabet = GeneralPurpose::new(&base64::alphabet::URL_SAFE, config);
-    let Ok(payload) = alphabet.decode(payload.replace('+', "-").replace('/', "_")) else { return Some(None) };
-    // What is no value to `serde_json` may be one to a lazier reader: too deep, too large a number elsewhere.
-    let value: Value = serde_json::from_str(&String::from_utf8_lossy(&payload)).ok()?;
-    Some(match &value["exp"] {
-        Value::Number(number) => match number.as_i64() {
-            Some(secs) => Some(secs.saturating_mul(1_000)),
-            None => number.as_f64().map(|secs| (secs * 1_000.0).floor() as i64),
-        },
-        Value::String(digits) if !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit()) => {
-            Some(digits.parse().map_or(i64::MAX, |secs: i64| secs.saturating_mul(1_000)))
+    let alphabet = GeneralPurpose::new(&base64::alphabet::STANDARD, config);
+    let payload = alphabet.decode(payload.replace('-', "+").replace('_', "/")).ok()?;
+    let payload = String::from_utf8_lossy(&payload);
+    // Twice, since it is in names nobody asks for that the second reading lets anything pass.
+    serde_json::from_str::<IgnoredAny>(&payload).ok()?;
+    let fields: BTreeMap<Name, &RawValue> = serde_json::from_str(&payload).ok()?;
+    let field = |name: &str| fields.get(&Name(name.into())).map(|value| value.get());
+    let exp = number(field("exp")?).or_else(|| digits(field("exp")?))?;
+    Some(Plain { exp, iat: field("iat").and_then(number) })
+}
+
+/// A field's name as bytes, since half a surrogate pair is no string.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Name(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Name;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_bytes<E>(self, name: &[u8]) -> Result<Name, E> {
+                Ok(Name(name.into()))
+            }
         }
-        _ => None,
-    })
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
+
+fn number(json: &str) -> Option<Moment> {
+    if let Ok(secs) = json.parse::<i64>() {
+        return Some(Moment { millis: secs.saturating_mul(1_000), slack: 0 });
+    }
+    let millis = json.parse::<f64>().ok().filter(|secs| secs.is_finite())? * 1_000.0;
+    Some(Moment { millis: millis.floor() as i64, slack: 1 + (millis.abs() / f64::from(2).powi(52)).min(1e18) as u64 })
+}
+
+fn digits(json: &str) -> Option<Moment> {
+    let text: String = serde_json::from_str(json).ok()?;
+    let digits = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
+    let secs = || text.parse().unwrap_or(i64::MAX);
+    digits.then(|| Moment { millis: secs().saturating_mul(1_000), slack: 0 })
 }
 
 /// As a refresher's answer it is served, or everyone is told why not.
