@@ -70,6 +70,23 @@ fn nothing_depends_on_where_a_piece_ends() {
     }
 }
 
+/// Bites when `Within` forgets one of `outer`, or which of both it was, or takes any end for one.
+#[test]
+fn what_has_begun_is_ended_by_its_like_however_deep() {
+    for depth in (0..8).chain(60..68).chain(124..132).chain([200]) {
+        let kinds: Vec<bool> = (0..depth).map(|level| level % 3 == 0 || level % 64 == 7).collect();
+        let opened: String = kinds.iter().map(|object| if *object { "{\"a\":" } else { "[" }).collect();
+        let closed: String = kinds.iter().rev().map(|object| if *object { '}' } else { ']' }).collect();
+        token_string(&jwt(format!("{{\"x\":{opened}1{closed},\"exp\":1700003600}}")));
+        token_string(&jwt(format!("{{\"x\":{opened}1{closed}],\"exp\":1700003600}}")));
+        for at in 0..depth {
+            let other = if closed.as_bytes()[at] == b'}' { "]" } else { "}" };
+            let wrong = format!("{}{other}{}", &closed[..at], &closed[at + 1..]);
+            token_string(&jwt(format!("{{\"x\":{opened}1{wrong},\"exp\":1700003600}}")));
+        }
+    }
+}
+
 /// Bites when `special` or the rest of `until_special` misses a byte, or takes another for one.
 #[test]
 fn any_byte_in_a_string_is_what_it_is_to_serde_json() {

@@ -170,7 +170,7 @@ impl Reader<'_, '_> {
         self.long_number(|text| is_number(text).then(|| read(text)))
     }
 
-    /// What `read` makes of the text of a number that goes on, or may go on, in the next piece.
+    /// That of a number that goes on, or may go on, in the next piece.
     #[cold]
     fn long_number<T>(&mut self, read: impl Fn(&[u8]) -> T) -> T {
         let (mut ordinary, mut length, mut longer) = ([0; ORDINARY], 0, Vec::new());
@@ -179,7 +179,7 @@ impl Reader<'_, '_> {
             let text = of_number(bytes);
             let (count, ended) = (text.len(), text.len() < bytes.len() || bytes.is_empty());
             match ordinary.get_mut(length..length + count) {
-                Some(place) if longer.is_empty() => place.copy_from_slice(text),
+                Some(place) => place.copy_from_slice(text),
                 _ if longer.is_empty() => longer = [ordinary.get(..length).unwrap_or_default(), text].concat(),
                 _ => longer.extend_from_slice(text),
             }

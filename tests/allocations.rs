@@ -1,0 +1,46 @@
+//! What a JWT costs in memory: the token itself, and nothing for reading it.
+
+mod support;
+
+use acs_common::{Machine, NewToken, Policy};
+use allocation_counter::measure;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use support::rig::{START, jwt, now};
+
+/// How often memory is allocated for accepting it, handed in as it came over the wire.
+fn allocations(token: impl Into<NewToken>) -> u64 {
+    let (token, policy) = (token.into(), Policy::default());
+    let mut machine = None;
+    let counted = measure(|| machine = Some(Machine::<u32>::new(Some(token), policy, now(0))));
+    assert!(machine.is_some_and(|machine| machine.is_ok_and(|machine| machine.token(now(0)).is_some())));
+    counted.count_total
+}
+
+/// Bites when `payload` decodes into a `Vec`, `ORDINARY` is less than a date has characters, or `Within` has no word of its
+/// own.
+#[test]
+fn reading_a_jwt_allocates_nothing() {
+    let stated = allocations(NewToken::new("x").with_expires_in(std::time::Duration::from_secs(60)));
+    assert_eq!(stated, 1, "the token itself");
+    let exp = START + 3_600;
+    for claims in [
+        format!("\"exp\":{exp},\"iat\":{START}"),
+        format!("\"exp\":{exp}.25,\"iat\":{START}e0"),
+        format!("\"exp\":\"{exp}\""),
+        format!("\"\\u0065xp\":{exp},\"name\":\"\\\"\\ud834\\udd1e\""),
+        format!("\"roles\":[\"a\",{{\"b\":[[1],null]}}],\"exp\":{exp}"),
+        format!("\"deep\":{}{},\"exp\":{exp}", "[".repeat(63), "]".repeat(63)),
+        "\"no\":\"date\"".to_owned(),
+        format!("\"exp\":{exp},not JSON"),
+    ] {
+        // Whatever stands at the end of a piece.
+        for space in (0..400).chain([10_000, 700_000]) {
+            let payload = format!("{{\"?\":\"{}\",{claims}}}", "?".repeat(space));
+            assert_eq!(allocations(jwt(&payload)), stated, "{claims} after {space}");
+            let other_alphabet = format!("h.{}.s", STANDARD.encode(&payload));
+            assert_eq!(allocations(other_alphabet), stated, "{claims} after {space}, in the other alphabet");
+        }
+    }
+}
