@@ -87,6 +87,49 @@ fn what_has_begun_is_ended_by_its_like_however_deep() {
     }
 }
 
+/// Bites when `skip` or `dates` asks for less than there has to be, or for more, or `name` takes one for the other that it
+/// begins with.
+#[test]
+fn what_is_almost_json_is_what_it_is_to_serde_json() {
+    for value in [
+        "[1,]",
+        "[,1]",
+        "[,]",
+        "[1 1]",
+        "[1:1]",
+        "[\"a\":1]",
+        "[1",
+        "]",
+        "{\"a\":1,}",
+        "{,\"a\":1}",
+        "{,}",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\",1}",
+        "{\"a\" 1}",
+        "{\"a\":1 \"b\":1}",
+        "{\"a\":1:1}",
+        "{\"a\":1,\"exp\":1}",
+        "{1:1}",
+        "{a:1}",
+        "{\"exp\\u0061\":1,\"iat\\u0000\":1}",
+        "{\"ex\\u0070\":1}",
+        "tru",
+        "truee",
+        "True",
+        "nulL",
+        "1-1",
+        "1e5.5",
+        "--1",
+        "",
+    ] {
+        token_string(&jwt(value));
+        token_string(&jwt(format!("{{\"exp\":1700003600,\"x\":{value}}}")));
+        token_string(&jwt(format!("{{\"x\":[{value},{value}],\"exp\":1700003600}}")));
+        token_string(&jwt(format!("{{\"exp\":{value},\"x\":{{\"x\":{value}}}}}")));
+    }
+}
+
 /// Bites when `special` or the rest of `until_special` misses a byte, or takes another for one.
 #[test]
 fn any_byte_in_a_string_is_what_it_is_to_serde_json() {
