@@ -23,11 +23,11 @@ pub(crate) struct Claims {
     pub(crate) iat: Option<UnixTime>,
 }
 
-/// The claims, if the text is a JWT with a usable `exp`: two or more parts, the second a base64 JSON object. Allocates
-/// nothing.
+/// The claims, if the text is a JWT with a usable `exp`: two or more parts, the second a base64 JSON object. Memory is
+/// allocated only for what no token has: see `reader`. What is decoded is wiped, but for what of it went through registers.
 ///
 /// Bytes that are not UTF-8 do not matter, as to the reference: they can only stand in claims nobody reads here.
-#[inline(never)] // What it has on the stack is not to stay there.
+#[inline(never)] // So that its piece is on the stack no longer than it has to be.
 pub(crate) fn read(text: &str) -> Option<Claims> {
     let mut payload = Payload::new(second_part(text)?);
     let (exp, iat) = Reader(&mut payload).dates()?;
