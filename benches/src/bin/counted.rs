@@ -1,0 +1,228 @@
+//! What `.ci/counts` counts the instructions of: `counted` lists the cases, `counted CASE` runs one a thousand times.
+//!
+//! Everything that is made for a case is made outside [`a_thousand_times`], and what is made in it and not yet worn out is
+//! kept until after it.
+
+use std::future::Ready;
+use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use acs_common::entra::{CallId, EntraAction, EntraEvent, EntraMachine, EntraOptions, EntraToken, HttpResponse};
+use acs_common::{Action, Event, Machine, NewToken, Now, Policy, RequestId, UnixTime};
+use acs_common_benches::{at, jwt, lasting};
+use acs_common_driver::{Builder, Clock, CommunicationTokenCredential, Reader, RefresherError, Token};
+
+const TIMES: usize = 1_000;
+
+/// What callgrind counts in: by this name.
+#[inline(never)]
+fn a_thousand_times<T>(inputs: Vec<T>, mut work: impl FnMut(T)) {
+    for input in inputs {
+        work(black_box(input));
+    }
+}
+
+fn repeat(mut work: impl FnMut()) {
+    a_thousand_times(vec![(); TIMES], |()| work());
+}
+
+const CASES: &[(&str, fn())] = &[
+    ("get_token_on_smol", get_token_on_smol),
+    ("get_token_on_tokio", get_token_on_tokio),
+    ("header_of_get_token", header_of_get_token),
+    ("reader_token", reader_token),
+    ("reader_header", reader_header),
+    ("reader_token_after_a_tick", reader_token_after_a_tick),
+    ("machine_request", machine_request),
+    ("machine_refresh", machine_refresh),
+    ("entra_refresh", entra_refresh),
+    ("accept_jwt", accept_jwt),
+    ("accept_with_expiry", accept_with_expiry),
+];
+
+fn main() {
+    let Some(wanted) = std::env::args().nth(1) else {
+        CASES.iter().for_each(|(name, _)| println!("{name}"));
+        return;
+    };
+    let (_, run) = CASES.iter().find(|(name, _)| *name == wanted).expect("a case");
+    run();
+}
+
+/// A clock that stands still but for its ticks: how often those of a real one come depends on how fast the machine is.
+struct Still {
+    ticking: bool,
+    ticks: std::cell::Cell<u64>,
+}
+
+impl Clock for Still {
+    type Sleep = Ready<()>;
+
+    fn now(&self) -> Now {
+        at(1_000)
+    }
+
+    fn tick(&self) -> Option<u64> {
+        if self.ticking {
+            self.ticks.set(self.ticks.get() + 1);
+        }
+        Some(self.ticks.get())
+    }
+
+    fn sleep(&self, _: Duration) -> Ready<()> {
+        std::future::ready(())
+    }
+}
+
+fn refresher() -> std::future::Pending<Result<NewToken, RefresherError>> {
+    std::future::pending()
+}
+
+fn get<C: Clock>(credential: &CommunicationTokenCredential<C>) -> Token {
+    let mut context = Context::from_waker(Waker::noop());
+    match pin!(credential.get_token()).poll(&mut context) {
+        Poll::Ready(Ok(token)) => token,
+        other => panic!("it is valid: {other:?}"),
+    }
+}
+
+fn on_smol() -> acs_common_smol::CommunicationTokenCredential {
+    let builder = acs_common_smol::CommunicationTokenCredential::with_refresher(refresher);
+    builder.initial_token(lasting()).spawn().expect("a credential")
+}
+
+fn get_token_on_smol() {
+    let credential = on_smol();
+    repeat(|| drop(black_box(get(&credential))));
+}
+
+fn get_token_on_tokio() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let _within = runtime.enter();
+    let builder = acs_common_tokio::CommunicationTokenCredential::with_refresher(refresher);
+    let credential = builder.initial_token(lasting()).spawn().expect("a credential");
+    repeat(|| drop(black_box(get(&credential))));
+}
+
+fn header_of_get_token() {
+    let credential = on_smol();
+    repeat(|| drop(black_box(get(&credential).authorization().expect("a JWT").clone())));
+}
+
+/// Nothing is due, so that the driver has nothing to do and need not be run.
+fn with_reader(ticking: bool, work: impl FnOnce(Reader<Still>)) {
+    let clock = Still { ticking, ticks: 0.into() };
+    let builder = Builder::new(clock, refresher).initial_token(lasting());
+    let (credential, _driver) = builder.build().expect("a good token");
+    let mut reader = credential.reader();
+    assert!(reader.token().expect("no failure").is_some());
+    work(reader);
+}
+
+fn lend(reader: &mut Reader<Still>) -> &Token {
+    reader.token().expect("no failure").expect("it is valid")
+}
+
+fn reader_token() {
+    with_reader(false, |mut reader| repeat(|| _ = black_box(lend(&mut reader))));
+}
+
+fn reader_token_after_a_tick() {
+    with_reader(true, |mut reader| repeat(|| _ = black_box(lend(&mut reader))));
+}
+
+fn reader_header() {
+    with_reader(false, |mut reader| repeat(|| _ = black_box(lend(&mut reader).authorization().expect("a JWT"))));
+}
+
+fn machine(token: NewToken) -> Machine<u32> {
+    Machine::new(Some(token), Policy::default(), at(0)).expect("a good token")
+}
+
+fn machine_request() {
+    let mut machine = machine(lasting());
+    repeat(|| {
+        machine.handle(Event::TokenRequested { waiter: 1 }, at(1_000));
+        assert_eq!(drain(&mut machine), None);
+    });
+}
+
+/// The token held has died; requested, called, received, answered, the timer set: proactive, so that it is.
+fn machine_refresh() {
+    let policy = Policy::builder().refresh_proactively(true).build().expect("a good policy");
+    let mut machine = Machine::<u32>::new(Some(living_an_hour()), policy, at(0)).expect("a good token");
+    let mut now = 0;
+    drain(&mut machine);
+    a_thousand_times((0..TIMES).map(|_| living_an_hour()).collect(), |token| {
+        now += 4_000_000;
+        machine.handle(Event::TokenRequested { waiter: 1 }, at(now));
+        let request = drain(&mut machine).expect("a call");
+        machine.handle(Event::TokenReceived { request, token }, at(now + 1));
+        assert_eq!(drain(&mut machine), None);
+    });
+}
+
+fn living_an_hour() -> NewToken {
+    NewToken::new(jwt()).with_expires_in(Duration::from_secs(3_600))
+}
+
+fn drain(machine: &mut Machine<u32>) -> Option<RequestId> {
+    let mut called = None;
+    while let Some(action) = machine.poll_action() {
+        if let Action::CallRefresher { request } = &action {
+            called = Some(*request);
+        }
+        black_box(action);
+    }
+    called
+}
+
+/// The same with the exchange of an Entra token, whose answer is ready-made.
+fn entra_refresh() {
+    let options = EntraOptions::new("https://contoso.communication.azure.com").expect("a good endpoint");
+    let mut machine = EntraMachine::<u32>::new(options.with_prewarm(false), Policy::default(), at(0));
+    let entra = || EntraToken::new("an Entra token").with_expires_on(UnixTime::from_secs(32_503_680_000));
+    let body = format!(r#"{{"accessToken": {{"token": "{}", "expiresOn": "3000-01-01T00:00:00.0+00:00"}}}}"#, jwt());
+    let response = || HttpResponse::new(200).with_body(body.clone().into_bytes());
+    let mut now = 0;
+    a_thousand_times((0..TIMES).map(|_| (entra(), response())).collect(), |(token, response)| {
+        // Later than a rejection that would be taken for one of a row.
+        now += 1_000_000;
+        if let Some(held) = machine.token(at(now)).cloned() {
+            machine.handle(EntraEvent::TokenRejected { token: held }, at(now));
+        }
+        machine.handle(EntraEvent::TokenRequested { waiter: 1 }, at(now));
+        let call = drain_entra(&mut machine).expect("the source is asked");
+        machine.handle(EntraEvent::EntraTokenReceived { call, token }, at(now));
+        let call = drain_entra(&mut machine).expect("the service is asked");
+        machine.handle(EntraEvent::ResponseReceived { call, response }, at(now));
+        assert_eq!(drain_entra(&mut machine), None);
+    });
+}
+
+fn drain_entra(machine: &mut EntraMachine<u32>) -> Option<CallId> {
+    let mut called = None;
+    while let Some(action) = machine.poll_action() {
+        if let EntraAction::AcquireEntraToken { call, .. } | EntraAction::SendRequest { call, .. } = &action {
+            called = Some(*call);
+        }
+        black_box(action);
+    }
+    called
+}
+
+fn accept_jwt() {
+    accept((0..TIMES).map(|_| NewToken::new(jwt())).collect());
+}
+
+fn accept_with_expiry() {
+    accept((0..TIMES).map(|_| lasting()).collect());
+}
+
+/// The machines are kept, so that wiping is not counted.
+fn accept(tokens: Vec<NewToken>) {
+    let mut machines = Vec::with_capacity(TIMES);
+    a_thousand_times(tokens, |token| machines.push(machine(token)));
+}
