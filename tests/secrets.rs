@@ -115,6 +115,9 @@ impl Witness {
         self.debug(token.secret());
         self.debug(&token.authorization());
         self.debug(token);
+        let share = token.with_own_count();
+        self.debug(&share.authorization());
+        self.debug(&share);
     }
 }
 

@@ -47,3 +47,37 @@ impl Drop for Lane {
         THREADS[self.0].fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    /// Bites when a thread does not go to the emptiest lane, or stays on its own after its end.
+    #[test]
+    fn threads_spread_over_all_lanes_and_leave_them() {
+        for _ in 0..3 {
+            let (tell, lanes) = mpsc::channel();
+            let threads = (0..2 * LANES).map(|_| {
+                let (tell, (keep, end)) = (tell.clone(), mpsc::channel::<()>());
+                let thread = thread::spawn(move || {
+                    tell.send(LANE.with(|lane| lane.0)).expect("the test listens");
+                    end.recv().expect_err("the test lets go");
+                });
+                // One after the other: two that come at once may choose the same.
+                (lanes.recv().expect("a lane"), keep, thread)
+            });
+            let threads = threads.collect::<Vec<_>>();
+            for lane in 0..LANES {
+                assert_eq!(threads.iter().filter(|thread| thread.0 == lane).count(), 2, "on lane {lane}");
+            }
+            for (_, keep, thread) in threads {
+                drop(keep);
+                thread.join().expect("it ends");
+            }
+            assert!(THREADS.iter().all(|threads| threads.load(Ordering::Relaxed) == 0));
+        }
+    }
+}
