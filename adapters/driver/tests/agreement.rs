@@ -24,6 +24,9 @@ struct Times {
     ahead: i64,
     /// How often the wall clock was set: that counts as a tick.
     set: u64,
+    /// How often the clocks were read exactly, and by ticks.
+    exact: u32,
+    by_ticks: u32,
 }
 
 #[derive(Clone, Default)]
@@ -32,6 +35,15 @@ struct ByHand(Arc<Mutex<Times>>);
 impl ByHand {
     fn times(&self) -> Times {
         *self.0.lock().unwrap()
+    }
+
+    fn set(&self, set: impl FnOnce(&mut Times)) {
+        set(&mut self.0.lock().unwrap());
+    }
+
+    fn reads(&self) -> (u32, u32) {
+        let Times { exact, by_ticks, .. } = self.times();
+        (exact, by_ticks)
     }
 }
 
@@ -44,11 +56,13 @@ impl Clock for ByHand {
     type Sleep = std::future::Ready<()>;
 
     fn now(&self) -> Now {
+        self.set(|times| times.exact += 1);
         let times = self.times();
         at(times.monotonic, times.ahead)
     }
 
     fn now_or_later(&self) -> Now {
+        self.set(|times| times.by_ticks += 1);
         let times = self.times();
         at((times.monotonic / TICK + 1) * TICK, times.ahead)
     }
@@ -249,12 +263,11 @@ fn live(policy: &Policy, ops: &[Op]) -> Result<(), TestCaseError> {
                     prop_assert_eq!(said(&life.way.ask()), &*wanted, "at {} of {:?}", index, ops);
                 }
             }
-            Op::Pass(millis) => clock.0.lock().unwrap().monotonic += millis,
-            Op::Set(by) => {
-                let mut times = clock.0.lock().unwrap();
+            Op::Pass(millis) => clock.set(|times| times.monotonic += millis),
+            Op::Set(by) => clock.set(|times| {
                 times.ahead += by;
                 times.set += 1;
-            }
+            }),
             Op::Answer(life) => {
                 let token = (format!("t{index}"), *life);
                 lives.iter().for_each(|life| *life.answer.lock().unwrap() = Some(Ok(token.clone())));
@@ -339,4 +352,25 @@ fn what_a_request_saw_over_stays_over_although_the_wall_clock_is_set_back() {
     use Op::{Answer, Ask, Reject, Set};
     let ops = [Ask, Answer(3_600_000), Set(1_000), Ask, Set(-1), Reject, Ask];
     live(&Policy::default(), &ops).expect("all agree");
+}
+
+/// Bites when a reader forgets that it has looked, at which tick or at what: what it lends would be right all the same, and
+/// cost what asking the credential costs.
+#[test]
+fn a_reader_reads_no_clock_within_a_tick_and_no_exact_one_at_the_next() {
+    let clock = ByHand::default();
+    let initial = NewToken::new("token").with_expires_in(Duration::from_secs(3_600));
+    let refresher = || std::future::pending::<Result<String, RefresherError>>();
+    let (credential, _driver) = Builder::new(clock.clone(), refresher).initial_token(initial).build().unwrap();
+    let mut reader = credential.reader();
+    for _ in 0..3 {
+        let before = clock.reads();
+        assert!(reader.token().unwrap().is_some());
+        let (exact, by_ticks) = clock.reads();
+        assert_eq!((exact, by_ticks), (before.0, before.1 + 1), "the first look at this tick");
+        assert!(reader.token().unwrap().is_some());
+        assert!(poll_once(reader.get_token()).unwrap().is_ok());
+        assert_eq!(clock.reads(), (exact, by_ticks), "nothing to look at any more");
+        clock.set(|times| times.monotonic += TICK);
+    }
 }

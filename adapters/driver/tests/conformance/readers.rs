@@ -63,6 +63,14 @@ fn a_credential_lives_as_long_as_its_readers() {
     });
 }
 
+/// Bites when its `Debug` is derived, or says nothing.
+#[test]
+fn a_reader_shows_its_name_and_nothing_of_what_it_lends() {
+    let mut reader = rt::Credential::with_static_token("canary").unwrap().reader();
+    assert!(reader.token().unwrap().is_some());
+    assert_eq!(format!("{reader:?}"), "Reader { .. }");
+}
+
 #[test]
 fn a_reader_is_send_and_sync_and_so_are_its_futures() {
     fn check<T: Send + Sync>(_: &T) {}
