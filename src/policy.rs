@@ -81,7 +81,9 @@ pub enum CheckSource {
 pub struct Policy {
     // What differs between the credentials of one program is not behind the pointer.
     refresh_proactively: bool,
-    seed: Option<u64>,
+    /// Not an `Option`, so that it takes no more room than its number and a byte.
+    seeded: bool,
+    seed: u64,
     /// `None`: the defaults.
     knobs: Option<Arc<Knobs>>,
 }
@@ -168,7 +170,7 @@ impl Policy {
         let knobs = self.knobs();
         PolicyBuilder {
             refresh_proactively: self.refresh_proactively,
-            seed: self.seed,
+            seed: self.seed(),
             knobs: knobs.clone(),
             jitter: knobs.jitter.into(),
             exchange_jitter: knobs.exchange_jitter.into(),
@@ -185,7 +187,7 @@ impl Policy {
     /// This policy, its jitter drawn from this seed ([`PolicyBuilder::seed`]).
     #[must_use]
     pub fn with_seed(self, seed: u64) -> Self {
-        Self { seed: Some(seed), ..self }
+        Self { seeded: true, seed, ..self }
     }
 
     /// Whether the credential renews by timer ([`PolicyBuilder::refresh_proactively`]).
@@ -243,7 +245,7 @@ impl Policy {
     /// What the jitter is drawn from, if it was set ([`PolicyBuilder::seed`]).
     #[must_use]
     pub fn seed(&self) -> Option<u64> {
-        self.seed
+        self.seeded.then_some(self.seed)
     }
 }
 
@@ -442,6 +444,7 @@ impl PolicyBuilder {
         let (jitter, exchange_jitter) = (self.jitter as f32, self.exchange_jitter as f32);
         let knobs = Knobs { jitter, exchange_jitter, ..knobs };
         let knobs = (knobs != DEFAULT).then(|| Arc::new(knobs));
-        Ok(Policy { refresh_proactively: self.refresh_proactively, seed: self.seed, knobs })
+        let (seeded, seed) = (self.seed.is_some(), self.seed.unwrap_or_default());
+        Ok(Policy { refresh_proactively: self.refresh_proactively, seeded, seed, knobs })
     }
 }

@@ -88,6 +88,8 @@ pub(super) struct Setback {
     pub(super) request_rest: Option<Until>,
     /// Until when a further failure belongs to the row.
     pub(super) row: Option<Until>,
+    /// Of refreshes, in that row.
+    pub(super) failures: u32,
 }
 
 /// Until when the timer leaves the refresher alone.
@@ -97,6 +99,13 @@ pub(super) enum TimerRest {
     Until(Until),
     /// Until a request, or the host, starts a refresh that succeeds.
     UntilAccepted,
+}
+
+impl Setback {
+    /// With nothing held up yet.
+    pub(super) fn none(last_failure: RefreshError) -> Self {
+        Self { last_failure, timer_rest: TimerRest::Over, request_rest: None, row: None, failures: 0 }
+    }
 }
 
 impl From<News> for Notice {

@@ -1,21 +1,26 @@
-//! First in, first out, and nearly always empty or of one: then it has nothing on the heap.
+//! First in, first out, and nearly always empty: then there is nothing on the heap.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::fmt;
 use core::mem;
 
+/// With one of them in place, for what is never empty for long.
 #[derive(Clone)]
 pub(super) struct Queue<T> {
     first: Option<T>,
-    /// Whatever comes after the first: never empty, so that a storm leaves nothing behind.
-    #[expect(clippy::box_collection, reason = "a machine has several, and nearly never one of these")]
-    rest: Option<Box<VecDeque<T>>>,
+    /// Whatever comes after the first.
+    rest: Rare<T>,
 }
+
+/// With none of them in place. Never an empty one on the heap, so that a storm leaves nothing behind.
+#[derive(Clone)]
+#[expect(clippy::box_collection, reason = "a machine has several, and nearly never one of these")]
+pub(super) struct Rare<T>(Option<Box<VecDeque<T>>>);
 
 impl<T> Queue<T> {
     pub(super) const fn new() -> Self {
-        Self { first: None, rest: None }
+        Self { first: None, rest: Rare::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -26,37 +31,60 @@ impl<T> Queue<T> {
         if self.first.is_none() {
             self.first = Some(item);
         } else {
-            self.rest.get_or_insert_default().push_back(item);
+            self.rest.push(item);
         }
     }
 
     pub(super) fn pop(&mut self) -> Option<T> {
-        let next = self.rest.as_mut().and_then(|rest| rest.pop_front());
-        self.trim();
-        mem::replace(&mut self.first, next)
+        mem::replace(&mut self.first, self.rest.pop())
     }
 
     /// Takes out the first one of which that is true.
     pub(super) fn remove(&mut self, mut is_it: impl FnMut(&T) -> bool) -> Option<T> {
-        if self.first.as_ref().is_some_and(&mut is_it) {
-            return self.pop();
-        }
-        let rest = self.rest.as_mut()?;
-        let removed = rest.iter().position(is_it).and_then(|index| rest.remove(index));
-        self.trim();
-        removed
+        if self.first.as_ref().is_some_and(&mut is_it) { self.pop() } else { self.rest.remove(is_it) }
     }
 
     pub(super) fn take(&mut self) -> Self {
         mem::replace(self, Self::new())
     }
 
+    fn iter(&self) -> impl Iterator<Item = &T> {
+        self.first.iter().chain(self.rest.iter())
+    }
+}
+
+impl<T> Rare<T> {
+    pub(super) const fn new() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn push(&mut self, item: T) {
+        self.0.get_or_insert_default().push_back(item);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<T> {
+        let item = self.0.as_mut()?.pop_front();
+        self.trim();
+        item
+    }
+
+    pub(super) fn remove(&mut self, is_it: impl FnMut(&T) -> bool) -> Option<T> {
+        let items = self.0.as_mut()?;
+        let item = items.iter().position(is_it).and_then(|index| items.remove(index));
+        self.trim();
+        item
+    }
+
     fn trim(&mut self) {
-        self.rest.take_if(|rest| rest.is_empty());
+        self.0.take_if(|items| items.is_empty());
     }
 
     fn iter(&self) -> impl Iterator<Item = &T> {
-        self.first.iter().chain(self.rest.iter().flat_map(|rest| rest.iter()))
+        self.0.iter().flat_map(|items| items.iter())
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut().flat_map(|items| items.iter_mut())
     }
 }
 
@@ -71,11 +99,17 @@ impl<T> IntoIterator for Queue<T> {
     type IntoIter = core::iter::Chain<core::option::IntoIter<T>, alloc::collections::vec_deque::IntoIter<T>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.first.into_iter().chain(self.rest.map(|rest| *rest).unwrap_or_default())
+        self.first.into_iter().chain(self.rest.0.map(|rest| *rest).unwrap_or_default())
     }
 }
 
 impl<T: fmt::Debug> fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Rare<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }
@@ -118,7 +152,7 @@ mod tests {
                 }
                 prop_assert!(queue.iter().eq(&model));
                 prop_assert_eq!(queue.is_empty(), model.is_empty());
-                prop_assert_eq!(queue.rest.is_some(), model.len() > 1);
+                prop_assert_eq!(queue.rest.0.is_some(), model.len() > 1);
             }
         }
     }

@@ -51,7 +51,7 @@ impl<W: PartialEq> Machine<W> {
                 return;
             }
         }
-        self.failed.remove(|refused| refused.0 == *waiter);
+        self.failed.remove(|(other, _)| other == waiter);
     }
 }
 
@@ -110,7 +110,6 @@ impl<W> Machine<W> {
     /// Ends the rest, and the row of failures.
     fn wake_up(&mut self) {
         self.setback = None;
-        self.failures = 0;
     }
 
     pub(super) fn timer_rest(&self) -> TimerRest {
@@ -122,8 +121,8 @@ impl<W> Machine<W> {
         if attempt.stranger || cause.forgets_token() {
             self.lease = None;
         }
-        self.failures = self.failures.saturating_add(1);
-        self.fail(cause.clone(), self.failures, now);
+        let row = self.setback.as_ref().map_or(0, |setback| setback.failures).saturating_add(1);
+        self.fail(cause.clone(), row, now).failures = row;
         self.end_check();
         if self.token(now).is_none() {
             self.refuse_waiters(&cause, now);
@@ -131,39 +130,36 @@ impl<W> Machine<W> {
     }
 
     /// Rests after the `row`-th failure in a row, and reports it.
-    fn fail(&mut self, cause: RefreshError, row: u32, now: Now) {
+    fn fail(&mut self, cause: RefreshError, row: u32, now: Now) -> &mut Setback {
         let left = self.lease.as_ref().and_then(|lease| lease.dead).map_or(0, |dead| dead.left(now));
         let failure = Failure { row, permanent: cause.is_permanent(), retry_after: cause.retry_after(), left };
-        let before = self.setback.take();
-        let (timer_rest, request_rest, row) =
-            before.map_or((TimerRest::Over, None, None), |before| (before.timer_rest, before.request_rest, before.row));
-        let last_failure = cause.clone();
-        let setback = match backoff::rest(&self.policy, failure, &mut self.random) {
+        let mut setback = self.setback.take().unwrap_or_else(|| Box::new(Setback::none(cause.clone())));
+        setback.last_failure = cause.clone();
+        match backoff::rest(&self.policy, failure, &mut self.random) {
             Some(rest) => {
                 // A rest that is running is never shortened.
-                let timer = match timer_rest {
+                let timer = match setback.timer_rest {
                     TimerRest::Until(end) => end.later(now.plus(rest.timer)),
                     TimerRest::Over | TimerRest::UntilAccepted => now.plus(rest.timer),
                 };
                 let request = now.plus(rest.request);
-                let request_rest = Some(request_rest.map_or(request, |end| end.later(request)));
-                let row = self.policy.retry_millis().map(|(_, max)| timer.plus(max).plus(1));
-                Setback { last_failure, timer_rest: TimerRest::Until(timer), request_rest, row }
+                setback.timer_rest = TimerRest::Until(timer);
+                setback.request_rest = Some(setback.request_rest.map_or(request, |end| end.later(request)));
+                setback.row = self.policy.retry_millis().map(|(_, max)| timer.plus(max).plus(1));
             }
-            None => Setback { last_failure, timer_rest: TimerRest::UntilAccepted, request_rest, row },
-        };
+            None => setback.timer_rest = TimerRest::UntilAccepted,
+        }
         self.urged &= self.checks.is_some();
+        let request_rest = setback.request_rest;
         let retry_in = match (self.policy.refreshes_proactively(), setback.timer_rest) {
             (true, TimerRest::Until(end)) => Some(end.left(now)),
             (_, TimerRest::UntilAccepted) => None,
             // As long as a token is valid, what a request starts is a renewal, and that waits for the timer's rest.
-            (false, TimerRest::Until(end)) => {
-                setback.request_rest.map(|rest| rest.left(now).max(end.left(now).min(left)))
-            }
-            (_, TimerRest::Over) => setback.request_rest.map(|rest| rest.left(now)),
+            (false, TimerRest::Until(end)) => request_rest.map(|rest| rest.left(now).max(end.left(now).min(left))),
+            (_, TimerRest::Over) => request_rest.map(|rest| rest.left(now)),
         };
-        self.setback = Some(Box::new(setback));
         self.notices.push(News::RefreshFailed(Box::new((cause, retry_in.map(Duration::from_millis)))));
+        self.setback.insert(setback)
     }
 
     fn refuse_waiters(&mut self, cause: &RefreshError, now: Now) {
@@ -173,8 +169,9 @@ impl<W> Machine<W> {
     }
 
     fn refuse(&mut self, error: &Error) {
-        let waiters = self.waiters.take().into_iter();
-        self.failed.extend(waiters.map(|waiter| Box::new((waiter, error.clone()))));
+        for waiter in self.waiters.take() {
+            self.failed.push((waiter, error.clone()));
+        }
     }
 
     fn reject(&mut self, token: &Token, now: Now) {
@@ -212,8 +209,7 @@ impl<W> Machine<W> {
         self.urged = false;
         self.notices = Queue::new();
         self.notices.push(News::Disposed);
-        let refused = self.failed.take().into_iter();
-        self.failed.extend(refused.map(|refused| Box::new((refused.0, Error::Disposed))));
+        self.failed.iter_mut().for_each(|(_, error)| *error = Error::Disposed);
     }
 
     fn abandon_if(&mut self, given_up: impl FnOnce(&Attempt) -> bool) -> Option<Attempt> {
@@ -233,7 +229,7 @@ impl<W> Machine<W> {
         if let Some(setback) = &mut self.setback {
             setback.request_rest.take_if(over);
             if setback.row.take_if(over).is_some() {
-                self.failures = 0;
+                setback.failures = 0;
             }
             if matches!(setback.timer_rest, TimerRest::Until(end) if end.has_come(now)) {
                 setback.timer_rest = TimerRest::Over;

@@ -160,7 +160,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
         self.shared().with(|state, now, after| match state.ask(now, after) {
             Ok(answer) => answer.map(Some),
             Err(key) => {
-                state.requests.remove(key);
+                state.leave(key);
                 state.handle(Happened::RequestCancelled(key), now, after);
                 Ok(None)
             }
@@ -311,7 +311,7 @@ impl<C: Clock> Drop for GetToken<'_, C> {
     fn drop(&mut self) {
         let Some(key) = self.key else { return };
         let _request = self.shared.with(|state, now, after| {
-            let request = state.requests.try_remove(key);
+            let request = state.leave(key);
             if let Some(Request::Asking | Request::Waiting(_)) = request {
                 state.handle(Happened::RequestCancelled(key), now, after);
             }

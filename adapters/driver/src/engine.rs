@@ -86,9 +86,10 @@ impl Engine {
                 EntraAction::ReturnToken { waiter, result } => ToDo::Return(waiter, result),
                 EntraAction::Cancel { .. } => ToDo::Cancel,
                 EntraAction::AcquireEntraToken { call, scopes, fresh } => {
-                    ToDo::Call(Call::Acquire(call, crate::entra::EntraTokenRequest::new(scopes, fresh)))
+                    let request = crate::entra::EntraTokenRequest::new(scopes, fresh);
+                    ToDo::Call(Call::Acquire(call, Box::new(request)))
                 }
-                EntraAction::SendRequest { call, request } => ToDo::Call(Call::Send(call, request)),
+                EntraAction::SendRequest { call, request } => ToDo::Call(Call::Send(call, Box::new(request))),
                 EntraAction::Notify(notice) => ToDo::Notify(notice),
                 EntraAction::ScheduleTimer { at } => ToDo::Schedule(at),
             }),

@@ -221,10 +221,12 @@ impl<S: EntraTokenSource, H: HttpClient> sealed::Work for Exchanger<S, H> {
     fn start(&mut self, call: Call) -> Option<Self::Future> {
         match call {
             Call::Refresh(_) => None,
-            Call::Acquire(call, request) => Some(Exchanging::Source { call, future: self.source.entra_token(request) }),
+            Call::Acquire(call, request) => {
+                Some(Exchanging::Source { call, future: self.source.entra_token(*request) })
+            }
             Call::Send(call, request) => {
                 let trace = Trace::new(&request);
-                Some(Exchanging::Service { call, trace, future: self.client.send(request) })
+                Some(Exchanging::Service { call, trace, future: self.client.send(*request) })
             }
         }
     }

@@ -35,7 +35,7 @@ pub(crate) struct State {
     pub(crate) driver: Driving,
     pub(crate) disposed: bool,
     /// Kept beside the machine's own, so that it is not the machine that drops a foreign error, under the lock.
-    last_failure: Option<RefreshError>,
+    last_failure: Option<Box<RefreshError>>,
     pub(crate) log: Log,
 }
 
@@ -181,7 +181,8 @@ impl State {
                     #[cfg(feature = "tracing")]
                     after.log.push(crate::log::Entry::Notice(notice.clone()));
                     if let Notice::RefreshFailed { cause, .. } = &notice {
-                        after.dropped.extend(self.last_failure.replace(cause.clone()));
+                        let replaced = self.last_failure.replace(Box::new(cause.clone()));
+                        after.dropped.extend(replaced.map(|error| *error));
                     }
                     self.log.push(notice, after);
                 }
@@ -252,11 +253,20 @@ impl State {
                 }
             },
         };
-        match (answer, self.requests.remove(key)) {
+        match (answer, self.leave(key)) {
             (Some(answer), _) => Some(answer),
-            (None, Request::Refused(error)) => Some(Err(error)),
-            (None, Request::Asking | Request::Waiting(_) | Request::Granted) => None,
+            (None, Some(Request::Refused(error))) => Some(Err(error)),
+            (None, Some(Request::Asking | Request::Waiting(_) | Request::Granted) | None) => None,
         }
+    }
+
+    /// Ends a request, answered or not. When nobody waits any more, their places are given back to the heap.
+    pub(crate) fn leave(&mut self, key: usize) -> Option<Request> {
+        let request = self.requests.try_remove(key);
+        if self.requests.is_empty() {
+            self.requests = Slab::new();
+        }
+        request
     }
 
     /// What is left to say when nobody is there to get a token.

@@ -48,7 +48,7 @@ pub(crate) mod sealed {
     }
 }
 
-/// A call to be made.
+/// A call to be made. The large ones on the heap, since every credential has room for one.
 #[derive(Debug)]
 #[expect(unnameable_types, reason = "of a sealed trait")]
 pub enum Call {
@@ -56,10 +56,10 @@ pub enum Call {
     Refresh(RequestId),
     /// Of the source of Entra tokens.
     #[cfg(feature = "entra")]
-    Acquire(CallId, EntraTokenRequest),
+    Acquire(CallId, Box<EntraTokenRequest>),
     /// Of the service.
     #[cfg(feature = "entra")]
-    Send(CallId, HttpRequest),
+    Send(CallId, Box<HttpRequest>),
 }
 
 /// Which call it is.
