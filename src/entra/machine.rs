@@ -2,7 +2,6 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use super::exchange::{Asked, Exchange, Next};
 use super::http::{HttpRequest, HttpResponse};
@@ -217,8 +216,8 @@ pub struct EntraMachine<W> {
     abandoned: Option<CallId>,
     last_call: u64,
     deadline: Option<Monotonic>,
-    announced: Option<Monotonic>,
-    timer_spent: bool,
+    /// As the machine's own.
+    rearm: bool,
 }
 
 impl<W: PartialEq> EntraMachine<W> {
@@ -235,8 +234,7 @@ impl<W: PartialEq> EntraMachine<W> {
             abandoned: None,
             last_call: 0,
             deadline: None,
-            announced: None,
-            timer_spent: false,
+            rearm: false,
         };
         machine.settle(now);
         machine
@@ -282,7 +280,7 @@ impl<W: PartialEq> EntraMachine<W> {
                 self.failed = None;
             }
             EntraEvent::TimeAdvanced => {
-                self.timer_spent = true;
+                self.rearm = true;
                 self.machine.handle(Event::TimeAdvanced, now);
             }
             EntraEvent::EntraTokenReceived { call, token } => {
@@ -412,8 +410,10 @@ impl<W: PartialEq> EntraMachine<W> {
             Some(Run { step: Step::Exchanging(exchange), .. }) => exchange.pause(now),
             Some(Run { step: Step::Asking | Step::Cleared(_), .. }) | None => None,
         };
-        let pause = pause.map(|left| now.monotonic.saturating_add(Duration::from_millis(left)));
-        self.deadline = [pause, self.machine.deadline()].into_iter().flatten().min();
+        let pause = pause.map(|left| now.monotonic.saturating_add_millis(left));
+        let deadline = [pause, self.machine.deadline()].into_iter().flatten().min();
+        self.rearm |= deadline != self.deadline;
+        self.deadline = deadline;
     }
 
     /// The machine has given it up, or done with it.
@@ -451,9 +451,7 @@ impl<W: PartialEq> EntraMachine<W> {
         if let Some(action) = self.poll_call() {
             return Some(action);
         }
-        if self.timer_spent || self.announced != self.deadline {
-            self.timer_spent = false;
-            self.announced = self.deadline;
+        if core::mem::take(&mut self.rearm) {
             return Some(EntraAction::ScheduleTimer { at: self.deadline });
         }
         None

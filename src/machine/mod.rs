@@ -28,7 +28,7 @@ pub use self::lease::Snapshot;
 /// The life of one credential, without a clock, I/O or threads. See the [crate's documentation](crate) for the contract
 /// with its host.
 ///
-/// `W` names a waiter. A machine of no waiters and no token costs its own size, 264 bytes.
+/// `W` names a waiter. A machine of no waiters and no token costs its own size, 256 bytes.
 ///
 /// ```
 /// use acs_common::{Action, Event, Machine, Monotonic, NewToken, Now, Policy, UnixTime};
@@ -68,9 +68,8 @@ pub struct Machine<W> {
     failed: Rare<(W, Error)>,
     notices: Queue<News>,
     deadline: Option<Monotonic>,
-    announced: Option<Monotonic>,
-    /// The timer may have fired: announce it again, even if it has not moved.
-    timer_spent: bool,
+    /// The host has yet to be told of the deadline: it has moved, or the timer may have fired.
+    rearm: bool,
     next_request: RequestId,
     random: Random,
     /// Of a credential whose refresher is the exchange of Entra tokens.
@@ -152,8 +151,7 @@ impl<W> Machine<W> {
             failed: Rare::new(),
             notices: Queue::new(),
             deadline: None,
-            announced: None,
-            timer_spent: false,
+            rearm: false,
             next_request: RequestId::FIRST,
             checks: None,
         }
@@ -277,9 +275,7 @@ impl<W> Machine<W> {
         if let Some(news) = self.notices.pop() {
             return Some(Action::Notify(news.into()));
         }
-        if self.timer_spent || self.announced != self.deadline {
-            self.timer_spent = false;
-            self.announced = self.deadline;
+        if core::mem::take(&mut self.rearm) {
             return Some(Action::ScheduleTimer { at: self.deadline });
         }
         None

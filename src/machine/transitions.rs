@@ -36,7 +36,7 @@ impl<W: PartialEq> Machine<W> {
                     self.fail_refresh(&attempt, RefreshError::Refresher(error), now);
                 }
             }
-            Event::TimeAdvanced => self.timer_spent = true,
+            Event::TimeAdvanced => self.rearm = true,
             Event::TokenRejected { token } => self.reject(&token, now),
             Event::TryNow => self.try_now(now),
             Event::Disposed => self.dispose(),
@@ -274,7 +274,9 @@ impl<W> Machine<W> {
             attempt.stage = Stage::Exchanging { announced: false };
             self.raise_floor(now);
         }
-        self.deadline = self.until_due(now).map(|wait| now.monotonic.saturating_add(Duration::from_millis(wait)));
+        let deadline = self.until_due(now).map(|wait| now.monotonic.saturating_add_millis(wait));
+        self.rearm |= deadline != self.deadline;
+        self.deadline = deadline;
     }
 
     fn start(&mut self, now: Now) {

@@ -73,7 +73,6 @@ struct Loop {
     started: Instant,
     machines: Vec<Machine<()>>,
     timers: BTreeSet<(Monotonic, usize)>,
-    armed: Vec<Option<Monotonic>>,
     look: Instant,
     life: Duration,
     fetches: usize,
@@ -86,7 +85,6 @@ impl Loop {
             started,
             machines: Vec::with_capacity(count),
             timers: BTreeSet::new(),
-            armed: vec![None; count],
             look: started + SLICE,
             life,
             fetches: 0,
@@ -103,6 +101,7 @@ impl Loop {
     }
 
     fn tell(&mut self, at: usize, event: Event<()>) {
+        let armed = self.machines[at].deadline();
         let mut next = Some(event);
         while let Some(event) = next.take() {
             let now = self.now();
@@ -113,19 +112,17 @@ impl Loop {
                         self.fetches += 1;
                         next = Some(Event::TokenReceived { request, token: token(self.life) });
                     }
-                    Action::ScheduleTimer { at: moment } => self.arm(at, moment),
+                    // Below, by the deadline.
+                    Action::ScheduleTimer { .. } => {}
                     Action::ReturnToken { .. } | Action::CancelRefresher { .. } | Action::Notify(_) => {}
                 }
             }
         }
-    }
-
-    fn arm(&mut self, at: usize, moment: Option<Monotonic>) {
-        if let Some(spent) = self.armed[at].take() {
-            self.timers.remove(&(spent, at));
+        let deadline = self.machines[at].deadline();
+        if deadline != armed {
+            armed.map(|spent| self.timers.remove(&(spent, at)));
+            self.timers.extend(deadline.map(|moment| (moment, at)));
         }
-        self.armed[at] = moment;
-        self.timers.extend(moment.map(|moment| (moment, at)));
     }
 }
 
@@ -138,9 +135,7 @@ impl Fleet for Loop {
                 (0..self.machines.len()).for_each(|at| self.tell(at, Event::TimeAdvanced));
             }
             let now = self.now().monotonic;
-            while let Some(&(moment, at)) = self.timers.first().filter(|timer| timer.0 <= now) {
-                self.timers.remove(&(moment, at));
-                self.armed[at] = None;
+            while let Some(&(_, at)) = self.timers.first().filter(|timer| timer.0 <= now) {
                 self.tell(at, Event::TimeAdvanced);
             }
             let timer = self.timers.first().map_or(SLICE, |timer| timer.0.saturating_since(self.now().monotonic));
