@@ -43,6 +43,15 @@ impl Host {
         }
     }
 
+    /// How many bytes one of very many may take, besides its token.
+    pub fn most(self) -> Option<f64> {
+        match self {
+            Self::Core => Some(400.0),
+            Self::Tokio => Some(1_536.0),
+            Self::Smol => None,
+        }
+    }
+
     /// Comes back once each has its first token.
     pub fn start(self, count: usize, life: Duration, policy: &Policy) -> Box<dyn Fleet> {
         match self {

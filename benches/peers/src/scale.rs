@@ -72,20 +72,27 @@ pub fn run() {
         "a renewal",
         "idle, all of them",
     ]);
+    let mut verdicts = Vec::new();
     for mut idle in idling {
         let [nanos] = figures(&mut idle.lines);
         wait(idle.child);
         let renewal = renewals.iter().find(|(host, count, _)| *host == idle.host && *count == idle.count);
+        let memory = idle.started.bytes - LENGTH as f64;
+        if let Some(most) = idle.host.most().filter(|_| idle.count == 100_000) {
+            let what = format!("{}: {memory:.0} B each, ≤ {most:.0}", idle.host.name());
+            verdicts.push(report::Verdict { what, held: memory <= most });
+        }
         report::row(&[
             idle.count.to_string(),
             idle.host.name().to_owned(),
-            if idle.count == 1 { "–".to_owned() } else { format!("{:.0} B", idle.started.bytes - LENGTH as f64) },
+            if idle.count == 1 { "–".to_owned() } else { format!("{memory:.0} B") },
             format!("{:.1} ms", idle.started.time.as_secs_f64() * 1e3),
             micros(idle.started.time.as_secs_f64() * 1e9 / idle.count as f64),
             renewal.map_or_else(String::new, |(.., figures)| micros(figures[1])),
             format!("{:.2} ms ({:.4} %)", nanos / 1e6, nanos / IDLE.as_nanos() as f64 * 100.0),
         ]);
     }
+    report::verdicts(&verdicts);
     growth(&renewals);
 }
 

@@ -15,10 +15,14 @@ pub fn of(lanes: &[Lane]) -> Vec<Verdict> {
         say(format!("{:.0} allocations", lane.allocations), lane.allocations == 0.0);
         match lane.entry.facts.returns {
             ours::OWNED => {
-                let floor = named(lanes, floors::OWNED).alone();
-                say(times(lane.alone() / floor, "the floor, ≤ 1.25"), lane.alone() <= 1.25 * floor);
-                say(faster(alone, lane.alone(), 1.0, "at 1 thread"), alone.1 > lane.alone());
-                say(faster(together, lane.together(), 1.0, "at 2 threads"), together.1 > lane.together());
+                let floor = named(lanes, floors::OWNED);
+                for (ours, floor, fastest, threads) in [
+                    (lane.alone(), floor.alone(), alone, "at 1 thread"),
+                    (lane.together(), floor.together(), together, "at 2 threads"),
+                ] {
+                    say(times(ours / floor, &format!("the floor {threads}, ≤ 1.25")), ours <= 1.25 * floor);
+                    say(faster(fastest, ours, 1.0, threads), fastest.1 > ours);
+                }
             }
             ours::BORROWED => {
                 let growth = lane.together() / lane.alone();
@@ -56,5 +60,5 @@ fn times(ratio: f64, of: &str) -> String {
 }
 
 fn faster((peer, theirs): (&str, f64), ours: f64, at_least: f64, threads: &str) -> String {
-    format!("{:.1} × as fast as {peer} {threads}, ≥ {at_least:.1}", theirs / ours)
+    format!("{:.2} × as fast as {peer} {threads}, ≥ {at_least:.1}", theirs / ours)
 }
