@@ -1,5 +1,5 @@
-//! What a reader lent stays in memory until it lets go of it, and not for longer. A binary of its own, since it counts every byte
-//! of the process.
+//! What a reader lent stays in memory until it lets go of it, and not for longer; what a storm needs, until it is over. A binary of
+//! its own, since it counts every byte of the process.
 
 use std::alloc::System;
 use std::future::{Pending, pending};
@@ -152,4 +152,26 @@ fn a_reader_that_is_the_first_to_find_its_token_dead_frees_the_secret() {
     assert!(!stage.is_kept());
     stage.drive();
     assert_eq!(reader.token().unwrap().unwrap().secret().expose(), "short");
+}
+
+/// Bites when `leave` keeps the places of those who waited, or the machine's queue what it grew to.
+#[test]
+fn a_storm_of_requests_leaves_nothing_behind_once_it_is_answered() {
+    let mut stage = Stage::new();
+    FATES[0].1(&mut stage);
+    let short = stage.credential.try_token().unwrap().unwrap();
+    let calm = MEMORY.allocated();
+    stage.credential.reject(&short);
+    stage.clock.0.store(60 * MINUTE, Ordering::SeqCst);
+    let credential = stage.credential.clone();
+    let mut storm = (0..10_000).map(|_| Box::pin(credential.get_token())).collect::<Vec<_>>();
+    for request in &mut storm {
+        assert!(block_on(poll_once(request)).is_none());
+    }
+    stage.drive();
+    for request in storm {
+        assert_eq!(block_on(request).unwrap().secret().expose(), "short");
+    }
+    let left = MEMORY.allocated().saturating_sub(calm);
+    assert!(left < 1_000, "{left} bytes are left of the storm");
 }
