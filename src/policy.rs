@@ -4,6 +4,7 @@
 use alloc::rc::Rc as Arc;
 #[cfg(target_has_atomic = "ptr")]
 use alloc::sync::Arc;
+use core::fmt;
 use core::num::NonZeroU64;
 use core::time::Duration;
 
@@ -77,7 +78,7 @@ pub enum CheckSource {
 /// );
 /// # Ok::<(), acs_common::PolicyError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Policy {
     // What differs between the credentials of one program is not behind the pointer.
     refresh_proactively: bool,
@@ -246,6 +247,16 @@ impl Policy {
     #[must_use]
     pub fn seed(&self) -> Option<u64> {
         self.seeded.then_some(self.seed)
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("refresh_proactively", &self.refresh_proactively)
+            .field("seed", &self.seed())
+            .field("knobs", self.knobs())
+            .finish()
     }
 }
 

@@ -110,6 +110,16 @@ fn the_defaults_are_what_the_documentation_says() {
     assert_eq!(request_rests(&on_demand, 7), [1, 2, 4, 8, 16, 30, 30].map(|rest| rest * SECOND));
 }
 
+/// Bites when `Debug` is derived: of the defaults it would say no more than that they are.
+#[test]
+fn a_policy_shows_what_its_knobs_are_set_to_although_that_is_the_default() {
+    for policy in [Policy::default(), build(|policy| policy.jitter(0.5))] {
+        let shown = format!("{policy:?}");
+        assert!(shown.starts_with("Policy { refresh_proactively: false, seed: None, "), "{shown}");
+        assert!(shown.contains("retry_max: 300000, "), "{shown}");
+    }
+}
+
 /// Bites when `reference` keeps any of the knobs that it turns off, or changes another.
 #[test]
 fn the_reference_policy_neither_rests_nor_renews_in_the_background() {
