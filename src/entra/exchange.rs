@@ -81,10 +81,10 @@ impl Exchange {
         HttpRequest::new(url, authorization, self.request_id.clone(), self.sent)
     }
 
-    /// How many milliseconds are left of a pause.
-    pub(super) fn pause(&self, now: Now) -> Option<u64> {
+    /// Until when it pauses, if it does.
+    pub(super) fn pause(&self) -> Option<Until> {
         match self.state {
-            State::Pausing(until) => Some(until.left(now)),
+            State::Pausing(until) => Some(until),
             State::Sending | State::Asking => None,
         }
     }
@@ -100,7 +100,7 @@ impl Exchange {
 
     /// Ends a pause that is over.
     pub(super) fn wake_up(&mut self, now: Now) {
-        if self.pause(now) == Some(0) {
+        if self.pause().is_some_and(|end| end.has_come(now)) {
             self.state = State::Sending;
         }
     }

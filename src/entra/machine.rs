@@ -12,9 +12,9 @@ use super::source::EntraToken;
 use crate::action::{Action, Notice};
 use crate::error::{Error, FailureKind, RefresherError};
 use crate::event::Event;
-use crate::machine::{Given, Machine};
+use crate::machine::{Given, Machine, Snapshot};
 use crate::policy::Policy;
-use crate::time::{Monotonic, Now};
+use crate::time::{Monotonic, Now, Until};
 use crate::token::{NewToken, Token};
 
 /// Names one call of the source, or one HTTP request. Minted by the machine only, so that an answer can be told from a
@@ -249,8 +249,13 @@ impl<W: PartialEq> EntraMachine<W> {
 
     /// See [`Machine::snapshot`].
     #[must_use]
-    pub fn snapshot(&self) -> Option<crate::Snapshot> {
-        self.machine.snapshot()
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        let snapshot = self.machine.snapshot()?;
+        // A request also ends a pause that is over.
+        Some(match self.pause() {
+            Some(end) => snapshot.ended_by(end),
+            None => snapshot,
+        })
     }
 
     /// See [`Machine::deadline`].
@@ -406,14 +411,18 @@ impl<W: PartialEq> EntraMachine<W> {
         {
             self.run = Some(self.exchange(run));
         }
-        let pause = match &mut self.run {
-            Some(Run { step: Step::Exchanging(exchange), .. }) => exchange.pause(now),
-            Some(Run { step: Step::Asking | Step::Cleared(_), .. }) | None => None,
-        };
-        let pause = pause.map(|left| now.monotonic.saturating_add_millis(left));
+        let pause = self.pause().map(|end| now.monotonic.saturating_add_millis(end.left(now)));
         let deadline = [pause, self.machine.deadline()].into_iter().flatten().min();
         self.rearm |= deadline != self.deadline;
         self.deadline = deadline;
+    }
+
+    /// Until when the exchange pauses between two tries, if it does.
+    fn pause(&self) -> Option<Until> {
+        match &self.run {
+            Some(Run { step: Step::Exchanging(exchange), .. }) => exchange.pause(),
+            Some(Run { step: Step::Asking | Step::Cleared(_), .. }) | None => None,
+        }
     }
 
     /// The machine has given it up, or done with it.

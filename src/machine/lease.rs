@@ -161,4 +161,10 @@ impl Snapshot {
     pub fn token(&self, now: Now) -> Option<&Token> {
         if self.until.is_some_and(|end| end.has_come(now)) { None } else { Some(&self.token) }
     }
+
+    /// For no longer than until `end`.
+    #[cfg(feature = "entra")]
+    pub(crate) fn ended_by(self, end: Until) -> Self {
+        Self { until: Some(self.until.map_or(end, |until| until.earlier(end))), ..self }
+    }
 }

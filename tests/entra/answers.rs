@@ -1,7 +1,7 @@
 //! What status 200 brings: a token and its death to the millisecond, or why not.
 
 use acs_common::entra::{BadResponse, EntraEvent, ExchangeError, HttpResponse};
-use acs_common::{CheckSource, FailureKind, Policy, UnixTime};
+use acs_common::{CheckSource, FailureKind, Now, Policy, UnixTime};
 
 use super::support::rig::{START, jwt};
 use super::{Host, MINUTE, exact, success, unix};
@@ -243,6 +243,25 @@ fn a_token_held_is_there_to_be_served_past_the_machine_unless_the_source_goes_fi
     };
     assert_eq!(snapshot(exact()), Some(true));
     assert_eq!(snapshot(Policy::builder().check_source(CheckSource::EachRequest).build().unwrap()), None);
+}
+
+/// Bites when `snapshot` forgets the pause between two tries: a request would have ended that.
+#[test]
+fn a_snapshot_ends_with_the_pause_of_a_renewal() {
+    let mut host = Host::exchanging("entra", exact());
+    host.respond(success("acs", "2023-11-14T23:13:20Z"));
+    host.at = MINUTE;
+    host.handle(EntraEvent::TryNow);
+    host.sign_in("another");
+    host.respond(HttpResponse::new(503));
+    let snapshot = host.machine.snapshot().expect("the token is good");
+    // The wall clock is set forward, which no timer tells of.
+    let at = |ahead| Now::new(host.now().monotonic, unix(host.at + ahead));
+    assert!(snapshot.token(at(799)).is_some());
+    assert!(snapshot.token(at(800)).is_none());
+    host.machine.handle(EntraEvent::TokenRequested { waiter: 1 }, at(800));
+    host.drain();
+    assert!(host.sent.is_some(), "the request has had it tried again");
 }
 
 /// Bites when a claim that is missing, or no string, counts as one: of the same user are only those who say so, both of them.
