@@ -7,6 +7,8 @@
 
 use alloc::vec::Vec;
 
+use zeroize::Zeroizing;
+
 use super::payload::Payload;
 use crate::time::UnixTime;
 
@@ -173,7 +175,7 @@ impl Reader<'_, '_> {
     /// That of a number that goes on, or may go on, in the next piece.
     #[cold]
     fn long_number<T>(&mut self, read: impl Fn(&[u8]) -> T) -> T {
-        let (mut ordinary, mut length, mut longer) = ([0; ORDINARY], 0, Vec::new());
+        let (mut ordinary, mut length, mut longer) = (Zeroizing::new([0; ORDINARY]), 0, Vec::new());
         loop {
             let bytes = self.0.bytes();
             let text = of_number(bytes);
