@@ -138,16 +138,15 @@ impl<C: Clock> Reader<C> {
         let shared = &*self.shared;
         let tick = shared.clock.tick();
         if self.version != shared.version() {
-            let (version, published) = shared.published();
-            (self.version, self.published) = (version, published);
+            (self.version, self.published) = shared.published();
+            // What was lent before may be the machine's own, whose clones are counted with everybody's.
+            self.lent = None;
         }
         if let Some(published) = &self.published
             && let Some((token, by_ticks)) = shared.look(&published.snapshot)
         {
             self.tick = tick.filter(|_| by_ticks);
-            if !self.lent.as_ref().is_some_and(|lent| lent.is_same(token)) {
-                self.lent = Some(published.own(token));
-            }
+            self.lent.get_or_insert_with(|| published.own(token));
             return true;
         }
         // What is over is not to stay in memory.
