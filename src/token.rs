@@ -66,6 +66,11 @@ type Authorization = std::sync::OnceLock<Box<http::HeaderValue>>;
 
 #[cfg(feature = "http")]
 impl Accepted {
+    #[inline]
+    fn authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
+        self.authorization.get().map_or_else(|| self.build_authorization(), |it| Ok(it))
+    }
+
     #[cold]
     fn build_authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
         let token = self.secret.expose().trim_ascii();
@@ -78,21 +83,23 @@ impl Accepted {
     }
 }
 
-/// A value of the same bytes as the whole token's, but with a count of its own.
+/// A value of the same bytes as the whole token's, but with a count of its own; it keeps those and not the token in memory.
 #[cfg(feature = "http")]
 impl Share {
+    #[inline]
+    fn authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
+        self.authorization.get().map_or_else(|| self.build_authorization(), |it| Ok(it))
+    }
+
     #[cold]
     fn build_authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
-        struct Text(Arc<Accepted>);
+        struct Text(http::HeaderValue);
         impl AsRef<[u8]> for Text {
             fn as_ref(&self) -> &[u8] {
-                self.0.authorization.get().map_or(&[], |whole| whole.as_bytes())
+                self.0.as_bytes()
             }
         }
-        if self.accepted.authorization.get().is_none() {
-            self.accepted.build_authorization()?;
-        }
-        let value = sensitive(Text(Arc::clone(&self.accepted)))?;
+        let value = sensitive(Text(self.accepted.authorization()?.clone()))?;
         Ok(self.authorization.get_or_init(|| value))
     }
 }
@@ -128,7 +135,8 @@ impl Token {
 
     /// The value of a request's `Authorization` header: `Bearer` and the token ([RFC 6750, section
     /// 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)), without white space round it; marked as sensitive, and
-    /// wiped from memory with its last clone. Built at the first call, for all clones of this token.
+    /// wiped from memory with its last clone. Built at the first call, for all clones of this token that are counted
+    /// [together](Self::with_own_count).
     ///
     /// ```
     /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
@@ -152,8 +160,8 @@ impl Token {
     #[inline]
     pub fn authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
         match &self.0 {
-            Held::Whole(token) => token.authorization.get().map_or_else(|| token.build_authorization(), |it| Ok(it)),
-            Held::Share(token) => token.authorization.get().map_or_else(|| token.build_authorization(), |it| Ok(it)),
+            Held::Whole(token) => token.authorization(),
+            Held::Share(token) => token.authorization(),
         }
     }
 

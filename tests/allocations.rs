@@ -1,8 +1,8 @@
-//! What a JWT costs in memory: the token itself, and nothing for reading it.
+//! What a JWT costs in memory: the token itself, and nothing for reading it; and until when.
 
 mod support;
 
-use acs_common::{Machine, NewToken, Policy};
+use acs_common::{Machine, NewToken, Policy, Token};
 use allocation_counter::measure;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -42,5 +42,21 @@ fn reading_a_jwt_allocates_nothing() {
             let other_alphabet = format!("h.{}.s", STANDARD.encode(&payload));
             assert_eq!(allocations(other_alphabet), stated, "{claims} after {space}, in the other alphabet");
         }
+    }
+}
+
+/// Bites when a header holds the token that it was built for.
+#[test]
+fn a_header_on_its_way_keeps_no_more_in_memory_than_its_own_text() {
+    const LONG: i64 = 100_000;
+    let take: [fn(&Token) -> Token; 2] = [Token::clone, Token::with_own_count];
+    for take in take {
+        let text = NewToken::new("x".repeat(LONG as usize));
+        let machine = Machine::<u32>::with_static_token(text, Policy::default(), now(0)).unwrap();
+        let token = take(machine.token(now(0)).unwrap());
+        let header = token.authorization().unwrap().clone();
+        let freed = measure(move || drop((machine, token)));
+        assert!(freed.bytes_current <= -LONG, "the secret's {LONG} bytes: {freed:?}");
+        assert_eq!(header.len(), "Bearer ".len() + LONG as usize);
     }
 }
