@@ -60,3 +60,16 @@ fn a_header_on_its_way_keeps_no_more_in_memory_than_its_own_text() {
         assert_eq!(header.len(), "Bearer ".len() + LONG as usize);
     }
 }
+
+/// Bites when `long_number` reserves less than there is to come: what it has read so far would move, and not be wiped.
+#[test]
+fn a_number_however_long_is_put_together_in_one_place() {
+    let exp = START + 3_600;
+    for digits in [65, 384, 1_000, 700_000] {
+        for space in (0..400).step_by(1 + digits / 100) {
+            let payload = format!("{{\"?\":\"{}\",\"n\":{},\"exp\":{exp}}}", "?".repeat(space), "1".repeat(digits));
+            let count = allocations(jwt(&payload));
+            assert!(count <= 2, "{digits} digits after {space}: {count}");
+        }
+    }
+}

@@ -310,6 +310,51 @@ fn a_token_handed_in_is_never_copied() {
     assert_eq!(machine.token(now(0)).unwrap().secret().expose().as_ptr(), place, "a string's");
 }
 
+/// What calls deeper than this one's have left on the stack.
+#[cfg(target_os = "linux")]
+fn left_on_the_stack() -> Vec<u8> {
+    use std::fs::{File, read_to_string};
+    use std::os::unix::fs::FileExt as _;
+
+    let local = std::hint::black_box(0_u8);
+    let here = std::ptr::from_ref(&local).addr();
+    let hex = |digits| usize::from_str_radix(digits, 16).unwrap();
+    let start = read_to_string("/proc/self/maps").unwrap().lines().find_map(|line| {
+        let (start, end) = line.split_once(' ')?.0.split_once('-')?;
+        (hex(start)..hex(end)).contains(&here).then_some(hex(start))
+    });
+    let start = start.expect("it is in memory");
+    let mut stack = vec![0; here - start];
+    File::open("/proc/self/mem").unwrap().read_exact_at(&mut stack, start as u64).unwrap();
+    stack
+}
+
+/// Calls it so deep that what looks at the stack afterwards does not come there.
+#[cfg(target_os = "linux")]
+#[inline(never)]
+fn deep(act: &dyn Fn()) {
+    let room = std::hint::black_box([0_u8; 1 << 17]);
+    act();
+    std::hint::black_box(&room);
+}
+
+/// Bites when `Payload` is dropped without being wiped, or `long_number` does not wipe what it has put together.
+#[cfg(target_os = "linux")]
+#[test]
+fn of_what_is_decoded_to_read_a_jwt_nothing_stays_on_the_stack() {
+    let (name, number) = ("Anna Livia Plurabelle???", "0123456789".repeat(6));
+    // The number is in two pieces, and what follows is refused at once: what else would be called might overwrite them.
+    let token = jwt(format!("{{\"?\":\"{}\",\"n\":1{number};", name.repeat(15)));
+    let policy = Policy::builder().undecodable_tokens(UndecodableTokens::Reject).build().unwrap();
+    deep(&|| assert!(Machine::<u32>::new(Some(token.as_str().into()), policy.clone(), now(0)).is_err()));
+
+    let is_left = |text: &str| left_on_the_stack().windows(24).any(|part| part == &text.as_bytes()[..24]);
+    assert!(!is_left(name), "a claim");
+    assert!(!is_left(&number), "a number");
+    deep(&|| _ = std::hint::black_box(name.as_bytes().first_chunk::<24>().copied()));
+    assert!(is_left(name), "it would have been seen");
+}
+
 /// Whether the type has the trait.
 macro_rules! has {
     ($type:ty: $($bound:tt)+) => {{

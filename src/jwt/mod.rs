@@ -24,8 +24,7 @@ pub(crate) struct Claims {
 }
 
 /// The claims, if the text is a JWT with a usable `exp`: two or more parts, the second a base64 JSON object. Memory is
-/// allocated only for what no token has: see `reader`. What is decoded is wiped, but for what of it went through registers,
-/// and for numbers longer than any date is.
+/// allocated only for what no token has: see `reader`. What is decoded is wiped, but for what of it went through registers.
 ///
 /// Bytes that are not UTF-8 do not matter, as to the reference: they can only stand in claims nobody reads here.
 #[inline(never)] // So that its piece is on the stack no longer than it has to be.
