@@ -210,7 +210,8 @@ fn exp_is_a_finite_number_or_digits() {
     }
 }
 
-/// Bites when the payload need not be an object, may go on after its end, must be UTF-8, or may not be deep.
+/// Bites when the payload need not be an object, may go on after its end, must be UTF-8, or may not be deep, or when an escape
+/// is not known.
 #[test]
 fn the_payload_is_a_json_object_and_nothing_else_of_it_matters() {
     let deep = 200_000;
@@ -221,6 +222,8 @@ fn the_payload_is_a_json_object_and_nothing_else_of_it_matters() {
         (format!("{{\"name\":\"Žluťoučký kůň 𝄞\",\"exp\":{EXP}}}"), GOOD),
         (format!("{{\"\\ud834\\udd1e\":\"\\ud800\",\"exp\":{EXP}}}"), GOOD),
         (format!("{{\"\\ud800\":1,\"exp\":{EXP}}}"), GOOD),
+        (format!("{{\"a\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\",\"exp\":{EXP}}}"), GOOD),
+        (format!("{{\"a\":\"\\v\",\"exp\":{EXP}}}"), Opaque),
         (format!("{{\"nbf\":1e400,\"iat\":[],\"exp\":{EXP},\"acsScope\":\"chat,voip\"}}"), GOOD),
         (format!("{{\"a\":{}{},\"exp\":{EXP}}}", "[".repeat(deep), "]".repeat(deep)), GOOD),
         (format!("{{\"a\":{}1{},\"exp\":{EXP}}}", "{\"a\":".repeat(deep / 5), "}".repeat(deep / 5)), GOOD),
