@@ -67,11 +67,6 @@ impl<'a> Payload<'a> {
         self.at += count;
     }
 
-    /// No more bytes than that are left.
-    pub(super) fn left_at_most(&self) -> usize {
-        (1 + self.chars.len()) * BYTES
-    }
-
     /// Whether all of it has been taken, and was base64.
     pub(super) fn is_over(&mut self) -> bool {
         self.bytes().is_empty() && !self.broken

@@ -177,17 +177,17 @@ impl Reader<'_, '_> {
     fn long_number<T>(&mut self, read: impl Fn(&[u8]) -> T) -> T {
         let (mut ordinary, mut length, mut longer) = (Zeroizing::new([0; ORDINARY]), 0, Zeroizing::new(Vec::new()));
         loop {
-            let left = self.0.left_at_most();
             let bytes = self.0.bytes();
             let text = of_number(bytes);
             let (count, ended) = (text.len(), text.len() < bytes.len() || bytes.is_empty());
             match ordinary.get_mut(length..length + count) {
                 Some(place) => place.copy_from_slice(text),
                 _ => {
-                    if longer.is_empty() {
-                        // Large enough, so that none of it is left behind where it has been.
-                        longer.reserve_exact(length + left);
-                        longer.extend_from_slice(ordinary.get(..length).unwrap_or_default());
+                    if length + count > longer.capacity() {
+                        // A new one each time, since a `Vec` that grows by itself does not wipe where it has been.
+                        let mut larger = Zeroizing::new(Vec::with_capacity(2 * (length + count)));
+                        larger.extend_from_slice(ordinary.get(..length).unwrap_or(&longer));
+                        longer = larger;
                     }
                     longer.extend_from_slice(text);
                 }
