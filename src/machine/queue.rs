@@ -117,6 +117,9 @@ impl<T: fmt::Debug> fmt::Debug for Rare<T> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+    use alloc::vec::Vec;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -130,7 +133,8 @@ mod tests {
     }
 
     proptest! {
-        /// Bites when what was pushed first is not popped first, when the wrong one is removed, or when an empty `rest` stays.
+        /// Bites when what was pushed first is not popped first, when the wrong one is removed, when an empty `rest` stays, or when
+        /// something in it does not show.
         #[test]
         fn it_is_a_queue_and_of_one_at_most_it_has_nothing_on_the_heap(ops in prop::collection::vec(
             prop_oneof![6 => Just(Op::Push), 4 => Just(Op::Pop), 3 => (0..8_u8).prop_map(Op::Remove), 1 => Just(Op::Take)],
@@ -153,6 +157,9 @@ mod tests {
                 prop_assert!(queue.iter().eq(&model));
                 prop_assert_eq!(queue.is_empty(), model.is_empty());
                 prop_assert_eq!(queue.rest.0.is_some(), model.len() > 1);
+                prop_assert_eq!(format!("{queue:?}"), format!("{model:?}"));
+                let rest: Vec<_> = model.iter().skip(1).collect();
+                prop_assert_eq!(format!("{:?}", queue.rest), format!("{rest:?}"));
             }
         }
     }
