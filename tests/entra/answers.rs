@@ -282,12 +282,26 @@ fn a_refusal_costs_the_held_token_unless_both_entra_tokens_name_one_user() {
         (r#"{"tid":"t","oid":null}"#, r#"{"tid":"t","oid":null,"iat":5}"#, false),
         (r#"{"tid":"t","oid":7}"#, r#"{"tid":"t","oid":7,"iat":5}"#, false),
     ] {
-        let mut host = Host::exchanging(&jwt(before), exact());
-        host.respond(success("acs", "2023-11-14T23:13:20Z"));
-        host.at = MINUTE;
-        host.handle(EntraEvent::TryNow);
-        host.sign_in(&jwt(now));
-        host.respond(HttpResponse::new(403));
-        assert_eq!(host.held().is_some(), kept, "{before}, then {now}");
+        assert_eq!(refusal_spares_the_token(&jwt(before), &jwt(now)), kept, "{before}, then {now}");
     }
+}
+
+/// Bites when a payload with bytes that are no text is refused, or one that is not base64 to its end is read.
+#[test]
+fn a_user_is_known_by_a_payload_that_is_not_all_text_but_not_by_half_of_one() {
+    let whole = jwt(r#"{"tid":"t","oid":"o"}"#);
+    let not_all_text = jwt(b"{\"tid\":\"t\",\"oid\":\"o\",\"name\":\"\xff\"}");
+    assert!(refusal_spares_the_token(&whole, &not_all_text));
+    let half = jwt(format!(r#"{{"tid":"t","oid":"o"}}{}"#, " ".repeat(1_000))).replace(".c2ln", "!.c2ln");
+    assert!(!refusal_spares_the_token(&whole, &half));
+}
+
+fn refusal_spares_the_token(before: &str, now: &str) -> bool {
+    let mut host = Host::exchanging(before, exact());
+    host.respond(success("acs", "2023-11-14T23:13:20Z"));
+    host.at = MINUTE;
+    host.handle(EntraEvent::TryNow);
+    host.sign_in(now);
+    host.respond(HttpResponse::new(403));
+    host.held().is_some()
 }
