@@ -62,54 +62,61 @@ struct Share {
 
 /// Boxed, since most tokens are never asked for it.
 #[cfg(feature = "http")]
-type Authorization = std::sync::OnceLock<Box<http::HeaderValue>>;
+#[derive(Debug, Default)]
+struct Authorization(std::sync::OnceLock<Box<http::HeaderValue>>);
+
+#[cfg(feature = "http")]
+impl Authorization {
+    #[inline]
+    fn get_or_build<T: AsRef<[u8]> + Send + 'static>(
+        &self,
+        text: impl FnOnce() -> Result<T, InvalidBearer>,
+    ) -> Result<&http::HeaderValue, InvalidBearer> {
+        match self.0.get() {
+            Some(built) => Ok(built),
+            None => self.build(text),
+        }
+    }
+
+    #[cold]
+    fn build<T: AsRef<[u8]> + Send + 'static>(
+        &self,
+        text: impl FnOnce() -> Result<T, InvalidBearer>,
+    ) -> Result<&http::HeaderValue, InvalidBearer> {
+        let value = http::HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(text()?));
+        let mut value = value.map_err(|_| InvalidBearer)?;
+        value.set_sensitive(true);
+        Ok(self.0.get_or_init(|| Box::new(value)))
+    }
+}
 
 #[cfg(feature = "http")]
 impl Accepted {
     #[inline]
     fn authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
-        self.authorization.get().map_or_else(|| self.build_authorization(), |it| Ok(it))
+        self.authorization.get_or_build(|| self.bearer())
     }
 
-    #[cold]
-    fn build_authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
+    fn bearer(&self) -> Result<zeroize::Zeroizing<alloc::vec::Vec<u8>>, InvalidBearer> {
         let token = self.secret.expose().trim_ascii();
-        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(InvalidBearer);
-        }
-        let text = zeroize::Zeroizing::new(alloc::format!("Bearer {token}").into_bytes());
-        let value = sensitive(text)?;
-        Ok(self.authorization.get_or_init(|| value))
+        let visible = token.bytes().all(|byte| byte.is_ascii_graphic());
+        visible.then(|| alloc::format!("Bearer {token}").into_bytes().into()).ok_or(InvalidBearer)
     }
 }
 
-/// A value of the same bytes as the whole token's, but with a count of its own; it keeps those and not the token in memory.
 #[cfg(feature = "http")]
 impl Share {
+    /// A value of the same bytes as the whole token's, but with a count of its own; it keeps those and not the token in memory.
     #[inline]
     fn authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
-        self.authorization.get().map_or_else(|| self.build_authorization(), |it| Ok(it))
-    }
-
-    #[cold]
-    fn build_authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
         struct Text(http::HeaderValue);
         impl AsRef<[u8]> for Text {
             fn as_ref(&self) -> &[u8] {
                 self.0.as_bytes()
             }
         }
-        let value = sensitive(Text(self.accepted.authorization()?.clone()))?;
-        Ok(self.authorization.get_or_init(|| value))
+        self.authorization.get_or_build(|| self.accepted.authorization().cloned().map(Text))
     }
-}
-
-#[cfg(feature = "http")]
-fn sensitive(text: impl AsRef<[u8]> + Send + 'static) -> Result<Box<http::HeaderValue>, InvalidBearer> {
-    let value = http::HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(text));
-    let mut value = value.map_err(|_| InvalidBearer)?;
-    value.set_sensitive(true);
-    Ok(Box::new(value))
 }
 
 impl Token {
@@ -203,7 +210,7 @@ impl Token {
         Self(Held::Share(Arc::new(Share {
             accepted: Arc::clone(self.accepted()),
             #[cfg(feature = "http")]
-            authorization: Authorization::new(),
+            authorization: Authorization::default(),
         })))
     }
 
@@ -305,7 +312,7 @@ impl NewToken {
             expires_on,
             opaque,
             #[cfg(feature = "http")]
-            authorization: Authorization::new(),
+            authorization: Authorization::default(),
         };
         Ok((Token(Held::Whole(Arc::new(accepted))), left))
     }

@@ -211,10 +211,10 @@ impl<W> Machine<W> {
             (None, TimerRest::Over) if self.attempt.is_none() => return None,
             (_, TimerRest::Over | TimerRest::UntilAccepted) => None,
         };
-        let (request_rest, row) = self.setback.as_ref().map_or((None, None), |it| (it.request_rest, it.row));
+        let row = self.setback.as_ref().and_then(|setback| setback.row);
         let timeout = self.attempt.as_ref().and_then(|attempt| attempt.timeout);
         // A request also forgets the waits that are over, which counts if the wall clock is set back afterwards.
-        let waits = [lease.renew, lease.trial, self.floor, rest, request_rest, row, timeout];
+        let waits = [lease.renew, lease.trial, self.floor, rest, self.request_rest(), row, timeout];
         let until = waits.into_iter().flatten().fold(dead, Until::earlier);
         Some(Snapshot { token, until: Some(until) })
     }

@@ -116,6 +116,10 @@ impl<W> Machine<W> {
         self.setback.as_ref().map_or(TimerRest::Over, |setback| setback.timer_rest)
     }
 
+    pub(super) fn request_rest(&self) -> Option<Until> {
+        self.setback.as_ref()?.request_rest
+    }
+
     /// The refresh failed: whoever waited for it, for want of a valid token, is told so.
     fn fail_refresh(&mut self, attempt: &Attempt, cause: RefreshError, now: Now) {
         if attempt.stranger || cause.forgets_token() {
@@ -133,8 +137,14 @@ impl<W> Machine<W> {
     fn fail(&mut self, cause: RefreshError, row: u32, now: Now) -> &mut Setback {
         let left = self.lease.as_ref().and_then(|lease| lease.dead).map_or(0, |dead| dead.left(now));
         let failure = Failure { row, permanent: cause.is_permanent(), retry_after: cause.retry_after(), left };
-        let mut setback = self.setback.take().unwrap_or_else(|| Box::new(Setback::none(cause.clone())));
-        setback.last_failure = cause.clone();
+        let last_failure = cause.clone();
+        let mut setback = match self.setback.take() {
+            Some(mut before) => {
+                before.last_failure = last_failure;
+                before
+            }
+            None => Box::new(Setback::none(last_failure)),
+        };
         match backoff::rest(&self.policy, failure, &mut self.random) {
             Some(rest) => {
                 // A rest that is running is never shortened.
@@ -163,8 +173,7 @@ impl<W> Machine<W> {
     }
 
     fn refuse_waiters(&mut self, cause: &RefreshError, now: Now) {
-        let rest = self.setback.as_ref().and_then(|setback| setback.request_rest);
-        let retry_in = rest.map(|end| Duration::from_millis(end.left(now)));
+        let retry_in = self.request_rest().map(|end| Duration::from_millis(end.left(now)));
         self.refuse(&Error::RefreshFailed { cause: cause.clone(), retry_in });
     }
 
@@ -375,7 +384,7 @@ impl<W> Machine<W> {
                 self.keep(now);
             } else if given.another {
                 self.wake_up();
-            } else if each_request && self.setback.as_ref().is_some_and(|setback| setback.request_rest.is_some()) {
+            } else if each_request && self.request_rest().is_some() {
                 self.attempt = None;
                 self.end_check();
             }

@@ -354,14 +354,19 @@ fn what_a_request_saw_over_stays_over_although_the_wall_clock_is_set_back() {
     live(&Policy::default(), &ops).expect("all agree");
 }
 
+fn holding_an_hour() -> (ByHand, Credential, impl Sized) {
+    let clock = ByHand::default();
+    let initial = NewToken::new("token").with_expires_in(Duration::from_secs(3_600));
+    let refresher = || std::future::pending::<Result<String, RefresherError>>();
+    let (credential, driver) = Builder::new(clock.clone(), refresher).initial_token(initial).build().unwrap();
+    (clock, credential, driver)
+}
+
 /// Bites when a reader forgets that it has looked, at which tick or at what: what it lends would be right all the same, and
 /// cost what asking the credential costs.
 #[test]
 fn a_reader_reads_no_clock_within_a_tick_and_no_exact_one_at_the_next() {
-    let clock = ByHand::default();
-    let initial = NewToken::new("token").with_expires_in(Duration::from_secs(3_600));
-    let refresher = || std::future::pending::<Result<String, RefresherError>>();
-    let (credential, _driver) = Builder::new(clock.clone(), refresher).initial_token(initial).build().unwrap();
+    let (clock, credential, _driver) = holding_an_hour();
     let mut reader = credential.reader();
     for _ in 0..3 {
         let before = clock.reads();
@@ -379,10 +384,7 @@ fn a_reader_reads_no_clock_within_a_tick_and_no_exact_one_at_the_next() {
 /// be counted with everybody's.
 #[test]
 fn a_reader_that_had_to_ask_goes_on_to_lend_the_token_of_its_threads_lane() {
-    let clock = ByHand::default();
-    let initial = NewToken::new("token").with_expires_in(Duration::from_secs(3_600));
-    let refresher = || std::future::pending::<Result<String, RefresherError>>();
-    let (credential, _driver) = Builder::new(clock.clone(), refresher).initial_token(initial).build().unwrap();
+    let (clock, credential, _driver) = holding_an_hour();
     let mut reader = credential.reader();
     clock.set(|times| times.monotonic += 3_500_000);
     assert!(reader.token().unwrap().is_some(), "and a renewal has begun");
