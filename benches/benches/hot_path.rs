@@ -1,13 +1,11 @@
 //! A token that is valid, from a credential, beside what anybody would write by hand: an `RwLock<Arc<_>>` and a clock.
 //! `cargo bench -p acs-common-benches --bench hot_path`
 
-use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
-use acs_common_benches::lasting;
-use acs_common_driver::{Clock, Policy, RefresherError, Ticks, Token};
+use acs_common_benches::{get, lasting, on_smol, on_tokio, refresher};
+use acs_common_driver::{Clock, Policy, Ticks};
 use arc_swap::ArcSwap;
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher, black_box};
@@ -17,31 +15,6 @@ static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
 
 fn main() {
     divan::main();
-}
-
-fn get<C: Clock>(credential: &acs_common_driver::CommunicationTokenCredential<C>) -> Token {
-    let mut context = Context::from_waker(Waker::noop());
-    match pin!(credential.get_token()).poll(&mut context) {
-        Poll::Ready(Ok(token)) => token,
-        other => panic!("it is valid: {other:?}"),
-    }
-}
-
-/// Of a token that lasts; on a runtime that has to live as long.
-fn on_tokio() -> (tokio::runtime::Runtime, acs_common_tokio::CommunicationTokenCredential) {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let within = runtime.enter();
-    let refresher = || async { Ok::<_, RefresherError>(lasting()) };
-    let builder = acs_common_tokio::CommunicationTokenCredential::with_refresher(refresher).initial_token(lasting());
-    let credential = builder.spawn().expect("a credential");
-    drop(within);
-    (runtime, credential)
-}
-
-fn on_smol() -> acs_common_smol::CommunicationTokenCredential {
-    let refresher = || async { Ok::<_, RefresherError>(lasting()) };
-    let builder = acs_common_smol::CommunicationTokenCredential::with_refresher(refresher).initial_token(lasting());
-    builder.spawn().expect("a credential")
 }
 
 #[divan::bench(threads = [1, 2])]
@@ -132,7 +105,6 @@ fn get_token_that_is_due_on_tokio(bencher: Bencher<'_, '_>) {
         Policy::builder().refresh_proactively(true).renew_before_half(true).min_refresh_interval(Duration::ZERO);
     let policy = policy.refresh_window(Duration::from_millis(99_999)).build().expect("a good policy");
     let token = lasting().with_expires_in(Duration::from_secs(100));
-    let refresher = std::future::pending::<Result<String, RefresherError>>;
     let credential = acs_common_tokio::CommunicationTokenCredential::with_refresher(refresher).initial_token(token);
     let credential = credential.policy(policy).spawn().expect("a credential");
     std::thread::sleep(Duration::from_millis(20));

@@ -1,7 +1,7 @@
 //! The machine alone: a request, a whole refresh, reading a JWT. `cargo bench -p acs-common-benches --bench machine`
 
-use acs_common::{Action, Event, Machine, NewToken, Policy, RequestId};
-use acs_common_benches::{at, jwt, lasting};
+use acs_common::{Event, Machine, NewToken, Policy};
+use acs_common_benches::{at, drain, jwt, lasting, machine};
 use divan::{AllocProfiler, Bencher, black_box};
 
 #[global_allocator]
@@ -11,18 +11,12 @@ fn main() {
     divan::main();
 }
 
-fn machine(token: NewToken) -> Machine<u32> {
-    Machine::new(Some(token), Policy::default(), at(0)).expect("a good token")
-}
-
 #[divan::bench(sample_size = 1000)]
 fn request_with_a_valid_token(bencher: Bencher<'_, '_>) {
     let mut machine = machine(lasting());
     bencher.bench_local(|| {
         machine.handle(Event::TokenRequested { waiter: black_box(1) }, at(1_000));
-        while let Some(action) = machine.poll_action() {
-            black_box(action);
-        }
+        drain(&mut machine)
     });
 }
 
@@ -42,17 +36,6 @@ fn whole_refresh(bencher: Bencher<'_, '_>) {
         machine.handle(Event::TokenReceived { request, token }, at(now + 1));
         drain(&mut machine)
     });
-}
-
-fn drain(machine: &mut Machine<u32>) -> Option<RequestId> {
-    let mut called = None;
-    while let Some(action) = machine.poll_action() {
-        if let Action::CallRefresher { request } = action {
-            called = Some(request);
-        }
-        black_box(&action);
-    }
-    called
 }
 
 /// What is read in [`accept_a_jwt`], as a library reads it that looks at signatures otherwise. To be compared with the

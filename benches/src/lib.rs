@@ -1,6 +1,11 @@
 //! What the benchmarks share.
 
-use acs_common::{Monotonic, NewToken, Now, UnixTime};
+use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use acs_common::{Action, Machine, Monotonic, NewToken, Now, Policy, RequestId, UnixTime};
+use acs_common_driver::{Clock, CommunicationTokenCredential, RefresherError, Token};
 use base64::Engine as _;
 
 /// A JWT of about 1 KiB that expires in the year 3000, as Azure Communication Services mints them (but for the date).
@@ -29,4 +34,68 @@ pub fn at(millis: u64) -> Now {
         Monotonic::from_millis(millis),
         UnixTime::from_millis(1_700_000_000_000_i64.saturating_add_unsigned(millis)),
     )
+}
+
+/// Of a token, on demand.
+///
+/// # Panics
+/// If the token is none.
+#[must_use]
+pub fn machine(token: NewToken) -> Machine<u32> {
+    Machine::new(Some(token), Policy::default(), at(0)).expect("a good token")
+}
+
+/// Does what there is to do; which call that was, if there was one.
+#[inline]
+pub fn drain(machine: &mut Machine<u32>) -> Option<RequestId> {
+    let mut called = None;
+    while let Some(action) = machine.poll_action() {
+        if let Action::CallRefresher { request } = &action {
+            called = Some(*request);
+        }
+        black_box(action);
+    }
+    called
+}
+
+/// Is not asked, since what is held lasts.
+pub fn refresher() -> std::future::Pending<Result<NewToken, RefresherError>> {
+    std::future::pending()
+}
+
+/// Of a token that lasts; on a runtime that has to live as long.
+///
+/// # Panics
+/// If there is no runtime to be had.
+#[must_use]
+pub fn on_tokio() -> (tokio::runtime::Runtime, acs_common_tokio::CommunicationTokenCredential) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let within = runtime.enter();
+    let builder = acs_common_tokio::CommunicationTokenCredential::with_refresher(refresher);
+    let credential = builder.initial_token(lasting()).spawn().expect("a credential");
+    drop(within);
+    (runtime, credential)
+}
+
+/// The same on smol.
+///
+/// # Panics
+/// If its driver cannot be spawned.
+#[must_use]
+pub fn on_smol() -> acs_common_smol::CommunicationTokenCredential {
+    let builder = acs_common_smol::CommunicationTokenCredential::with_refresher(refresher);
+    builder.initial_token(lasting()).spawn().expect("a credential")
+}
+
+/// The token of one that holds it.
+///
+/// # Panics
+/// If it does not.
+#[inline]
+pub fn get<C: Clock>(credential: &CommunicationTokenCredential<C>) -> Token {
+    let mut context = Context::from_waker(Waker::noop());
+    match pin!(credential.get_token()).poll(&mut context) {
+        Poll::Ready(Ok(token)) => token,
+        other => panic!("it is valid: {other:?}"),
+    }
 }

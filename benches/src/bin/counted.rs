@@ -5,14 +5,12 @@
 
 use std::future::Ready;
 use std::hint::black_box;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use acs_common::entra::{CallId, EntraAction, EntraEvent, EntraMachine, EntraOptions, EntraToken, HttpResponse};
-use acs_common::{Action, Event, Machine, NewToken, Now, Policy, RequestId, UnixTime};
-use acs_common_benches::{at, jwt, lasting};
-use acs_common_driver::{Builder, Clock, CommunicationTokenCredential, Reader, RefresherError, Token};
+use acs_common::{Event, Machine, NewToken, Now, Policy, UnixTime};
+use acs_common_benches::{at, drain, get, jwt, lasting, machine, on_smol, on_tokio, refresher};
+use acs_common_driver::{Builder, Clock, Reader, Token};
 
 const TIMES: usize = 1_000;
 
@@ -76,33 +74,13 @@ impl Clock for Still {
     }
 }
 
-fn refresher() -> std::future::Pending<Result<NewToken, RefresherError>> {
-    std::future::pending()
-}
-
-fn get<C: Clock>(credential: &CommunicationTokenCredential<C>) -> Token {
-    let mut context = Context::from_waker(Waker::noop());
-    match pin!(credential.get_token()).poll(&mut context) {
-        Poll::Ready(Ok(token)) => token,
-        other => panic!("it is valid: {other:?}"),
-    }
-}
-
-fn on_smol() -> acs_common_smol::CommunicationTokenCredential {
-    let builder = acs_common_smol::CommunicationTokenCredential::with_refresher(refresher);
-    builder.initial_token(lasting()).spawn().expect("a credential")
-}
-
 fn get_token_on_smol() {
     let credential = on_smol();
     repeat(|| drop(black_box(get(&credential))));
 }
 
 fn get_token_on_tokio() {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let _within = runtime.enter();
-    let builder = acs_common_tokio::CommunicationTokenCredential::with_refresher(refresher);
-    let credential = builder.initial_token(lasting()).spawn().expect("a credential");
+    let (_runtime, credential) = on_tokio();
     repeat(|| drop(black_box(get(&credential))));
 }
 
@@ -137,10 +115,6 @@ fn reader_header() {
     with_reader(false, |mut reader| repeat(|| _ = black_box(lend(&mut reader).authorization().expect("a JWT"))));
 }
 
-fn machine(token: NewToken) -> Machine<u32> {
-    Machine::new(Some(token), Policy::default(), at(0)).expect("a good token")
-}
-
 fn machine_request() {
     let mut machine = machine(lasting());
     repeat(|| {
@@ -166,17 +140,6 @@ fn machine_refresh() {
 
 fn living_an_hour() -> NewToken {
     NewToken::new(jwt()).with_expires_in(Duration::from_secs(3_600))
-}
-
-fn drain(machine: &mut Machine<u32>) -> Option<RequestId> {
-    let mut called = None;
-    while let Some(action) = machine.poll_action() {
-        if let Action::CallRefresher { request } = &action {
-            called = Some(*request);
-        }
-        black_box(action);
-    }
-    called
 }
 
 /// The same with the exchange of an Entra token, whose answer is ready-made.
