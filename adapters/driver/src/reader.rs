@@ -80,8 +80,8 @@ impl<C: Clock> Reader<C> {
     /// As [`get_token`](Self::get_token), where that would fail at once.
     #[inline]
     pub fn token(&mut self) -> Result<Option<&Token>, Error> {
-        if !self.is_good() && !self.look() {
-            self.lent = self.credential.try_token()?;
+        if !self.is_good() {
+            self.refill()?;
         }
         Ok(self.lent.as_ref())
     }
@@ -131,6 +131,15 @@ impl<C: Clock> Reader<C> {
     fn is_good(&self) -> bool {
         let shared = &*self.shared;
         self.version == shared.version() && self.tick.is_some() && self.tick == shared.clock.tick()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refill(&mut self) -> Result<(), Error> {
+        if !self.look() {
+            self.lent = self.credential.try_token()?;
+        }
+        Ok(())
     }
 
     /// Whether there is a token to lend, without asking the machine.

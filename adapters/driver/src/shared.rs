@@ -111,6 +111,7 @@ impl<C: Clock> Shared<C> {
         (version, self.fresh.load_full())
     }
 
+    #[inline]
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }

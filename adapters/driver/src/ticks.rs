@@ -37,12 +37,14 @@ impl Ticks {
 
     /// What both clocks say, or a second more.
     #[must_use]
+    #[inline]
     pub fn now_or_later(self) -> Now {
         linux::now_or_later(self.origin)
     }
 
     /// The same number until the next tick, or until the wall clock is set.
     #[must_use]
+    #[inline]
     pub fn tick(self) -> u64 {
         // Setting the wall clock counts as a tick of both, so this one tells of it too.
         linux::monotonic()
@@ -79,6 +81,7 @@ mod linux {
     const LATE: u64 = 1_000;
 
     #[allow(clippy::useless_conversion, reason = "a C long is not always an i64")]
+    #[inline]
     pub(super) fn monotonic() -> u64 {
         let ticked = clock_gettime(ClockId::MonotonicCoarse);
         ticked

@@ -64,6 +64,7 @@ impl Clock for Tokio {
         self.ticks.map_or_else(|| self.now(), Ticks::now_or_later)
     }
 
+    #[inline]
     fn tick(&self) -> Option<u64> {
         self.ticks.map(Ticks::tick)
     }

@@ -110,12 +110,15 @@ macro_rules! on {
 
         reads!($runtime, $credential, Borrowed, "a reader's `token()`", BORROWED, |token: &Token| {
             black_box(token.secret().expose());
+            Answer::Ok(())
         });
         reads!($runtime, $credential, Header, "a reader's header", "`&HeaderValue`", |token: &Token| {
-            _ = black_box(token.authorization());
+            black_box(token.authorization().map_err(words)?);
+            Answer::Ok(())
         });
         reads!($runtime, $credential, ClonedHeader, "a reader's header, cloned", "header", |token: &Token| {
-            _ = black_box(token.authorization().cloned());
+            black_box(token.authorization().map_err(words)?.clone());
+            Answer::Ok(())
         });
     };
 }
@@ -139,8 +142,7 @@ macro_rules! reads {
 
             async fn call(&self, reader: &mut Self::Own) -> Answer {
                 let token = reader.token().map_err(words)?.ok_or("no valid token")?;
-                ($look)(token);
-                Ok(())
+                ($look)(token)
             }
         }
     };
