@@ -95,7 +95,7 @@ fn get_token_on_smol(bencher: Bencher<'_, '_>) {
     bencher.bench(|| get(&credential));
 }
 
-/// Valid, but due for renewal, with the renewal in flight: the machine is asked each time.
+/// Valid, but due for renewal, with the renewal in flight.
 #[divan::bench(threads = [1, 2])]
 fn get_token_that_is_due_on_tokio(bencher: Bencher<'_, '_>) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
