@@ -68,8 +68,10 @@
 //! # Features
 //!
 //! `std` (default): conversions from and to [`SystemTime`](std::time::SystemTime). Without it the crate is `no_std` with
-//! `alloc`. `serde`: [identifiers](identifier) as the JSON of the REST services. `access-key`: requests signed with an
-//! access key (`access_key`). `http`, with `access-key`: signs the requests of the crate `http`.
+//! `alloc`, and on targets without atomic operations tokens, policies and errors are shared by `Rc`, and are not `Send`.
+//! `entra` (default): the exchange of Entra tokens. `serde`: [identifiers](identifier) as the JSON of the REST services.
+//! `access-key`: requests signed with an access key (`access_key`). `http`, which brings `std`: a token's finished
+//! `Authorization` header, and the crate `http`'s requests and responses for the exchange and for signing.
 #![doc = include_str!("transitions.md")]
 #![no_std]
 #![warn(
