@@ -89,7 +89,7 @@ pub enum Event<W> {
         token: Token,
     },
     /// Trying makes sense again: the network is back, the user signed in, the device woke up. Ends the rest and the row of
-    /// failed refreshes; a row of rejected replacements goes on, since that is the service's to end.
+    /// failures, of refreshes and of rejected replacements.
     TryNow,
     /// The end: everyone who waits is told so, the token is forgotten, nothing else is answered from now on.
     Disposed,

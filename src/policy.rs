@@ -345,8 +345,8 @@ impl PolicyBuilder {
         self
     }
 
-    /// The longest rest between tries, the rest after a permanent failure, and how long a row of failures is remembered.
-    /// Default: 5 minutes. [`Duration::MAX`]: a permanent failure is final until
+    /// The longest rest between tries, the rest after a permanent failure, and how long a row of failures is remembered; only
+    /// the timer rests longer, if the issuer [asks](crate::RefresherError::with_retry_after) for it. Default: 5 minutes. [`Duration::MAX`]: a permanent failure is final until
     /// [`TryNow`](crate::Event::TryNow). Turns retrying on.
     pub fn retry_max(mut self, rest: Duration) -> Self {
         self.knobs.retries = true;
@@ -414,7 +414,7 @@ impl PolicyBuilder {
     }
 
     /// With [`CheckSource::EachRequest`] and a valid token held: how long a request waits for the source before it gets
-    /// that token. Default: 5 seconds. Zero: it does not wait.
+    /// that token. Default: 5 seconds. Zero: one millisecond.
     pub fn source_check_timeout(mut self, timeout: Duration) -> Self {
         self.knobs.source_check_timeout = millis(timeout);
         self

@@ -18,8 +18,17 @@ pub(super) struct Lease {
     pub(super) dead: Option<Until>,
     /// When to renew; `None` once that has come.
     pub(super) renew: Option<Until>,
-    /// It replaced a rejected token: being rejected too until then is a failure.
-    pub(super) trial: Option<Until>,
+}
+
+/// The token held last was rejected, so that the one that replaces it is on trial; what became of those before it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trial {
+    /// Being rejected until then is a failure. `None`: it is yet to come.
+    pub(super) until: Option<Until>,
+    /// Such failures, in a row.
+    pub(super) rejections: u32,
+    /// Until when a further one belongs to the row.
+    pub(super) row: Option<Until>,
 }
 
 /// The refresh in flight.

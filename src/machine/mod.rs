@@ -11,7 +11,7 @@ mod transitions;
 
 use alloc::boxed::Box;
 
-use self::lease::{Attempt, Checks, Lease, News, Setback, TimerRest};
+use self::lease::{Attempt, Checks, Lease, News, Setback, TimerRest, Trial};
 use self::queue::{Queue, Rare};
 use crate::action::Action;
 use crate::backoff::Random;
@@ -58,9 +58,8 @@ pub struct Machine<W> {
     floor: Option<Until>,
     /// On the heap, and only from a failure to the next success.
     setback: Option<Box<Setback>>,
-    rejections: u32,
-    /// The token held last was rejected, so the next one is on trial.
-    replacing: bool,
+    /// On the heap, and only from a rejection to the end of the trial it leads to.
+    trial: Option<Box<Trial>>,
     /// A refresh is to start as soon as the floor allows, whether anybody waits or not.
     urged: bool,
     /// Whoever gets the lease if there is one, or waits for it.
@@ -130,7 +129,7 @@ impl<W> Machine<W> {
     pub fn with_static_token(token: NewToken, policy: Policy, now: Now) -> Result<Self, InvalidToken> {
         let (token, _) = token.accept(&policy, now, now)?;
         let mut machine = Self::empty(Kind::Static, policy);
-        machine.lease = Some(Lease { token, dead: None, renew: None, trial: None });
+        machine.lease = Some(Lease { token, dead: None, renew: None });
         Ok(machine)
     }
 
@@ -144,8 +143,7 @@ impl<W> Machine<W> {
             abandoned: None,
             floor: None,
             setback: None,
-            rejections: 0,
-            replacing: false,
+            trial: None,
             urged: false,
             waiters: Queue::new(),
             failed: Rare::new(),
@@ -214,8 +212,9 @@ impl<W> Machine<W> {
         let row = self.setback.as_ref().and_then(|setback| setback.row);
         let timeout = self.attempt.as_ref().and_then(|attempt| attempt.timeout);
         // A request also forgets the waits that are over, which counts if the wall clock is set back afterwards.
-        let waits = [lease.renew, lease.trial, self.floor, rest, self.request_rest(), row, timeout];
-        let until = waits.into_iter().flatten().fold(dead, Until::earlier);
+        let trial = self.trial.as_ref().map_or([None; 2], |trial| [trial.until, trial.row]);
+        let waits = [lease.renew, self.floor, rest, self.request_rest(), row, timeout];
+        let until = waits.into_iter().chain(trial).flatten().fold(dead, Until::earlier);
         Some(Snapshot { token, until: Some(until) })
     }
 

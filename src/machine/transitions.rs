@@ -102,14 +102,26 @@ impl<W> Machine<W> {
 
     pub(super) fn hold(&mut self, token: Token, left: u64, now: Now) {
         let renew = backoff::until_renewal(&self.policy, left, &mut self.random);
-        let trial = self.policy.retry_millis().filter(|_| self.replacing).map(|(_, max)| now.plus(max).plus(1));
-        self.replacing = false;
-        self.lease = Some(Lease { token, dead: Some(now.plus(left)), renew: Some(now.plus(renew)), trial });
+        self.lease = Some(Lease { token, dead: Some(now.plus(left)), renew: Some(now.plus(renew)) });
+        // Of a token that was on trial itself, and not rejected, the trial ends with it.
+        self.trial.take_if(|trial| trial.until.is_some());
+        match (&mut self.trial, self.policy.retry_millis()) {
+            (Some(trial), Some((_, max))) => trial.until = Some(now.plus(max).plus(1)),
+            (trial, _) => *trial = None,
+        }
     }
 
-    /// Ends the rest, and the row of failures.
+    /// Ends the rest, and the row of failed refreshes.
     fn wake_up(&mut self) {
         self.setback = None;
+    }
+
+    /// That of rejections, too.
+    fn start_clean(&mut self) {
+        self.wake_up();
+        if let Some(trial) = &mut self.trial {
+            (trial.rejections, trial.row) = (0, None);
+        }
     }
 
     pub(super) fn timer_rest(&self) -> TimerRest {
@@ -187,18 +199,19 @@ impl<W> Machine<W> {
         if self.kind != Kind::Refreshing {
             return;
         }
-        let Some(lease) = self.lease.take_if(|lease| lease.token.is_same(token)) else { return };
-        self.replacing = true;
-        if lease.trial.is_some() {
-            self.rejections = self.rejections.saturating_add(1);
-            self.fail(RefreshError::Rejected, self.rejections, now);
-        } else {
-            self.rejections = 0;
+        if self.lease.take_if(|lease| lease.token.is_same(token)).is_none() {
+            return;
         }
+        let mut trial = self.trial.take().unwrap_or_default();
+        if trial.until.take().is_some() {
+            trial.rejections = trial.rejections.saturating_add(1);
+            trial.row = self.fail(RefreshError::Rejected, trial.rejections, now).row;
+        }
+        self.trial = Some(trial);
     }
 
     fn try_now(&mut self, now: Now) {
-        self.wake_up();
+        self.start_clean();
         let due = self.token(now).is_none() || self.lease.as_ref().is_some_and(|lease| lease.renew.is_none());
         // Whether anything has changed is for the source to say, if there is one; if it is being asked, it may have
         // answered before that.
@@ -246,8 +259,13 @@ impl<W> Machine<W> {
         }
         if let Some(lease) = &mut self.lease {
             lease.renew.take_if(over);
-            lease.trial.take_if(over);
         }
+        if let Some(trial) = &mut self.trial
+            && trial.row.take_if(over).is_some()
+        {
+            trial.rejections = 0;
+        }
+        self.trial.take_if(|trial| trial.until.is_some_and(|end| end.has_come(now)));
     }
 
     /// Runs what follows from the state, however it came about; `asked`: a request has just come.
@@ -367,6 +385,8 @@ impl<W> Machine<W> {
         let each_request = self.checks_each_request();
         let held = self.token(now).is_some();
         let floor = self.floor.map_or(0, |floor| floor.left(now));
+        // With a valid token held this is a renewal, and that waits for the timer's rest.
+        let rests = self.request_rest().is_some() || held && matches!(self.timer_rest(), TimerRest::Until(_));
         if let Some(attempt) = &mut self.attempt
             && attempt.request == request
             && matches!(attempt.stage, Stage::Asking)
@@ -383,8 +403,8 @@ impl<W> Machine<W> {
                 self.attempt = None;
                 self.keep(now);
             } else if given.another {
-                self.wake_up();
-            } else if each_request && self.request_rest().is_some() {
+                self.start_clean();
+            } else if each_request && rests {
                 self.attempt = None;
                 self.end_check();
             }

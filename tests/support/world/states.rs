@@ -157,8 +157,6 @@ impl Writer<'_> {
         let setback = machine.part("setback").and_then(|setback| setback.part(""));
         let wait = |field| setback.and_then(|setback| setback.part(field)).is_some_and(|wait| self.runs(wait));
         let (rests, refuses, row) = (wait("timer_rest"), wait("request_rest"), wait("row"));
-        let lease = machine.part("lease").and_then(|lease| lease.part(""));
-        let trial = lease.and_then(|lease| lease.part("trial")).is_some_and(|trial| self.runs(trial));
         for (field, value) in machine.parts.iter().chain(setback.iter().flat_map(|setback| &setback.parts)) {
             match *field {
                 // It never changes; it only has to be new.
@@ -166,19 +164,17 @@ impl Writer<'_> {
                 // What is in it is looked at by itself.
                 "setback" => {}
                 // After the end there is nothing to wait for.
-                "floor" | "failures" | "rejections" | "urged" if disposed => {}
+                "floor" | "failures" | "trial" | "urged" if disposed => {}
                 // A failure whose waits are over is none, but that it is told to whoever is refused.
                 "timer_rest" if !rests && value.name != "UntilAccepted" => {}
                 "request_rest" | "last_failure" if !refuses => {}
                 "row" if !row => {}
-                // They count as long as the row is remembered; as long as the next rejection can be a failure.
+                // They count as long as the row is remembered.
                 "failures" if !row => {}
-                "rejections" if !trial && is("replacing", "false") => {}
-                "failures" | "rejections" => {
-                    let count = value.name.parse().expect("a counter");
-                    let count = self.long_row.min(count);
-                    let _ = write!(self.text, "{field}:{count},");
+                "failures" => {
+                    let _ = write!(self.text, "failures:{},", self.count(value));
                 }
+                "trial" => self.trial(value),
                 _ => {
                     let _ = write!(self.text, "{field}:");
                     self.value(field, value);
@@ -186,6 +182,27 @@ impl Writer<'_> {
                 }
             }
         }
+    }
+
+    /// Of a token yet to come, or as long as its rejection is a failure.
+    fn trial(&mut self, value: &Value<'_>) {
+        let Some(trial) = value.part("") else { return };
+        let part = |field| trial.part(field).expect("of a trial");
+        let (until, row) = (part("until"), part("row"));
+        if until.name == "Some" && !self.runs(until) {
+            return;
+        }
+        self.text.push_str("trial:");
+        self.value("until", until);
+        if self.runs(row) {
+            let _ = write!(self.text, " {} in ", self.count(part("rejections")));
+            self.value("row", row);
+        }
+        self.text.push(',');
+    }
+
+    fn count(&self, value: &Value<'_>) -> u32 {
+        self.long_row.min(value.name.parse().expect("a counter"))
     }
 
     fn value(&mut self, field: &str, value: &Value<'_>) {
