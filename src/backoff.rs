@@ -53,7 +53,8 @@ fn wait(policy: &Policy, due: u64, left: u64, random: &mut Random) -> u64 {
 pub(crate) struct Rest {
     /// Before the timer tries again.
     pub(crate) timer: u64,
-    /// Before a request that finds no valid token tries again; never more.
+    /// Before a request that finds no valid token tries again; never more, unless jitter cuts the timer's after a permanent
+    /// failure.
     pub(crate) request: u64,
 }
 
@@ -83,5 +84,6 @@ pub(crate) fn rest(policy: &Policy, failure: Failure, random: &mut Random) -> Op
         (calm.max(least), least, base.min(policy.request_rest_millis()).max(asked.min(max)).max(floor))
     };
     let timer = random.shorten(timer, policy.jitter()).max(least).max(1);
-    Some(Rest { timer, request: request.max(1).min(timer) })
+    let request = if failure.permanent { request } else { request.min(timer) };
+    Some(Rest { timer, request: request.max(1) })
 }

@@ -215,6 +215,11 @@ impl Until {
     }
 }
 
+/// Whole milliseconds, as of a life that is not to last longer than it was said to.
+pub(crate) fn whole_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Whole milliseconds, a fraction counting as one, so that nothing but zero becomes zero.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)

@@ -17,7 +17,7 @@ use crate::error::InvalidToken;
 use crate::jwt;
 use crate::policy::{Policy, UndecodableTokens};
 use crate::secret::Secret;
-use crate::time::{Now, UnixTime, millis};
+use crate::time::{Now, UnixTime, whole_millis};
 
 /// An access token the machine accepted. Cheap to clone: clones share one secret, wiped when the last is dropped.
 ///
@@ -271,7 +271,7 @@ impl NewToken {
     }
 
     /// States how long it lives, counted from the start of the refresh that brought it (from construction for a static
-    /// or an initial token).
+    /// or an initial token). A fraction of a millisecond is cut.
     #[must_use]
     pub fn with_expires_in(self, lifetime: Duration) -> Self {
         Self { expiry: Expiry::In(lifetime), ..self }
@@ -290,7 +290,7 @@ impl NewToken {
         let (expires_on, left) = match self.expiry {
             Expiry::On(moment) => (moment, moment.millis_since(now.unix)),
             Expiry::In(lifetime) => {
-                let left = asked.plus(millis(lifetime)).left(now);
+                let left = asked.plus(whole_millis(lifetime)).left(now);
                 (now.unix.saturating_add_millis(left), left)
             }
             Expiry::Read => match (jwt::read(text), policy.undecodable_tokens()) {

@@ -168,6 +168,22 @@ fn a_lifetime_counts_from_the_start_of_the_refresh_by_the_clock_that_took_longer
     assert_eq!(host.answer(lasting()), ["2 refused: expired_token, 1000", "failed, 1000"]);
 }
 
+/// Bites when a lifetime is rounded up: it would be served dead for the rest of that millisecond.
+#[test]
+fn a_lifetime_ends_no_later_than_it_says_whatever_the_fraction_of_a_millisecond() {
+    let lasting = |micros| NewToken::new("secret").with_expires_in(Duration::from_micros(micros));
+    let mut host = Host::new(Policy::builder().refresh_timeout(None), None);
+    assert_eq!(host.ask(1), ["call"]);
+    assert_eq!(host.answer(lasting(2_900)), ["1 served", "changed"]);
+    host.pass(1);
+    assert!(host.holds());
+    host.pass(1);
+    assert!(!host.holds());
+    host.pass(SECOND);
+    assert_eq!(host.ask(2), ["call", "expired"]);
+    assert_eq!(host.answer(lasting(999)), ["2 refused: expired_token, 1000", "failed, 1000"]);
+}
+
 // Resting.
 
 /// Bites when `fail` lays the rest on the monotonic clock alone.

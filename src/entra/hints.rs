@@ -8,6 +8,11 @@ use crate::time::UnixTime;
 /// A moment by [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339#section-5.6), cut to the millisecond; a leap second is the
 /// next second.
 pub(super) fn rfc3339(text: &str) -> Option<UnixTime> {
+    // More digits of a second than nine, and a typographer's minus, are the parser's own.
+    let fraction = text.split('.').nth(1).unwrap_or_default();
+    if !text.is_ascii() || fraction.bytes().take_while(u8::is_ascii_digit).count() > 9 {
+        return None;
+    }
     DateTime::parse_from_rfc3339(text).ok().map(|moment| UnixTime::from_millis(moment.timestamp_millis()))
 }
 

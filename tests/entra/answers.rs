@@ -116,6 +116,8 @@ fn an_expiry_that_cannot_be_read_is_no_expiry() {
         "2023-11-14T23:13:20UTC",
         "Tue, 14 Nov 2023 23:13:20 GMT",
         "２０２３-11-14T23:13:20Z",
+        "2023-11-14T23:13:20.1234567890Z",
+        "2023-11-14T16:13:20\u{2212}07:00",
     ] {
         let body = format!(r#"{{"accessToken": {{"token": "opaque", "expiresOn": "{text}"}}}}"#);
         assert_eq!(bad(body), BadResponse::NoExpiry, "{text:?}");

@@ -113,3 +113,13 @@ fn a_requests_rest_is_not_cut_but_never_longer_than_the_timers() {
         assert_eq!(request_rest(&rig), timer.min(8 * SECOND), "seed {seed}");
     }
 }
+
+/// Bites when what cuts the timer's rest cuts that of requests after a permanent failure too.
+#[test]
+fn after_a_permanent_failure_a_request_rests_for_as_long_as_the_policy_says() {
+    for seed in 0..SEEDS {
+        let mut rig = Rig::empty(jittery(1.0, seed));
+        rig.fail(down().permanent());
+        assert_eq!(request_rest(&rig), 300 * SECOND, "seed {seed}");
+    }
+}
