@@ -247,6 +247,12 @@ impl<W: PartialEq> EntraMachine<W> {
         self.machine.token(now)
     }
 
+    /// See [`Machine::refusal`]; while the source is being asked, too.
+    #[must_use]
+    pub fn refusal(&self, now: Now) -> Option<Error> {
+        self.machine.refusal(now)
+    }
+
     /// See [`Machine::snapshot`].
     #[must_use]
     pub fn snapshot(&self) -> Option<Snapshot> {

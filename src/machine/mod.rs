@@ -10,8 +10,9 @@ mod source;
 mod transitions;
 
 use alloc::boxed::Box;
+use core::time::Duration;
 
-use self::lease::{Attempt, Checks, Lease, News, Setback, TimerRest, Trial};
+use self::lease::{Attempt, Checks, Lease, News, Setback, Stage, TimerRest, Trial};
 use self::queue::{Queue, Rare};
 use crate::action::Action;
 use crate::backoff::Random;
@@ -174,6 +175,38 @@ impl<W> Machine<W> {
     #[must_use]
     pub fn token(&self, now: Now) -> Option<&Token> {
         self.lease.as_ref().filter(|lease| !lease.is_dead(now)).map(|lease| &lease.token)
+    }
+
+    /// What a request at `now` would be told at once, if no valid token is held and it may not try yet: the last failure, or
+    /// that all is over. Changes nothing.
+    ///
+    /// ```
+    /// use acs_common::{Action, Error, Event, Machine, Monotonic, Now, Policy, RefresherError, UnixTime};
+    ///
+    /// let at = |ms: u64| Now::new(Monotonic::from_millis(ms), UnixTime::from_millis(ms as i64));
+    /// let mut machine = Machine::<()>::new(None, Policy::default(), at(0))?;
+    /// machine.handle(Event::TokenRequested { waiter: () }, at(0));
+    /// let Some(Action::CallRefresher { request }) = machine.poll_action() else { panic!("it has no token yet") };
+    /// machine.handle(Event::RefreshFailed { request, error: RefresherError::new("down") }, at(10));
+    ///
+    /// assert!(matches!(machine.refusal(at(11)), Some(Error::RefreshFailed { .. })));
+    /// assert!(machine.refusal(at(1_010)).is_none(), "the rest is over");
+    /// # Ok::<(), acs_common::InvalidToken>(())
+    /// ```
+    ///
+    /// Its answer changes with each [`handle`](Self::handle), and as time passes.
+    #[must_use]
+    pub fn refusal(&self, now: Now) -> Option<Error> {
+        if self.kind == Kind::Disposed {
+            return Some(Error::Disposed);
+        }
+        // Whoever asks the source asks in a rest too; whoever does more is waited for.
+        let waited_for =
+            self.attempt.as_ref().is_some_and(|attempt| !self.checks_each_request() || attempt.stage != Stage::Asking);
+        let setback = self.setback.as_ref().filter(|_| !waited_for && self.token(now).is_none())?;
+        let end = setback.request_rest.filter(|end| !end.has_come(now))?;
+        let retry_in = Some(Duration::from_millis(end.left(now)));
+        Some(Error::RefreshFailed { cause: setback.last_failure.clone(), retry_in })
     }
 
     /// Whether the token held is to be renewed, or is being renewed.

@@ -69,8 +69,8 @@ impl<C: Clock> CommunicationTokenCredential<C> {
         Builder::new(C::default(), refresher)
     }
 
-    /// A credential that holds this one token for ever: it is returned unchanged even after it expired, since the service
-    /// decides, and never refreshed. Needs no runtime.
+    /// A credential that holds this one token for ever: it is returned unchanged even after it expired or was
+    /// [rejected](Self::reject), since the service decides and there is no other, and never refreshed. Needs no runtime.
     ///
     /// # Errors
     /// The token is blank or too long.
@@ -103,7 +103,9 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     }
 
     /// A valid token: at once if one is held (ready at the first poll, without a lock that anybody holds for long, or an
-    /// allocation), else as soon as the refresh in flight brings it. At most one refresh is in flight, whoever asks.
+    /// allocation), else as soon as the refresh in flight brings it. At most one refresh is in flight, whoever asks. With
+    /// [`CheckSource::EachRequest`](acs_common::CheckSource::EachRequest) the source is asked before, and a token that is held
+    /// waits for its answer, but not longer than [`source_check_timeout`](acs_common::PolicyBuilder::source_check_timeout).
     ///
     /// Cancel-safe: dropping the future withdraws this request and nothing else; the refresh goes on, since its answer is
     /// still worth having.
@@ -142,6 +144,9 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// asking is what starts a refresh, as soon as [`min_refresh_interval`](acs_common::PolicyBuilder::min_refresh_interval)
     /// allows one.
     ///
+    /// With [`CheckSource::EachRequest`](acs_common::CheckSource::EachRequest) it has the source asked, too, and does not wait
+    /// for the answer: what it returns is what earlier answers led to, so that another user is noticed a call later.
+    ///
     /// ```
     /// use acs_common_tokio::CommunicationTokenCredential;
     ///
@@ -162,7 +167,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
             Err(key) => {
                 state.leave(key);
                 state.handle(Happened::RequestCancelled(key), now, after);
-                Ok(None)
+                state.held(now)
             }
         })
     }
@@ -175,7 +180,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
 
     /// Reports that the service refused this very token (a 401). If it is still the one held, it is dropped, and the next
     /// request (or the timer, if the credential renews ahead of time) gets another; if another is held by now, nothing
-    /// happens, so every task that saw a 401 may report it.
+    /// happens, so every task that saw a 401 may report it. A static token stays.
     ///
     /// ```
     /// use acs_common_tokio::CommunicationTokenCredential;

@@ -104,6 +104,14 @@ impl Engine {
         }
     }
 
+    pub(crate) fn refusal(&self, now: Now) -> Option<Error> {
+        match self {
+            Self::Refresher(machine) => machine.refusal(now),
+            #[cfg(feature = "entra")]
+            Self::Entra(machine) => machine.refusal(now),
+        }
+    }
+
     pub(crate) fn snapshot(&self) -> Option<Snapshot> {
         match self {
             Self::Refresher(machine) => machine.snapshot(),

@@ -233,6 +233,15 @@ impl State {
         (answer, unneeded)
     }
 
+    /// What there is without waiting.
+    pub(crate) fn held(&self, now: Now) -> Result<Option<Token>, Error> {
+        match (self.machine.token(now), self.machine.refusal(now)) {
+            (Some(token), _) => Ok(Some(token.clone())),
+            (None, Some(refusal)) => Err(refusal),
+            (None, None) => Ok(None),
+        }
+    }
+
     /// The answer, if there is one; its place is then free.
     fn take_answer(&mut self, key: usize, now: Now, after: &mut After) -> Option<Answer> {
         let answer = match self.requests.get(key)? {

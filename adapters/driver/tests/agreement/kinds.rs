@@ -120,6 +120,8 @@ pub(crate) trait Kind {
     fn befall(&mut self, befalling: Befalling, now: Now);
     fn answer(&mut self, call: Self::Call, told: Told, now: Now);
     fn poll(&mut self) -> Option<Said<Self::Call>>;
+    fn token(&self, now: Now) -> Option<&Token>;
+    fn refusal(&self, now: Now) -> Option<Error>;
     fn deadline(&self) -> Option<Monotonic>;
 }
 
@@ -167,6 +169,14 @@ impl Kind for Machine<()> {
             Action::CancelRefresher { .. } => Said::Cancel,
             Action::Notify(_) | Action::ScheduleTimer { .. } => Said::Other,
         })
+    }
+
+    fn token(&self, now: Now) -> Option<&Token> {
+        self.token(now)
+    }
+
+    fn refusal(&self, now: Now) -> Option<Error> {
+        self.refusal(now)
     }
 
     fn deadline(&self) -> Option<Monotonic> {
@@ -245,6 +255,14 @@ impl Kind for EntraMachine<()> {
         })
     }
 
+    fn token(&self, now: Now) -> Option<&Token> {
+        self.token(now)
+    }
+
+    fn refusal(&self, now: Now) -> Option<Error> {
+        self.refusal(now)
+    }
+
     fn deadline(&self) -> Option<Monotonic> {
         self.deadline()
     }
@@ -305,5 +323,16 @@ impl<K: Kind> Bare<K> {
             self.befall(Befalling::Cancelled, now);
         }
         answer.transpose()
+    }
+
+    /// Puts a request and, unanswered, gives it up.
+    pub(crate) fn ask_without_waiting(&mut self, now: Now) -> Result<Option<Token>, Error> {
+        match self.ask(now)? {
+            Some(token) => Ok(Some(token)),
+            None => match self.machine.token(now) {
+                Some(token) => Ok(Some(token.clone())),
+                None => self.machine.refusal(now).map_or(Ok(None), Err),
+            },
+        }
     }
 }

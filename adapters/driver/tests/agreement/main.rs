@@ -1,6 +1,6 @@
 //! Every way to a token gives what the machine gives, at every moment of every life: `get_token`, `try_token`, a reader's two
-//! ways, and a bare machine on the documented loop live side by side, on a clock that is set by hand; so for both kinds of
-//! credential.
+//! ways, and bare machines on the documented loop live side by side, on a clock that is set by hand; so for both kinds of
+//! credential. Two ways wait for an answer, and two do not, which is another life where each request has the source asked.
 
 mod by_hand;
 mod kinds;
@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use acs_common::Machine;
 use acs_common::entra::EntraMachine;
-use acs_common_driver::{Builder, CheckSource, Clock as _, Error, NewToken, Policy, Reader, RefresherError, Token};
+use acs_common_driver::{
+    Builder, CheckSource, Clock as _, Error, NewToken, Now, Policy, Reader, RefresherError, Token,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -122,13 +124,17 @@ fn said(answer: &Result<Option<Token>, Error>) -> String {
 }
 
 fn live<K: Kind>(policy: &Policy, ops: &[Op]) -> Result<(), TestCaseError> {
+    live_by::<K>(policy, ops, Bare::ask, [Way::Get, |credential| Way::LendAsync(credential.reader())])?;
+    live_by::<K>(policy, ops, Bare::ask_without_waiting, [Way::Try, |credential| Way::Lend(credential.reader())])
+}
+
+fn live_by<K: Kind>(
+    policy: &Policy,
+    ops: &[Op],
+    ask: fn(&mut Bare<K>, Now) -> Result<Option<Token>, Error>,
+    ways: [fn(Credential) -> Way; 2],
+) -> Result<(), TestCaseError> {
     let clock = ByHand::default();
-    let ways: [fn(Credential) -> Way; 4] = [
-        Way::Get,
-        Way::Try,
-        |credential| Way::Lend(credential.reader()),
-        |credential| Way::LendAsync(credential.reader()),
-    ];
     let mut lives = ways.map(|way| Life::new::<K>(&clock, policy, way));
     let mut bare = Bare::<K>::new(policy, clock.now());
     let mut got = None::<Token>;
@@ -140,7 +146,7 @@ fn live<K: Kind>(policy: &Policy, ops: &[Op]) -> Result<(), TestCaseError> {
         };
         match op {
             Op::Ask => {
-                let answer = bare.ask(now);
+                let answer = ask(&mut bare, now);
                 let wanted = said(&answer);
                 got = answer.ok().flatten().or(got);
                 for life in &mut lives {
@@ -220,6 +226,25 @@ fn what_a_request_saw_over_stays_over_although_the_wall_clock_is_set_back() {
     use Op::{Answer, Ask, Reject, Set};
     let ops = [Ask, Answer(3_600_000), Set(1_000), Ask, Set(-1), Reject, Ask];
     live::<Machine<()>>(&Policy::default(), &ops).expect("all agree");
+}
+
+/// Bites when `try_token` drops what it has asked for without a look at what is held, or at why there is nothing.
+#[test]
+fn who_does_not_wait_for_the_source_gets_what_its_earlier_answers_led_to() {
+    let clock = ByHand::default();
+    let policy = Policy::builder().check_source(CheckSource::EachRequest).build().unwrap();
+    let mut life = Life::new::<EntraMachine<()>>(&clock, &policy, Way::Try);
+    let tell = |told: Told, life: &mut Life| {
+        life.line.tell(told);
+        life.run();
+        life.way.ask()
+    };
+    assert!(tell(Told::Token { name: 0, life: 3_600_000 }, &mut life).unwrap().is_none());
+    assert!(tell(Told::Token { name: 0, life: 3_600_000 }, &mut life).unwrap().is_some());
+    life.run();
+    assert!(life.way.ask().unwrap().is_some(), "the source is being asked");
+    let refused = tell(Told::SignedOut, &mut life).unwrap_err();
+    assert!(matches!(refused, Error::RefreshFailed { retry_in: Some(_), .. }), "{refused:?}");
 }
 
 fn holding_an_hour() -> (ByHand, Credential, impl Sized) {
