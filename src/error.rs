@@ -271,7 +271,8 @@ impl RefresherError {
     }
 
     /// Trying again is no use until somebody does something about it: credentials revoked, user signed out. The machine
-    /// rests for [`retry_max`](crate::PolicyBuilder::retry_max), or until [`TryNow`](crate::Event::TryNow).
+    /// rests for [`retry_max`](crate::PolicyBuilder::retry_max), the timer for longer if the issuer
+    /// [asks](Self::with_retry_after) for it, or until [`TryNow`](crate::Event::TryNow).
     #[must_use]
     pub fn permanent(self) -> Self {
         Self { permanent: true, ..self }
