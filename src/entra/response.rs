@@ -1,7 +1,7 @@
 //! What the exchange answers: a token, or why not.
 
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::hints;
 use super::http::HttpResponse;
-use crate::error::InvalidToken;
+use crate::error::{InvalidToken, RefresherError};
 use crate::json;
 use crate::jwt;
 use crate::secret::Secret;
@@ -188,12 +188,28 @@ pub enum ExchangeError {
     /// The service said yes, but not what to.
     #[error("the exchange's response is unusable: {0}")]
     BadResponse(BadResponse),
-    /// There was no response, at any try.
-    #[error("the exchange could not be reached: {0}")]
-    Transport(crate::RefresherError),
+    /// There was no response, or none that was whole, at any try. The text goes on to the error's last source, since those of
+    /// HTTP clients leave the cause to it.
+    #[error("no complete answer from the exchange: {}", down_to_the_cause(.0))]
+    Transport(RefresherError),
     /// The user has signed out.
     #[error("the user has signed out: sign in again, then try now")]
     SignedOut,
+}
+
+/// What the error says, and each of its sources that it does not repeat itself.
+fn down_to_the_cause(error: &RefresherError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.get_ref().source();
+    while let Some(error) = source {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        source = error.source();
+    }
+    text
 }
 
 impl fmt::Display for ErrorResponse {

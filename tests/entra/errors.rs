@@ -211,6 +211,34 @@ fn a_host_that_gets_no_answer_finds_its_error_again() {
     assert!(host.failure().to_string().contains("connection reset"), "{}", host.failure());
 }
 
+/// As HTTP clients' errors do, it leaves to its source what came about, and that one to its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+struct Because {
+    text: &'static str,
+    #[source]
+    source: Option<Box<Self>>,
+}
+
+/// Bites when `down_to_the_cause` stops before the last source, or repeats what has been said.
+#[test]
+fn a_host_that_gets_no_answer_says_why_down_to_the_cause_and_each_thing_once() {
+    let because = |text, source| Because { text, source: Some(Box::new(source)) };
+    let refused = Because { text: "connection refused", source: None };
+    let connect = because("cannot connect: connection refused", refused);
+    let mut host = Host::exchanging(ENTRA, exact());
+    let error = RefresherError::new(because("cannot send", because("client error", connect)));
+    for attempt in 1..=4 {
+        host.unreachable(error.clone());
+        if attempt < 4 {
+            host.pause().expect("it is tried again");
+        }
+    }
+    let said = "no complete answer from the exchange: cannot send: client error: cannot connect: connection refused";
+    assert_eq!(host.exchange_error().to_string(), said);
+    assert!(host.exchange_error().source().is_none(), "its text says it all");
+}
+
 /// Bites when the first rejection of a token counts as a failure of the Entra token it came of.
 #[test]
 fn a_failure_of_the_source_does_not_count_against_what_it_gives_after_a_rejection() {

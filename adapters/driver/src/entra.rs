@@ -307,7 +307,9 @@ impl Trace {
                 tracing::info!(target: "acs_common::http", status, duration, request_id, attempt, "response");
             }
             Err(error) => {
-                tracing::warn!(target: "acs_common::http", duration, request_id, attempt, "no response: {error}");
+                // Its text goes on to the cause.
+                let error = ExchangeError::Transport(error.clone());
+                tracing::warn!(target: "acs_common::http", duration, request_id, attempt, "{error}");
             }
         }
     }

@@ -105,7 +105,10 @@ fn no_response_is_logged_with_why() {
     let lines = logged([lost(), Ok(good())]);
     let lines = of_http(&lines);
     let [_, lost, _, response] = lines[..] else { panic!("{lines:?}") };
-    assert!(lost.starts_with("WARN acs_common::http: no response: connection reset by peer "), "{lost}");
+    assert!(
+        lost.starts_with("WARN acs_common::http: no complete answer from the exchange: connection reset by peer "),
+        "{lost}"
+    );
     assert_eq!((field(lost, "attempt"), field(response, "attempt")), ("1", "2"));
 }
 

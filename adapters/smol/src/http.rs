@@ -1,5 +1,6 @@
 //! An HTTP client for the exchange, on `hyper` and smol's sockets.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
@@ -78,7 +79,9 @@ impl HttpClient for HyperClient {
 
     fn send(&mut self, request: HttpRequest) -> Self::Future {
         let client = self.0.clone();
-        Box::pin(within(TIMEOUT, "no answer from the service", async move { exchange(&client, request).await }))
+        let url = request.url().to_owned();
+        let answer = within(TIMEOUT, "no answer from the service", async move { exchange(&client, request).await });
+        Box::pin(async { answer.await.map_err(|error| RefresherError::new(RequestFailed { url, error })) })
     }
 }
 
@@ -113,6 +116,25 @@ async fn within<T>(
         Err(RefresherError::new(format!("{missing} within {limit:?}")))
     };
     future.or(late).await
+}
+
+/// What `hyper` leaves out: where it was sent to.
+#[derive(Debug)]
+struct RequestFailed {
+    url: String,
+    error: RefresherError,
+}
+
+impl fmt::Display for RequestFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the request to {} failed", self.url)
+    }
+}
+
+impl Error for RequestFailed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.error.get_ref())
+    }
 }
 
 /// smol's global executor, as `hyper` wants one.

@@ -75,10 +75,11 @@ impl HttpClient for ReqwestClient {
         Box::pin(async move {
             let request = http::Request::try_from(request)?;
             let mut answer = client.execute(request.try_into()?).await?;
+            let url = answer.url().clone();
             // In one piece if possible, so that growing leaves no copies behind.
             let announced = answer.content_length().and_then(|length| usize::try_from(length).ok());
             let mut body = Vec::with_capacity(announced.unwrap_or_default().min(HttpResponse::MAX_BODY));
-            while let Some(chunk) = answer.chunk().await? {
+            while let Some(chunk) = answer.chunk().await.map_err(|error| error.with_url(url.clone()))? {
                 body.extend_from_slice(&chunk);
                 if body.len() > HttpResponse::MAX_BODY {
                     break;

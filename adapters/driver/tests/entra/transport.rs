@@ -42,7 +42,7 @@ fn who_shows_the_certificate_of_another_host_gets_no_request() {
     });
 }
 
-/// Bites when nothing listens and that is taken for an answer.
+/// Bites when nothing listens and that is taken for an answer, and when the error does not say where and why.
 #[test]
 fn a_closed_port_is_tried_four_times() {
     rt::run(async {
@@ -50,9 +50,12 @@ fn a_closed_port_is_tried_four_times() {
         let (endpoint, client) = (options(&acs), rt::client(acs.trusting()));
         drop(acs);
         let clock = Hurried::default();
-        let builder = EntraBuilder::new(clock.clone(), endpoint, Source::new(), client);
+        let builder = EntraBuilder::new(clock.clone(), endpoint.clone(), Source::new(), client);
         let credential = spawn(builder.policy(policy().build().unwrap()));
-        never_reached(&credential.get_token().await.unwrap_err());
+        let error = credential.get_token().await.unwrap_err();
+        never_reached(&error);
+        let said = error.to_string();
+        assert!(said.matches(endpoint.endpoint()).count() == 1 && said.to_lowercase().contains("refused"), "{said}");
         // All three pauses, shortened by half at most.
         assert!(clock.skipped() >= Duration::from_millis(2_800), "{:?}", clock.skipped());
     });
@@ -122,6 +125,22 @@ fn a_body_that_breaks_off_is_another_try() {
         let body = r#"{"accessToken":{"token":"half","expiresOn":"2999-01-01T00:00:00Z"}}"#;
         stage.acs.then(Answer::status(200).broken_body(body));
         assert_eq!(stage.token().await, "acs-token-2");
+    });
+}
+
+/// Bites when the error for it does not say where, or that there was an answer, but not the whole of it.
+#[test]
+fn bodies_that_always_break_off_are_a_failure_that_says_so() {
+    rt::run(async {
+        let stage = stage(FakeAcs::start().unwrap());
+        for _ in 0..4 {
+            stage.acs.then(Answer::status(200).broken_body("half of it"));
+        }
+        let error = stage.error().await;
+        never_reached(&error);
+        let (said, endpoint) = (error.to_string(), stage.acs.endpoint());
+        assert!(said.contains("no complete answer") && said.matches(&endpoint).count() == 1, "{said}");
+        assert!(said.contains("end of file") || said.contains("close_notify"), "{said}");
     });
 }
 
