@@ -233,7 +233,7 @@ type Cause = dyn StdError;
 /// What a refresher answers when it fails. Transient unless it says otherwise: the machine rests, then tries again.
 ///
 /// Made from any error with `?` or `into`. It keeps that error for [`get_ref`](Self::get_ref) to find, and shows
-/// what it shows, so that error must hold no secret.
+/// what it shows, so that error must hold no secret, and nor must its sources.
 ///
 /// ```
 /// use acs_common::RefresherError;
@@ -386,7 +386,9 @@ impl InvalidToken {
 /// ```
 #[cfg(feature = "http")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the token holds a space or other characters no bearer token has: hand in the bare token, without `Bearer`")]
+#[error(
+    "the token holds a space, a quote or other characters no bearer token has: hand in the bare token, without `Bearer`, quotes or JSON round it"
+)]
 #[expect(clippy::exhaustive_structs, reason = "there is nothing to say but that")]
 pub struct InvalidBearer;
 

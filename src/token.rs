@@ -99,9 +99,16 @@ impl Accepted {
 
     fn bearer(&self) -> Result<zeroize::Zeroizing<alloc::vec::Vec<u8>>, InvalidBearer> {
         let token = self.secret.expose().trim_ascii();
-        let visible = token.bytes().all(|byte| byte.is_ascii_graphic());
-        visible.then(|| alloc::format!("Bearer {token}").into_bytes().into()).ok_or(InvalidBearer)
+        let unpadded = token.trim_end_matches('=');
+        let is_bearer = !unpadded.is_empty() && unpadded.bytes().all(is_of_bearer);
+        is_bearer.then(|| alloc::format!("Bearer {token}").into_bytes().into()).ok_or(InvalidBearer)
     }
+}
+
+/// What a bearer token is made of, but for `=` at its end.
+#[cfg(feature = "http")]
+fn is_of_bearer(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte)
 }
 
 #[cfg(feature = "http")]
@@ -162,7 +169,8 @@ impl Token {
     /// ```
     ///
     /// # Errors
-    /// The token holds something else than visible ASCII characters, so it is no bearer token.
+    /// The token is none that [the RFC](https://www.rfc-editor.org/rfc/rfc6750#section-2.1) allows: something is left round it
+    /// (`Bearer`, quotes, JSON), or it holds another character than ASCII letters, digits, `-._~+/` and, at its end, `=`.
     #[cfg(feature = "http")]
     #[inline]
     pub fn authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
@@ -258,7 +266,7 @@ enum Expiry {
 }
 
 impl NewToken {
-    /// A bare token string: no `Bearer` before it, no quotes round it. A `String` is taken over, not copied.
+    /// A bare token string: no `Bearer` before it, no quotes or JSON round it. A `String` is taken over, not copied.
     #[must_use]
     pub fn new(token: impl Into<String>) -> Self {
         Self { secret: Secret::new(token.into()), expiry: Expiry::Read }

@@ -1,4 +1,4 @@
-//! A token with a count of its own is still that token.
+//! A token's header; and a token with a count of its own, which is still that token.
 
 use acs_common::{InvalidBearer, Machine, Monotonic, NewToken, Now, Policy, Token, UnixTime};
 
@@ -45,4 +45,29 @@ fn the_header_of_a_share_is_the_tokens_own_text() {
 fn the_header_of_a_share_is_refused_as_the_tokens_is() {
     let token = accepted("Bearer eyJhbGci");
     assert_eq!(token.with_own_count().authorization(), Err(InvalidBearer));
+}
+
+/// Bites when the token is only looked at for visible characters, or `=` is taken elsewhere than at its end.
+#[test]
+fn what_a_token_came_in_makes_no_header() {
+    for refused in [
+        "\"eyJhbGci\"",
+        "'eyJhbGci'",
+        r#"{"token":"eyJhbGci"}"#,
+        "<eyJhbGci>",
+        "eyJ,hbGci",
+        "eyJ%hbGci",
+        "eyJ\thbGci",
+        "eyJ…",
+        "=",
+        "==",
+        "eyJ=hbGci",
+        "=eyJhbGci",
+    ] {
+        assert_eq!(accepted(refused).authorization(), Err(InvalidBearer), "{refused}");
+    }
+    // RFC 6750, section 2.1: every character that there is.
+    for taken in ["eyJ.hbG.ci", "AZaz09-._~+/", "opaque=", "opaque==", " eyJhbGci==\r\n"] {
+        assert_eq!(accepted(taken).authorization().unwrap(), &format!("Bearer {}", taken.trim()), "{taken:?}");
+    }
 }
