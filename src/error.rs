@@ -406,14 +406,21 @@ pub enum PolicyError {
     #[error("min_refresh_interval is over 60 s, so that whoever has no token might wait that long: make it shorter")]
     MinRefreshIntervalTooLong,
     /// `retry_initial` is over `retry_max`.
-    #[error("retry_initial is longer than retry_max: make it shorter, or retry_max longer")]
-    RetryInitialOverMax,
+    #[error(
+        "retry_initial ({retry_initial:?}) is longer than retry_max ({retry_max:?}): make it shorter, or retry_max longer"
+    )]
+    RetryInitialOverMax {
+        /// As it was set, or its default.
+        retry_initial: Duration,
+        /// As it was set, or its default.
+        retry_max: Duration,
+    },
     /// `refresh_timeout` is zero.
     #[error("refresh_timeout is zero, so no refresh could ever succeed: give it some time, or None for no timeout")]
     ZeroRefreshTimeout,
     /// `opaque_token_lifetime` is zero.
     #[error(
-        "opaque_token_lifetime is zero, so every opaque token would be dead on arrival: give it some time, or reject undecodable tokens"
+        "opaque_token_lifetime is zero, so every opaque token would be dead on arrival: give it some time, or leave its default (which no token gets where undecodable ones are rejected)"
     )]
     ZeroOpaqueTokenLifetime,
     /// `jitter` is not a fraction.

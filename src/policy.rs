@@ -394,8 +394,8 @@ impl PolicyBuilder {
     }
 
     /// How long a token lives whose expiry cannot be read and was not given, from its arrival. Default: 10 minutes, the
-    /// reference's. Zero is refused. Too long: callers get tokens the service refuses, and have to
-    /// [reject](crate::Event::TokenRejected) them.
+    /// reference's. Zero is refused, even if no such tokens are taken. Too long: callers get tokens the
+    /// service refuses, and have to [reject](crate::Event::TokenRejected) them.
     pub fn opaque_token_lifetime(mut self, lifetime: Duration) -> Self {
         self.knobs.opaque_token_lifetime = millis(lifetime);
         self
@@ -437,7 +437,8 @@ impl PolicyBuilder {
             return Err(PolicyError::MinRefreshIntervalTooLong);
         }
         if knobs.retries && knobs.retry_initial > knobs.retry_max {
-            return Err(PolicyError::RetryInitialOverMax);
+            let [retry_initial, retry_max] = [knobs.retry_initial, knobs.retry_max].map(Duration::from_millis);
+            return Err(PolicyError::RetryInitialOverMax { retry_initial, retry_max });
         }
         if self.zero_timeout {
             return Err(PolicyError::ZeroRefreshTimeout);

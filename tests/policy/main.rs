@@ -158,6 +158,7 @@ fn the_one_knob_of_the_credentials_builder_leaves_the_others_alone() {
 #[test]
 fn a_value_without_meaning_is_refused_by_an_error_that_names_the_knob() {
     type Set = fn(PolicyBuilder) -> PolicyBuilder;
+    let over = |retry_initial, retry_max| PolicyError::RetryInitialOverMax { retry_initial, retry_max };
     let refused: [(Set, PolicyError, &str); 14] = [
         (
             |policy| policy.min_refresh_interval(millis(MINUTE + 1)),
@@ -176,17 +177,21 @@ fn a_value_without_meaning_is_refused_by_an_error_that_names_the_knob() {
         ),
         (
             |policy| policy.retry_initial(millis(5 * MINUTE) + NANO),
-            PolicyError::RetryInitialOverMax,
-            "retry_initial is longer than retry_max",
+            over(millis(5 * MINUTE + 1), millis(5 * MINUTE)),
+            "retry_initial (300.001s) is longer than retry_max (300s)",
         ),
-        (|policy| policy.retry_max(millis(999)), PolicyError::RetryInitialOverMax, "retry_max longer"),
-        (|policy| policy.retry_max(Duration::ZERO), PolicyError::RetryInitialOverMax, "retry_initial"),
-        (|policy| policy.no_retry().retry_initial(Duration::MAX), PolicyError::RetryInitialOverMax, "retry_initial"),
+        (|policy| policy.retry_max(millis(999)), over(millis(SECOND), millis(999)), "retry_max longer"),
+        (|policy| policy.retry_max(Duration::ZERO), over(millis(SECOND), Duration::ZERO), "retry_initial (1s)"),
+        (
+            |policy| policy.no_retry().retry_initial(Duration::MAX),
+            over(millis(u64::MAX), millis(5 * MINUTE)),
+            "retry_initial",
+        ),
         (|policy| policy.refresh_timeout(Duration::ZERO), PolicyError::ZeroRefreshTimeout, "refresh_timeout"),
         (
             |policy| policy.opaque_token_lifetime(Duration::ZERO),
             PolicyError::ZeroOpaqueTokenLifetime,
-            "opaque_token_lifetime",
+            "opaque_token_lifetime is zero, so every opaque token would be dead on arrival: give it some time, or leave",
         ),
         (|policy| policy.jitter(1.000_000_000_1), PolicyError::JitterOutOfRange, "jitter"),
         (|policy| policy.jitter(-f64::MIN_POSITIVE), PolicyError::JitterOutOfRange, "jitter"),

@@ -95,10 +95,12 @@ impl Values {
     /// What there is to refuse, and the knob that is to be named.
     pub fn wrong(&self) -> Vec<(PolicyError, &'static str)> {
         let fits = |fraction: f64| (0.0..=1.0).contains(&fraction);
-        let initial_over_max = self.retries && millis(self.retry_initial) > millis(self.retry_max);
+        let [initial, max] = [self.retry_initial, self.retry_max].map(millis);
+        let [retry_initial, retry_max] = [initial, max].map(Duration::from_millis);
+        let initial_over_max = PolicyError::RetryInitialOverMax { retry_initial, retry_max };
         let checks = [
             (millis(self.floor) > MINUTE, PolicyError::MinRefreshIntervalTooLong, "min_refresh_interval"),
-            (initial_over_max, PolicyError::RetryInitialOverMax, "retry_initial"),
+            (self.retries && initial > max, initial_over_max, "retry_initial"),
             (self.timeout == Some(Duration::ZERO), PolicyError::ZeroRefreshTimeout, "refresh_timeout"),
             (self.opaque_lifetime.is_zero(), PolicyError::ZeroOpaqueTokenLifetime, "opaque_token_lifetime"),
             (!fits(self.jitter), PolicyError::JitterOutOfRange, "jitter"),
