@@ -80,7 +80,7 @@ impl FromStr for ConnectionString {
 }
 
 /// What follows the first such name.
-fn behind<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn behind<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let (at, _) = line.as_bytes().windows(name.len()).enumerate().find(|(_, text)| is(text, name))?;
     line.get(at.checked_add(name.len())?..)
 }

@@ -9,6 +9,8 @@ use core::num::NonZeroU16;
 use fluent_uri::Uri;
 use fluent_uri::component::Host;
 
+use crate::connection_string::behind;
+
 /// Where and for which scopes an Entra token is exchanged.
 ///
 /// ```
@@ -121,6 +123,10 @@ fn family(scope: &str) -> Option<Family> {
 }
 
 fn check_endpoint(endpoint: &str) -> Result<String, EntraOptionsError> {
+    // A URL may well have that in its path; but an endpoint is shown, and a key is not to be.
+    if behind(endpoint, ";accesskey=").is_some() {
+        return Err(EntraOptionsError::EndpointIsConnectionString);
+    }
     let uri = Uri::parse(endpoint).map_err(|_| EntraOptionsError::EndpointUnreadable)?;
     let authority = uri.authority().ok_or(EntraOptionsError::EndpointWithoutHost)?;
     if authority.host().is_empty() {
@@ -174,6 +180,11 @@ pub enum EntraOptionsError {
     /// A name or password in it.
     #[error("the endpoint holds a user name or password before an `@`: leave it out")]
     EndpointWithUserInfo,
+    /// A connection string, or the end of one.
+    #[error(
+        "the endpoint looks like a connection string, with the access key in it: give what stands between `endpoint=` and `;accesskey=`"
+    )]
+    EndpointIsConnectionString,
     /// A query or fragment in it.
     #[error("the endpoint has a query or a fragment (`?`, `#`): leave it out")]
     EndpointWithQuery,

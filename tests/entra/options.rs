@@ -18,6 +18,7 @@ fn an_endpoint_is_taken_as_it_is_but_for_slashes_at_its_end() {
         ("https://h:65535", "https://h:65535"),
         ("https://gateway/acs/v1", "https://gateway/acs/v1"),
         ("https://gateway/acs//v1//", "https://gateway/acs//v1"),
+        ("https://gateway/acs;v=1/accesskey=x", "https://gateway/acs;v=1/accesskey=x"),
         ("HTTPS://Contoso.Communication.Azure.COM", "HTTPS://Contoso.Communication.Azure.COM"),
         ("https://[2001:db8::1]:8443/x/", "https://[2001:db8::1]:8443/x"),
         ("https://192.0.2.1", "https://192.0.2.1"),
@@ -39,7 +40,7 @@ fn an_endpoint_is_taken_as_it_is_but_for_slashes_at_its_end() {
 /// Bites when any check of `check_endpoint` is left out, or when port 0 is taken for one.
 #[test]
 fn an_endpoint_that_is_none_is_refused_with_what_is_wrong() {
-    let table: [(&str, Wrong, &str); 38] = [
+    let table: [(&str, Wrong, &str); 42] = [
         ("", Wrong::EndpointUnreadable, "no URL"),
         (" ", Wrong::EndpointUnreadable, "no URL"),
         ("contoso.communication.azure.com", Wrong::EndpointUnreadable, "no URL"),
@@ -75,6 +76,10 @@ fn an_endpoint_that_is_none_is_refused_with_what_is_wrong() {
         ("https://h/?", Wrong::EndpointWithQuery, "query"),
         ("https://h/#hunter2", Wrong::EndpointWithQuery, "fragment"),
         ("https://h#", Wrong::EndpointWithQuery, "fragment"),
+        ("https://h/;accesskey=hunter2", Wrong::EndpointIsConnectionString, "connection string"),
+        ("https://h;AccessKey=hunter2", Wrong::EndpointIsConnectionString, "connection string"),
+        ("endpoint=https://h/;accesskey=hunter2", Wrong::EndpointIsConnectionString, "connection string"),
+        ("h;ACCESSKEY=", Wrong::EndpointIsConnectionString, "connection string"),
         ("https://h:0", Wrong::EndpointPort, "port"),
         ("https://h:65536", Wrong::EndpointPort, "port"),
         ("https://h:", Wrong::EndpointPort, "port"),
@@ -96,6 +101,8 @@ fn what_is_refused_of_an_endpoint_is_not_echoed() {
         "https://me:hunter2@contoso/?key=hunter2#hunter2",
         "https://me:hunter2@",
         "https://me:hunter2@ contoso",
+        "https://contoso/;accesskey=hunter2",
+        "endpoint=https://contoso/;AccessKey=hunter2",
     ] {
         let error = EntraOptions::new(given).expect_err(given);
         assert!(!format!("{error}{error:?}").contains("hunter2"), "{given}: {error}");
