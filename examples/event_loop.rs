@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
@@ -67,7 +68,11 @@ fn unless_interrupted(error: io::Error) -> io::Result<()> {
     if error.kind() == ErrorKind::Interrupted { Ok(()) } else { Err(error) }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    if let Some(argument) = std::env::args().nth(1) {
+        eprintln!("event_loop: unknown argument {argument:?}\n\nUsage: event_loop (it takes none, and ends in 4 s)");
+        return Ok(ExitCode::from(2));
+    }
     let policy = Policy::builder()
         .refresh_proactively(true)
         .refresh_timeout(Duration::from_millis(300))
@@ -89,7 +94,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     thread::spawn(move || use_tokens(&send, &lent));
     run(machine, host, poll, &program)?;
     print("\nThe machine is disposed: it has forgotten its token, and the loop has ended.");
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Nobody reading any more is no reason to panic.

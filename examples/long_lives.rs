@@ -1,6 +1,7 @@
 //! Ten thousand years in the lives of credentials, with an issuer that fails at random: what each policy makes of them.
 
 use std::collections::VecDeque;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -27,20 +28,36 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let years = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => 10_000,
-        ["--help" | "-h"] => {
-            println!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
+        ["--help" | "-h"] => return ended(writeln!(io::stdout(), "{HELP}")),
         ["--years", number] if number.parse().is_ok_and(|years: u64| years > 0) => number.parse().unwrap_or(1),
         _ => {
             eprintln!("long_lives: not understood: {}\n\n{HELP}", arguments.join(" "));
             return ExitCode::from(2);
         }
     };
-    println!(
+    ended(play(years))
+}
+
+/// Nobody reading any more is no reason to complain.
+fn ended(written: io::Result<()>) -> ExitCode {
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                eprintln!("long_lives: standard output: {error}");
+            }
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn play(years: u64) -> io::Result<()> {
+    let mut out = io::stdout();
+    writeln!(
+        out,
         "| {years} credential-years | default, proactive | default, on demand | reference, proactive | reference, on demand |"
-    );
-    println!("|---|---|---|---|---|");
+    )?;
+    writeln!(out, "|---|---|---|---|---|")?;
     let columns = [
         (Policy::default(), true),
         (Policy::default(), false),
@@ -51,16 +68,15 @@ fn main() -> ExitCode {
         let policy = policy.with_refresh_proactively(proactive);
         (0..years).map(|seed| Life::new(seed, policy.clone()).play()).fold(Tally::default(), Tally::add)
     });
-    let row = |name: &str, cell: &dyn Fn(&Tally) -> String| {
-        println!("| {name} | {} |", columns.each_ref().map(cell).join(" | "));
+    let mut row = |name: &str, cell: &dyn Fn(&Tally) -> String| {
+        writeln!(out, "| {name} | {} |", columns.each_ref().map(cell).join(" | "))
     };
-    row("refreshes for each token brought", &|tally| format!("{:.3}", tally.refreshes as f64 / tally.tokens as f64));
-    row("time with a valid token, of the best possible", &|tally| percent(tally.valid, tally.possible));
-    row("callers served at once", &|tally| percent(tally.served_at_once, tally.asked));
-    row("callers told of a failure", &|tally| percent(tally.refused, tally.asked));
-    row("longest wait for an answer", &|tally| format!("{:.1} s", tally.longest_wait as f64 / 1_000.0));
-    row("most refreshes within a second", &|tally| tally.burst.to_string());
-    ExitCode::SUCCESS
+    row("refreshes for each token brought", &|tally| format!("{:.3}", tally.refreshes as f64 / tally.tokens as f64))?;
+    row("time with a valid token, of the best possible", &|tally| percent(tally.valid, tally.possible))?;
+    row("callers served at once", &|tally| percent(tally.served_at_once, tally.asked))?;
+    row("callers told of a failure", &|tally| percent(tally.refused, tally.asked))?;
+    row("longest wait for an answer", &|tally| format!("{:.1} s", tally.longest_wait as f64 / 1_000.0))?;
+    row("most refreshes within a second", &|tally| tally.burst.to_string())
 }
 
 fn percent(part: u64, whole: u64) -> String {

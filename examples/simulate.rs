@@ -36,8 +36,7 @@ fn main() -> ExitCode {
     let arguments = match arguments(std::env::args().skip(1)) {
         Ok(Some(arguments)) => arguments,
         Ok(None) => {
-            println!("{HELP}");
-            return ExitCode::SUCCESS;
+            return writeln!(io::stdout(), "{HELP}").map_or_else(|error| unwritten(&error), |()| ExitCode::SUCCESS);
         }
         Err(wrong) => return refuse(&format!("{wrong}\n\n{HELP}")),
     };
@@ -75,8 +74,8 @@ fn main() -> ExitCode {
                 let _ = out.flush();
                 return refuse(&format!("{}: scenario {:?}: expected: missing", name(file), scenario.name));
             };
-            if written.is_err() {
-                return ExitCode::from(2);
+            if let Err(error) = written {
+                return unwritten(&error);
             }
         }
     }
@@ -86,7 +85,16 @@ fn main() -> ExitCode {
     match out.flush() {
         Ok(()) if different == 0 => ExitCode::SUCCESS,
         Ok(()) => ExitCode::from(1),
-        Err(_) => ExitCode::from(2),
+        Err(error) => unwritten(&error),
+    }
+}
+
+/// Whoever does not read any more knows.
+fn unwritten(error: &io::Error) -> ExitCode {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        ExitCode::from(2)
+    } else {
+        refuse(&format!("standard output: {error}"))
     }
 }
 

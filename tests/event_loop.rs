@@ -36,6 +36,13 @@ fn a_poll_loop_with_one_timer_is_host_enough() {
     }
 }
 
+#[test]
+fn what_it_does_not_understand_it_refuses() {
+    let run = process::run("event_loop", &["--bogus"], None);
+    assert_eq!((run.status, run.out.as_str()), (Some(2), ""), "{run}");
+    assert!(run.err.contains("unknown argument \"--bogus\"") && run.err.contains("Usage: event_loop"), "{run}");
+}
+
 /// The README's loop is compiled and run as the example's, so it must be the same.
 #[test]
 fn the_readme_shows_the_loop_as_it_is() {

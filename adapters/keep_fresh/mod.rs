@@ -40,6 +40,8 @@ pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// What the example needs of a runtime besides what every adapter has: sockets and ctrl-c.
 pub trait Runtime: Clock<Sleep: Send> + Spawn<Task> + Clone + Default + Send + Sync + 'static {
     const NAME: &'static str;
+    /// What the example is called on it.
+    const EXAMPLE: &'static str;
     type Stream: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static;
     type Listener: Send + Sync + 'static;
 
@@ -58,22 +60,22 @@ const CALLERS: u32 = 8;
 pub fn main<R: Runtime>(block_on: impl FnOnce(Pin<Box<dyn Future<Output = ExitCode>>>) -> ExitCode) -> ExitCode {
     match options::read(std::env::args().skip(1)) {
         Ok(None) => {
-            say(options::HELP);
+            say(&options::help(R::EXAMPLE));
             ExitCode::SUCCESS
         }
         Ok(Some(options)) => block_on(Box::pin(async move {
             match play::<R>(options).await {
                 Ok(true) => ExitCode::SUCCESS,
                 Ok(false) => ExitCode::from(1),
-                Err(error) => refuse(&format!("the example cannot go on: {error}")),
+                Err(error) => refuse::<R>(&format!("the example cannot go on: {error}")),
             }
         })),
-        Err(wrong) => refuse(&format!("{wrong}\n\n{}", options::HELP)),
+        Err(wrong) => refuse::<R>(&format!("{wrong}\n\n{}", options::help(R::EXAMPLE))),
     }
 }
 
-fn refuse(wrong: &str) -> ExitCode {
-    eprintln!("keep_fresh: {wrong}");
+fn refuse<R: Runtime>(wrong: &str) -> ExitCode {
+    eprintln!("{}: {wrong}", R::EXAMPLE);
     ExitCode::from(2)
 }
 

@@ -1,10 +1,12 @@
 //! The command line.
 
-pub const HELP: &str = "\
+pub fn help(example: &str) -> String {
+    format!(
+        "\
 Shows a credential keeping its token fresh while the issuer of the tokens fails in every way it can: a real issuer, a real
 resource and eight callers, all on this machine's loopback interface. It ends by itself within half a minute.
 
-Usage: keep_fresh [--seconds N] [--long-outage | --calm]
+Usage: {example} [--seconds N] [--long-outage | --calm]
 
   --seconds N     stop after N seconds (1 to 3600); the script starts over if that is longer than it takes
   --long-outage   one outage, longer than a token lives: what happens when nobody can have a token
@@ -13,7 +15,9 @@ Usage: keep_fresh [--seconds N] [--long-outage | --calm]
 
 Ctrl-c stops it, with the summary so far.
 
-Exit status: 0 every promise was kept; 1 a promise was broken, which the summary names; 2 bad usage, or no sockets.";
+Exit status: 0 every promise was kept; 1 a promise was broken, which the summary names; 2 bad usage, or no sockets."
+    )
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
@@ -30,14 +34,24 @@ pub enum Piece {
     Calm,
 }
 
+impl Options {
+    fn play(&mut self, piece: Piece) -> Result<(), String> {
+        if self.piece != Piece::default() && self.piece != piece {
+            return Err("--long-outage and --calm do not go together".to_owned());
+        }
+        self.piece = piece;
+        Ok(())
+    }
+}
+
 /// `None`: help is wanted.
 pub fn read(mut given: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
     let mut options = Options::default();
     while let Some(argument) = given.next() {
         match argument.as_str() {
             "--help" | "-h" => return Ok(None),
-            "--long-outage" => options.piece = Piece::LongOutage,
-            "--calm" => options.piece = Piece::Calm,
+            "--long-outage" => options.play(Piece::LongOutage)?,
+            "--calm" => options.play(Piece::Calm)?,
             "--seconds" => {
                 let number = given.next().ok_or("--seconds takes a number")?;
                 let seconds = number.parse().ok().filter(|seconds| (1..=3600).contains(seconds));

@@ -105,26 +105,26 @@ fn help_is_given_on_standard_output() {
     for argument in ["--help", "-h"] {
         let run = play(&[argument], None);
         assert_eq!((run.status, run.err.as_str()), (Some(0), ""), "{run}");
-        for text in
-            ["Usage: keep_fresh [--seconds N] [--long-outage | --calm]", "Exit status: 0 every promise was kept"]
-        {
-            assert!(run.out.contains(text), "{run}");
-        }
+        let usage = format!("Usage: {EXAMPLE} [--seconds N] [--long-outage | --calm]");
+        assert!(run.out.contains(&usage) && run.out.contains("Exit status: 0 every promise was kept"), "{run}");
     }
 }
 
 #[test]
 fn what_it_does_not_understand_it_refuses() {
-    let wrong: [(&[&str], &str); 5] = [
+    let wrong: [(&[&str], &str); 7] = [
         (&["--minutes"], "unknown argument \"--minutes\""),
         (&["5"], "unknown argument \"5\""),
         (&["--seconds"], "--seconds takes a number"),
         (&["--seconds", "soon"], "--seconds takes a number from 1 to 3600, not \"soon\""),
+        (&["--calm", "--long-outage"], "--long-outage and --calm do not go together"),
+        (&["--long-outage", "--seconds", "1", "--calm"], "--long-outage and --calm do not go together"),
         (&["--seconds", "0"], "--seconds takes a number from 1 to 3600, not \"0\""),
     ];
     for (arguments, message) in wrong {
         let run = play(arguments, None);
         assert_eq!((run.status, run.out.as_str()), (Some(2), ""), "{run}");
-        assert!(run.err.starts_with(&format!("keep_fresh: {message}\n")) && run.err.contains("Usage:"), "{run}");
+        assert!(run.err.starts_with(&format!("{EXAMPLE}: {message}\n")), "{run}");
+        assert!(run.err.contains(&format!("Usage: {EXAMPLE} [")), "{run}");
     }
 }

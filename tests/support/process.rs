@@ -79,6 +79,28 @@ pub fn watch(example: &str, arguments: &[&str], variables: &[(&str, &str)], mut 
     Run { status, out, err }
 }
 
+/// Runs the example with nobody to read what it prints: its exit status, and what it says on standard error.
+pub fn run_unread(example: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let (unread, out) = std::io::pipe().expect("a pipe");
+    drop(unread);
+    run_into(example, arguments, out.into())
+}
+
+/// Runs the example with standard output on a disk that is full.
+#[cfg(target_os = "linux")]
+pub fn run_on_a_full_disk(example: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+    run_into(example, arguments, full.into())
+}
+
+fn run_into(example: &str, arguments: &[&str], out: Stdio) -> (Option<i32>, String) {
+    let mut command = Command::new(executable(example));
+    command.env_remove("RUST_LOG").env_remove("AZURE_LOG_LEVEL");
+    let ran = command.args(arguments).stdin(Stdio::null()).stdout(out).stderr(Stdio::piped()).output();
+    let ran = ran.expect("the example starts");
+    (ran.status.code(), String::from_utf8(ran.stderr).expect("it prints UTF-8"))
+}
+
 /// A plain `cargo test` builds a package's examples before it runs its tests.
 fn executable(example: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test has an executable");

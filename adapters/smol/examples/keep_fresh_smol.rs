@@ -21,6 +21,7 @@ mod logging;
 
 impl keep_fresh::Runtime for Smol {
     const NAME: &'static str = "smol";
+    const EXAMPLE: &'static str = "keep_fresh_smol";
     type Stream = FuturesIo<TcpStream>;
     type Listener = smol::net::TcpListener;
 

@@ -47,10 +47,7 @@ async fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match (argument.as_str(), arguments.next()) {
-            ("--help" | "-h", _) => {
-                println!("{HELP}");
-                return ExitCode::SUCCESS;
-            }
+            ("--help" | "-h", _) => return ended(print(HELP).map(|()| true).map_err(Into::into)),
             ("--endpoint", Some(value)) => endpoint = Some(value),
             ("--scope", Some(value)) => scopes.push(value),
             ("--endpoint" | "--scope", None) => return usage(format!("{argument} takes a value")),
@@ -74,6 +71,11 @@ async fn main() -> ExitCode {
             }
         }
     };
+    ended(outcome)
+}
+
+/// Whether every promise was kept, as an exit status.
+fn ended(outcome: Result<bool, Box<dyn Error>>) -> ExitCode {
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
@@ -84,12 +86,23 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Nobody reading any more is no failure; that it cannot be written is one.
+fn print(text: &str) -> io::Result<()> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(io::Error::new(error.kind(), format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 async fn for_real(options: EntraOptions) -> Result<bool, Box<dyn Error>> {
     let credential =
         CommunicationTokenCredential::with_entra(options, AzureSource::new(identity()?), ReqwestClient::new()?)
             .spawn()?;
     let token = credential.get_token().await?;
-    println!("An access token of {} bytes, {}.", token.secret().expose().len(), life(token.expires_on().as_millis()));
+    let (bytes, life) = (token.secret().expose().len(), life(token.expires_on().as_millis()));
+    print(&format!("An access token of {bytes} bytes, {life}."))?;
     Ok(true)
 }
 
@@ -136,7 +149,7 @@ async fn on_loopback() -> Result<bool, Box<dyn Error>> {
     };
     let policy =
         Policy::builder().check_source(CheckSource::EachRequest).min_refresh_interval(Duration::ZERO).build()?;
-    println!("The exchange endpoint is {}, a fake; so are the users.\n", acs.endpoint());
+    print(&format!("The exchange endpoint is {}, a fake; so are the users.\n", acs.endpoint()))?;
 
     let options = EntraOptions::new(&acs.endpoint())?;
     let builder = EntraBuilder::new(Tokio::default(), options, source, ReqwestClient::from(client)).policy(policy);
@@ -147,7 +160,7 @@ async fn on_loopback() -> Result<bool, Box<dyn Error>> {
     let mut show =
         Show { started: Instant::now(), acs, user, credential, promises: Vec::new(), tokens: 0, failures: 0 };
     show.run(&mut notices).await;
-    Ok(show.sum_up())
+    Ok(show.sum_up()?)
 }
 
 impl Show {
@@ -223,9 +236,9 @@ impl Show {
         }
     }
 
-    /// Nobody reading any more is no reason to panic.
+    /// What cannot be written now cannot be at the end either, which says so.
     fn say(&self, what: &str) {
-        let _ = writeln!(io::stdout(), "{:6.2} s  {what}", self.started.elapsed().as_secs_f64());
+        let _ = print(&format!("{:6.2} s  {what}", self.started.elapsed().as_secs_f64()));
     }
 
     fn promise(&mut self, kept: bool, what: &'static str) {
@@ -233,7 +246,7 @@ impl Show {
     }
 
     /// Whether every promise was kept.
-    fn sum_up(&self) -> bool {
+    fn sum_up(&self) -> io::Result<bool> {
         let mut lines = vec![format!(
             "\nIn {:.1} s: {} tokens given out, {} failures told, {} requests to the service.\n",
             self.started.elapsed().as_secs_f64(),
@@ -245,7 +258,6 @@ impl Show {
         lines.extend(self.promises.iter().map(line));
         let kept = self.promises.iter().all(|(kept, _)| *kept);
         lines.push(format!("\n{}", if kept { "Every promise was kept." } else { "A promise was BROKEN." }));
-        let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
-        kept
+        print(&lines.join("\n")).map(|()| kept)
     }
 }

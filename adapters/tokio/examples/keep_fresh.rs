@@ -18,6 +18,7 @@ mod logging;
 
 impl keep_fresh::Runtime for Tokio {
     const NAME: &'static str = "tokio";
+    const EXAMPLE: &'static str = "keep_fresh";
     type Stream = TokioIo<TcpStream>;
     type Listener = TcpListener;
 

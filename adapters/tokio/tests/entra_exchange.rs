@@ -51,3 +51,22 @@ fn with_no_azure_credential_at_hand_it_says_what_it_looked_for() {
         "{run}"
     );
 }
+
+/// Bites when anything is printed by `println`, which panics.
+#[test]
+fn when_nobody_reads_any_more_it_goes_on_quietly() {
+    for arguments in [&["--help"][..], &[]] {
+        assert_eq!(process::run_unread(EXAMPLE, arguments), (Some(0), String::new()), "{arguments:?}");
+    }
+}
+
+/// Bites when what cannot be written is lost without a word.
+#[cfg(target_os = "linux")]
+#[test]
+fn when_the_disk_is_full_it_says_so() {
+    for arguments in [&["--help"][..], &[]] {
+        let (status, said) = process::run_on_a_full_disk(EXAMPLE, arguments);
+        assert_eq!((status, said.lines().count()), (Some(1), 1), "{arguments:?}: {said}");
+        assert!(said.starts_with("entra_exchange: standard output: "), "{arguments:?}: {said}");
+    }
+}
