@@ -218,9 +218,18 @@ impl fmt::Display for ErrorResponse {
         if let Some(code) = &self.code {
             write!(f, " ({code})")?;
         }
-        if let Some(message) = &self.message {
+        // The service's own words know more than we do.
+        if let Some(message) = self.message.as_deref().or_else(|| advice(self.status)) {
             write!(f, ": {message}")?;
         }
         write!(f, " [request {}]", self.request_id)
+    }
+}
+
+fn advice(status: u16) -> Option<&'static str> {
+    match status {
+        401 | 403 => Some("is the Entra token for the scopes, and of the tenant, that the resource was set up for?"),
+        404 => Some("is the endpoint that of an Azure Communication Services resource?"),
+        _ => None,
     }
 }

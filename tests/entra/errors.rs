@@ -50,6 +50,29 @@ fn a_refusal_carries_what_the_service_said() {
     );
 }
 
+/// Bites when `advice` is for another status, or speaks although the service has.
+#[test]
+fn a_refusal_without_words_says_what_to_look_at() {
+    let shown = |status, body: &str| {
+        let response =
+            HttpResponse::new(status).with_header("x-ms-request-id", "service-id").with_body(body.as_bytes().to_vec());
+        refused_for(ENTRA, response).to_string()
+    };
+    let endpoint = "is the endpoint that of an Azure Communication Services resource?";
+    assert_eq!(shown(404, ""), format!("the exchange was refused with status 404: {endpoint} [request service-id]"));
+    assert!(
+        shown(403, r#"{"error":{"code":"Forbidden"}}"#).contains("403 (Forbidden): is the Entra token for the scopes")
+    );
+    assert_eq!(shown(422, ""), "the exchange was refused with status 422 [request service-id]");
+    let told = shown(404, r#"{"error":{"message":"no such user"}}"#);
+    assert_eq!(told, "the exchange was refused with status 404: no such user [request service-id]");
+
+    let mut host = Host::exchanging(ENTRA, exact());
+    host.respond(HttpResponse::new(401));
+    host.sign_in(ENTRA);
+    assert!(host.exchange_error().to_string().contains("status 401: is the Entra token for the scopes"));
+}
+
 /// Bites when an unusual body panics, or is carried as it is.
 #[test]
 fn a_refusal_without_words_has_a_status_all_the_same() {
