@@ -13,7 +13,7 @@ use acs_common::Monotonic;
 
 use crate::clock::Clock;
 use crate::engine::Happened;
-use crate::shared::{Driving, Orders, Shared};
+use crate::shared::{Driving, Orders, Shared, contained};
 use crate::work::{CallKey, Work};
 
 /// The wall clock may move while the driver sleeps, so it looks at least this often.
@@ -123,8 +123,7 @@ impl<C: Clock, W: Work> Driver<C, W> {
 
     fn drop_call(&mut self) {
         let call = self.call.take();
-        // Nobody is to suffer from a future that panics when dropped.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(call)));
+        contained(|| drop(call));
     }
 }
 

@@ -12,6 +12,8 @@ pub use acs_common::entra::{
 use acs_common::entra::{CallId, EntraEvent};
 
 use crate::engine::Happened;
+#[cfg(feature = "tracing")]
+use crate::shared::contained;
 use crate::work::{Call, sealed};
 
 /// What a source of Entra tokens is asked for.
@@ -289,7 +291,7 @@ impl Trace {
     fn new(request: &HttpRequest) -> Self {
         let (method, url, attempt) = (request.method(), request.url(), request.attempt());
         let request_id = request.request_id().to_owned();
-        tracing::info!(target: "acs_common::http", method, url, request_id, attempt, "request");
+        contained(|| tracing::info!(target: "acs_common::http", method, url, request_id, attempt, "request"));
         Self {
             request_id,
             attempt,
@@ -300,7 +302,7 @@ impl Trace {
     fn ended(&self, answer: &Result<HttpResponse, RefresherError>) {
         let Self { request_id, attempt, sent } = self;
         let duration = sent.map(|sent| tracing::field::debug(sent.elapsed()));
-        match answer {
+        contained(|| match answer {
             Ok(response) => {
                 // Nothing of what the service says: it might repeat the token.
                 let status = response.status();
@@ -311,7 +313,7 @@ impl Trace {
                 let error = ExchangeError::Transport(error.clone());
                 tracing::warn!(target: "acs_common::http", duration, request_id, attempt, "{error}");
             }
-        }
+        });
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a credential's handles and its driver share: the machine behind a lock, and the token in front of it.
 
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
@@ -321,19 +321,15 @@ impl State {
 
 impl After {
     fn finish(self) {
-        // Whoever is to be woken is, even if another's waker panics; words come last, since they may panic too.
-        let mut panicked = None;
-        for waker in self.wake {
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-                panicked.get_or_insert(panic);
-            }
-        }
+        self.wake.into_iter().for_each(|waker| contained(|| waker.wake()));
         #[cfg(feature = "tracing")]
-        self.log.into_iter().for_each(crate::log::Entry::write);
-        if let Some(panic) = panicked
-            && !std::thread::panicking()
-        {
-            resume_unwind(panic);
-        }
+        self.log.into_iter().for_each(|entry| contained(|| entry.write()));
+        self.dropped.into_iter().for_each(|error| contained(|| drop(error)));
     }
+}
+
+/// Runs what is foreign: nobody is to suffer from a panic of it but who hears of it from the panic hook. Whoever runs it here
+/// may be the driver, or already panicking.
+pub(crate) fn contained(foreign: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(foreign));
 }

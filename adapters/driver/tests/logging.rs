@@ -130,3 +130,32 @@ fn the_credentials_own_life_is_logged_beside_its_requests() {
     let failed = lines.iter().find(|line| line.starts_with("WARN acs_common: ")).unwrap();
     assert_eq!(field(failed, "kind"), "\"signed_out\"");
 }
+
+/// Bites when the log's panic goes on to whoever wrote: the driver, which ends of it; the client's call, which then counts as
+/// failed; or a last handle that is dropped by a panic, which is the end of the process.
+#[test]
+fn a_log_that_panics_harms_nobody() {
+    let writer = || -> Captured { panic!("a log that panics (on purpose)") };
+    let subscriber = fmt().with_max_level(tracing::Level::TRACE).with_writer(writer).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let options = EntraOptions::new("https://contoso.communication.azure.com").unwrap();
+        let client = |_: HttpRequest| std::future::ready(Answer::Ok(good()));
+        let source = |_: EntraTokenRequest| std::future::ready(Ok::<_, SourceError>(ENTRA));
+        let (credential, driver) = EntraBuilder::new(Smol::default(), options, source, client).build();
+        future::block_on(future::or(
+            async {
+                credential.get_token().await.unwrap();
+            },
+            async {
+                driver.await;
+                panic!("the driver ended");
+            },
+        ));
+        let last = credential;
+        let dropping = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            let _last = last;
+            std::panic::resume_unwind(Box::new("the task's own"));
+        }));
+        assert_eq!(dropping.unwrap_err().downcast_ref(), Some(&"the task's own"));
+    });
+}
