@@ -296,15 +296,20 @@ pub struct GetToken<'a, C: Clock> {
 impl<C: Clock> Future for GetToken<'_, C> {
     type Output = Answer;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
-        if self.key.is_none()
-            && let Some(token) = self.shared.fresh()
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+        let Self { shared, key } = self.get_mut();
+        if key.is_none()
+            && let Some(token) = shared.fresh()
         {
             return Poll::Ready(Ok(token));
         }
-        let (key, waker) = (self.key, context.waker().clone());
-        let (answer, _unneeded) = self.shared.with(|state, now, after| state.poll_request(key, waker, now, after));
-        self.key = answer.as_ref().err().copied();
+        let waker = context.waker().clone();
+        let (answer, _unneeded) = shared.with(|state, now, after| {
+            let polled = state.poll_request(*key, waker, now, after);
+            // With the lock held, so that it is never the key of a place that is another's by now.
+            *key = polled.0.as_ref().err().copied();
+            polled
+        });
         match answer {
             Ok(answer) => Poll::Ready(answer),
             Err(_) => Poll::Pending,

@@ -201,7 +201,7 @@ impl State {
     /// Puts a request: its answer, if there is one at once, or else where that will be.
     pub(crate) fn ask(&mut self, now: Now, after: &mut After) -> Result<Answer, usize> {
         if matches!(self.driver, Driving::Ended) {
-            return Ok(self.answer_without_driver(now));
+            return Ok(self.answer_at_once(now));
         }
         let key = self.requests.insert(Request::Asking);
         self.handle(Happened::TokenRequested(key), now, after);
@@ -228,6 +228,7 @@ impl State {
                 Request::Waiting(replaced) => Some(replaced),
                 Request::Asking | Request::Granted | Request::Refused(_) => None,
             },
+            // Never: a request has its place until it has its answer, or leaves.
             None => Some(waker),
         };
         (answer, unneeded)
@@ -242,31 +243,23 @@ impl State {
         }
     }
 
-    /// The answer, if there is one; its place is then free.
+    /// The answer, if there is one; only then its place is free.
     fn take_answer(&mut self, key: usize, now: Now, after: &mut After) -> Option<Answer> {
-        let answer = match self.requests.get(key)? {
-            Request::Asking | Request::Waiting(_) => return None,
-            Request::Refused(_) => None,
-            Request::Granted => match self.machine.token(now) {
-                Some(token) => Some(Ok(token.clone())),
-                None if matches!(self.driver, Driving::Ended) => Some(self.answer_without_driver(now)),
-                None => {
-                    // Dead, rejected or disposed of since: as if it came just now.
-                    if let Some(request) = self.requests.get_mut(key) {
-                        *request = Request::Asking;
-                    }
-                    self.handle(Happened::TokenRequested(key), now, after);
-                    if matches!(self.requests.get(key), Some(Request::Asking)) {
-                        return None;
-                    }
-                    self.machine.token(now).cloned().map(Ok)
-                }
-            },
-        };
-        match (answer, self.leave(key)) {
-            (Some(answer), _) => Some(answer),
-            (None, Some(Request::Refused(error))) => Some(Err(error)),
-            (None, Some(Request::Asking | Request::Waiting(_) | Request::Granted) | None) => None,
+        let request = self.requests.get_mut(key)?;
+        if matches!(request, Request::Granted)
+            && !matches!(self.driver, Driving::Ended)
+            && self.machine.token(now).is_none()
+        {
+            // Dead, rejected or disposed of since: as if it came just now.
+            *request = Request::Asking;
+            self.handle(Happened::TokenRequested(key), now, after);
+        }
+        if let Request::Asking | Request::Waiting(_) = self.requests.get(key)? {
+            return None;
+        }
+        match self.leave(key)? {
+            Request::Refused(error) => Some(Err(error)),
+            Request::Asking | Request::Waiting(_) | Request::Granted => Some(self.answer_at_once(now)),
         }
     }
 
@@ -279,8 +272,8 @@ impl State {
         request
     }
 
-    /// What is left to say when nobody is there to get a token.
-    fn answer_without_driver(&self, now: Now) -> Answer {
+    /// The token held; or else what is left to say when nobody is there to get one.
+    fn answer_at_once(&self, now: Now) -> Answer {
         let missing = if self.disposed { Error::Disposed } else { Error::DriverStopped };
         self.machine.token(now).cloned().ok_or(missing)
     }
