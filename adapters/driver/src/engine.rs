@@ -2,7 +2,7 @@
 
 #[cfg(feature = "entra")]
 use acs_common::entra::{EntraAction, EntraEvent, EntraMachine};
-use acs_common::{Action, Error, Event, Machine, Monotonic, Notice, Now, Snapshot, Token};
+use acs_common::{Action, Error, Event, Machine, Monotonic, Notice, Now, RefresherError, Snapshot, Token};
 
 use crate::work::Call;
 
@@ -27,6 +27,20 @@ pub enum Happened {
     Answered(Event<usize>),
     #[cfg(feature = "entra")]
     AnsweredEntra(EntraEvent<usize>),
+}
+
+impl Happened {
+    /// The foreign error in it.
+    pub(crate) fn error(&self) -> Option<&RefresherError> {
+        match self {
+            Self::Answered(Event::RefreshFailed { error, .. }) => Some(error),
+            #[cfg(feature = "entra")]
+            Self::AnsweredEntra(
+                EntraEvent::EntraTokenFailed { error, .. } | EntraEvent::TransportFailed { error, .. },
+            ) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 /// What to do.

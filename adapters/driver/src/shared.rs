@@ -156,6 +156,8 @@ impl<C: Clock> Shared<C> {
 
 impl State {
     pub(crate) fn handle(&mut self, happened: Happened, now: Now, after: &mut After) {
+        // The machine may have no use for it, and drop it at once.
+        after.dropped.extend(happened.error().cloned().map(RefreshError::Refresher));
         self.machine.handle(happened, now);
         self.carry_out(after);
     }
@@ -179,6 +181,10 @@ impl State {
                 }
                 ToDo::Notify(notice) => {
                     self.disposed |= matches!(notice, Notice::Disposed);
+                    if let Notice::TokenChanged { .. } | Notice::Disposed = notice {
+                        // Now the machine has forgotten it.
+                        after.dropped.extend(self.last_failure.take().map(|error| *error));
+                    }
                     #[cfg(feature = "tracing")]
                     after.log.push(crate::log::Entry::Notice(notice.clone()));
                     if let Notice::RefreshFailed { cause, .. } = &notice {

@@ -1,4 +1,4 @@
-//! Wakers, errors and futures that are not as kind as usual.
+//! Wakers, listeners and futures that are not as kind as usual.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -142,39 +142,6 @@ fn a_waker_that_panics_does_not_end_the_driver() {
         let held = asking.await.unwrap();
         credential.reject(&held);
         assert_eq!(credential.get_token().await.unwrap().secret().expose(), "r2");
-    });
-}
-
-/// Asks for a token when dropped.
-#[derive(Debug, thiserror::Error)]
-#[error("issuer down")]
-struct CallsBack(rt::Credential);
-
-impl Drop for CallsBack {
-    fn drop(&mut self) {
-        let _ = self.0.try_token();
-    }
-}
-
-#[test]
-fn an_error_that_calls_back_when_dropped_finds_no_lock_held() {
-    rt::run(async {
-        let handle = Arc::new(Mutex::new(None::<rt::Credential>));
-        let own = Arc::clone(&handle);
-        let refresher = move || {
-            let credential = own.lock().unwrap().clone().unwrap();
-            async move { Err::<String, _>(CallsBack(credential)) }
-        };
-        let policy = Policy::builder().min_refresh_interval(millis(1)).request_rest_max(millis(1)).build().unwrap();
-        let (credential, driver) = Builder::new(rt::Clock::default(), refresher).policy(policy).build().unwrap();
-        *handle.lock().unwrap() = Some(credential.clone());
-        rt::spawn(driver);
-        for _ in 0..80 {
-            credential.get_token().await.unwrap_err();
-            rt::sleep(millis(2)).await;
-        }
-        credential.dispose();
-        handle.lock().unwrap().take();
     });
 }
 

@@ -3,6 +3,7 @@
 
 mod calls;
 mod ending;
+mod errors;
 mod getting;
 mod hostile;
 mod readers;

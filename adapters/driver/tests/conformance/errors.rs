@@ -1,0 +1,190 @@
+//! Foreign errors: dropped with no lock held, since that runs foreign code, and no later than they must.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use acs_common_driver::entra::{EntraOptions, EntraTokenRequest, HttpRequest, HttpResponse};
+use acs_common_driver::{Error, Policy, PolicyBuilder};
+
+use super::{Dropped, HOUR, lasting, millis, rt};
+
+/// Asks for a token when dropped, and then tells that it is gone.
+#[derive(Debug, thiserror::Error)]
+#[error("issuer down")]
+struct CallsBack {
+    credential: rt::Credential,
+    gone: Arc<AtomicBool>,
+}
+
+impl Drop for CallsBack {
+    fn drop(&mut self) {
+        let _ = self.credential.try_token();
+        self.gone.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Makes such errors, once it knows the credential.
+#[derive(Clone, Default)]
+struct Errors {
+    credential: Arc<OnceLock<rt::Credential>>,
+    gone: Dropped,
+}
+
+impl Errors {
+    fn make(&self) -> CallsBack {
+        CallsBack { credential: self.credential().clone(), gone: Arc::clone(&self.gone.0) }
+    }
+
+    fn credential(&self) -> &rt::Credential {
+        self.credential.get().unwrap()
+    }
+
+    /// Only that one can the refresher know.
+    fn know(&self, credential: &rt::Credential) {
+        self.credential.set(credential.clone()).unwrap();
+    }
+}
+
+/// A lock that is held for ever is to fail the test, not to hang it.
+fn run(test: impl Future<Output = ()> + Send + 'static) {
+    let (done, waiting) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        rt::run(test);
+        done.send(()).unwrap();
+    });
+    if waiting.recv_timeout(Duration::from_secs(20)) == Err(mpsc::RecvTimeoutError::Timeout) {
+        panic!("it hangs");
+    }
+    thread.join().unwrap();
+}
+
+fn hasty() -> PolicyBuilder {
+    Policy::builder().min_refresh_interval(millis(1)).request_rest_max(millis(1))
+}
+
+/// Bites when a failure that another replaces, or a notice that nobody takes, is dropped under the lock.
+#[test]
+fn an_error_that_calls_back_when_dropped_finds_no_lock_held() {
+    run(async {
+        let errors = Errors::default();
+        let own = errors.clone();
+        let refresher = move || std::future::ready(Err::<String, _>(own.make()));
+        let builder = rt::Credential::with_refresher(refresher).policy(hasty().build().unwrap());
+        let credential = builder.spawn().unwrap();
+        errors.know(&credential);
+        let notices = credential.notices();
+        for _ in 0..80 {
+            credential.get_token().await.unwrap_err();
+            rt::sleep(millis(2)).await;
+        }
+        drop(notices);
+        credential.dispose();
+        assert!(errors.gone.soon().await);
+    });
+}
+
+/// Bites when the machine is handed the only copy of an error that nobody waits for any more.
+#[test]
+fn an_error_that_comes_too_late_is_dropped_with_no_lock_held() {
+    let disposes: fn(&rt::Credential) = rt::Credential::dispose;
+    // As a call would that blocks for longer than it may, while another thread asks.
+    let overstays: fn(&rt::Credential) = |credential| {
+        thread::sleep(millis(60));
+        let other = credential.clone();
+        thread::spawn(move || other.try_token().map(drop)).join().unwrap().unwrap_err();
+    };
+    for deed in [disposes, overstays] {
+        run(async move {
+            let errors = Errors::default();
+            let own = errors.clone();
+            let refresher = move || {
+                let own = own.clone();
+                async move {
+                    deed(own.credential());
+                    Err::<String, _>(own.make())
+                }
+            };
+            let policy = Policy::builder().refresh_timeout(millis(20)).build().unwrap();
+            let credential = rt::Credential::with_refresher(refresher).policy(policy).spawn().unwrap();
+            errors.know(&credential);
+            credential.get_token().await.unwrap_err();
+            assert!(errors.gone.soon().await);
+            credential.dispose();
+        });
+    }
+}
+
+/// Bites when the exchange is handed the only copy of an error after which it tries again.
+#[test]
+fn a_transports_error_is_dropped_with_no_lock_held() {
+    run(async {
+        let errors = Errors::default();
+        let own = errors.clone();
+        let options = EntraOptions::new("https://contoso.communication.azure.com").unwrap().with_prewarm(false);
+        let source = |_: EntraTokenRequest| std::future::ready(Ok::<_, std::io::Error>("entra"));
+        let client = move |_: HttpRequest| std::future::ready(Err::<HttpResponse, _>(own.make()));
+        let credential = rt::Credential::with_entra(options, source, client).spawn().unwrap();
+        errors.know(&credential);
+        assert!(credential.try_token().unwrap().is_none());
+        assert!(errors.gone.soon().await);
+        credential.dispose();
+    });
+}
+
+/// Bites when the exchange is handed the only copy of an error that it does not pass on, since the service's says more.
+#[test]
+fn a_sources_error_while_exchanging_is_dropped_with_no_lock_held() {
+    run(async {
+        let errors = Errors::default();
+        let own = errors.clone();
+        let options = EntraOptions::new("https://contoso.communication.azure.com").unwrap().with_prewarm(false);
+        let source = move |request: EntraTokenRequest| {
+            std::future::ready(if request.fresh { Err(own.make()) } else { Ok("entra") })
+        };
+        let client = |_: HttpRequest| std::future::ready(Ok::<_, std::io::Error>(HttpResponse::new(401)));
+        let credential = rt::Credential::with_entra(options, source, client).spawn().unwrap();
+        errors.know(&credential);
+        credential.get_token().await.unwrap_err();
+        assert!(errors.gone.soon().await);
+        credential.dispose();
+    });
+}
+
+/// Bites when the last failure is kept although a refresh has succeeded since.
+#[test]
+fn an_error_is_gone_with_the_next_success() {
+    run(async {
+        let errors = Errors::default();
+        let (own, mut failed) = (errors.clone(), false);
+        let refresher = move || {
+            let answer = if std::mem::replace(&mut failed, true) { Ok(lasting("good", HOUR)) } else { Err(own.make()) };
+            std::future::ready(answer)
+        };
+        let builder = rt::Credential::with_refresher(refresher).policy(hasty().build().unwrap());
+        let credential = builder.spawn().unwrap();
+        errors.know(&credential);
+        credential.get_token().await.unwrap_err();
+        rt::sleep(millis(5)).await;
+        credential.get_token().await.unwrap();
+        assert!(errors.gone.soon().await);
+        credential.dispose();
+    });
+}
+
+/// Bites when the last failure is kept for as long as anybody holds a handle, disposed of or not.
+#[test]
+fn an_error_is_gone_once_the_credential_is_disposed_of() {
+    run(async {
+        let errors = Errors::default();
+        let own = errors.clone();
+        let refresher = move || std::future::ready(Err::<String, _>(own.make()));
+        let credential = rt::Credential::with_refresher(refresher).spawn().unwrap();
+        errors.know(&credential);
+        credential.get_token().await.unwrap_err();
+        credential.dispose();
+        assert!(errors.gone.soon().await);
+        assert!(matches!(credential.get_token().await, Err(Error::Disposed)));
+    });
+}
