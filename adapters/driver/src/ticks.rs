@@ -30,6 +30,9 @@ pub struct Ticks {
 impl Ticks {
     /// A monotonic clock that starts now, as does an [`Instant`](std::time::Instant) that is read now. `None`: the system has
     /// nothing faster than its exact clocks.
+    ///
+    /// To be called before that instant is read: if the process is stopped in between, its ticks are then ahead, so that the
+    /// exact clocks are read more often. The other way round they would be behind for ever, and serve tokens that are dead.
     #[must_use]
     pub fn start() -> Option<Self> {
         Some(Self { origin: linux::monotonic() })

@@ -39,7 +39,9 @@ pub struct Smol {
 
 impl Default for Smol {
     fn default() -> Self {
-        Self { origin: Instant::now(), ticks: Ticks::start() }
+        // First: should the process be stopped in between, they are ahead, and not behind.
+        let ticks = Ticks::start();
+        Self { origin: Instant::now(), ticks }
     }
 }
 
