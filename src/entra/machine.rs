@@ -96,7 +96,7 @@ pub enum EntraEvent<W> {
         /// What it answered.
         response: HttpResponse,
     },
-    /// The service could not be reached, or did not answer.
+    /// The service could not be reached, or did not answer in full.
     TransportFailed {
         /// Which request.
         call: CallId,

@@ -56,6 +56,16 @@ pub trait Clock {
 
     /// A sleep of this length, at most a minute.
     fn sleep(&self, duration: Duration) -> Self::Sleep;
+
+    /// Calls `wait`, which blocks this thread until the driver has brought a token, for
+    /// [`get_token_blocking`](crate::CommunicationTokenCredential::get_token_blocking): a runtime that can move the tasks of
+    /// this thread to another, the driver perhaps among them, does so first.
+    fn block<T>(&self, wait: impl FnOnce() -> T) -> T
+    where
+        Self: Sized,
+    {
+        wait()
+    }
 }
 
 /// A runtime that can run a future of type `F` to its end in the background.

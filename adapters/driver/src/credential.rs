@@ -119,8 +119,10 @@ impl<C: Clock> CommunicationTokenCredential<C> {
 
     /// [`get_token`](Self::get_token) for a plain thread: blocks it until the answer is there.
     ///
-    /// Works with any runtime's driver, as long as that runs on another thread: called on the thread of a single-threaded
-    /// runtime, it waits for a task that cannot run, so `await` there.
+    /// Works with any runtime's driver, as long as that can run on another thread. So never call it in an async task of a
+    /// single-threaded runtime (tokio's `current_thread`, a `LocalSet`, smol's one executor thread): it may wait for ever, for
+    /// a driver that cannot run. There, await [`get_token`](Self::get_token), or call this within `spawn_blocking` or
+    /// `smol::unblock`. In a task of tokio's multi-threaded runtime it hands the thread's other tasks to another thread first.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -137,7 +139,10 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// # Errors
     /// As [`get_token`](Self::get_token).
     pub fn get_token_blocking(&self) -> Result<Token, Error> {
-        futures_lite::future::block_on(self.get_token())
+        if let Some(token) = self.shared().fresh() {
+            return Ok(token);
+        }
+        self.shared().clock.block(|| futures_lite::future::block_on(self.get_token()))
     }
 
     /// A valid token if there is one, without waiting. `None`: there is none yet, so ask again, once a frame for instance:

@@ -72,6 +72,19 @@ impl Clock for Tokio {
     fn sleep(&self, duration: Duration) -> Sleep {
         tokio::time::sleep(duration)
     }
+
+    /// On a worker of a multi-threaded runtime, as [`block_in_place`](tokio::task::block_in_place): what the worker was to run
+    /// next, which is often the driver, no other would come for.
+    #[cfg(not(target_family = "wasm"))]
+    fn block<T>(&self, wait: impl FnOnce() -> T) -> T {
+        // Elsewhere it panics: in a `LocalSet`, say, which runs on no worker, even if its runtime has some.
+        let has_workers = |runtime: Handle| runtime.runtime_flavor() == RuntimeFlavor::MultiThread;
+        if tokio::runtime::worker_index().is_some() && Handle::try_current().is_ok_and(has_workers) {
+            tokio::task::block_in_place(wait)
+        } else {
+            wait()
+        }
+    }
 }
 
 impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Tokio {

@@ -48,3 +48,41 @@ fn a_runtime_that_shuts_down_strands_nobody() {
     runtime.shutdown_timeout(std::time::Duration::from_millis(50));
     assert!(matches!(waiting.join().unwrap(), Err(acs_common_tokio::Error::DriverStopped)));
 }
+
+/// Fails, where the test would hang.
+fn soon<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, waiting) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(wait()));
+    waiting.recv_timeout(std::time::Duration::from_secs(20)).expect("it panicked, or hangs")
+}
+
+/// Bites when the driver, made or woken in the same task, stays with the worker that is blocked.
+#[test]
+fn a_worker_that_blocks_for_a_token_hands_on_the_driver() {
+    for workers in [1, 4] {
+        let token = soon(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_time().build();
+            let task = async {
+                let credential = spawn().unwrap();
+                let first = credential.get_token_blocking().unwrap();
+                credential.reject(&first);
+                credential.get_token_blocking().unwrap()
+            };
+            runtime.unwrap().block_on(async { tokio::spawn(task).await.unwrap() })
+        });
+        assert_eq!(token.secret().expose(), "eyJ…");
+    }
+}
+
+/// Bites when `block_in_place` is called wherever the runtime is a multi-threaded one: it panics in a `LocalSet`, although
+/// there are workers for the driver.
+#[test]
+fn a_local_set_of_a_multi_threaded_runtime_may_block_for_a_token() {
+    let token = soon(|| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+        let local = tokio::task::LocalSet::new();
+        let task = async { tokio::task::spawn_local(async { spawn().unwrap().get_token_blocking() }).await.unwrap() };
+        runtime.block_on(local.run_until(task))
+    });
+    assert_eq!(token.unwrap().secret().expose(), "eyJ…");
+}
