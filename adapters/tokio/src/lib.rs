@@ -88,11 +88,14 @@ impl Clock for Tokio {
 }
 
 impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Tokio {
+    /// On the runtime it is called in.
+    ///
+    /// A runtime without a timer is refused, but not silently: tokio tells of it only by a panic. That is caught, but the
+    /// panic hook prints it, and a program built with `panic = "abort"` ends there.
     fn spawn(&self, driver: F) -> Result<(), SpawnError> {
         let runtime = Handle::try_current().map_err(|_| {
             SpawnError::new("call `spawn` within a tokio runtime (in an async fn, or after `Handle::enter`)")
         })?;
-        // tokio tells only by a panic whether a runtime has a timer.
         let timer = catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO)));
         timer.map_err(|_| {
             SpawnError::new("this tokio runtime has no timer: build it with `enable_time` or `enable_all`")
