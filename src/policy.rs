@@ -346,8 +346,8 @@ impl PolicyBuilder {
     }
 
     /// The longest rest between tries, the rest after a permanent failure, and how long a row of failures is remembered; only
-    /// the timer rests longer, if the issuer [asks](crate::RefresherError::with_retry_after) for it. Default: 5 minutes. [`Duration::MAX`]: a permanent failure is final until
-    /// [`TryNow`](crate::Event::TryNow). Turns retrying on.
+    /// the timer rests longer, if the issuer [asks](crate::RefresherError::with_retry_after) for it. Default: 5 minutes.
+    /// [`Duration::MAX`]: a permanent failure is final until [`TryNow`](crate::Event::TryNow). Turns retrying on.
     pub fn retry_max(mut self, rest: Duration) -> Self {
         self.knobs.retries = true;
         self.knobs.retry_max = millis(rest);

@@ -10,7 +10,6 @@ mod source;
 mod transitions;
 
 use alloc::boxed::Box;
-use core::time::Duration;
 
 use self::lease::{Attempt, Checks, Lease, News, Setback, Stage, TimerRest, Trial};
 use self::queue::{Queue, Rare};
@@ -204,9 +203,8 @@ impl<W> Machine<W> {
         let waited_for =
             self.attempt.as_ref().is_some_and(|attempt| !self.checks_each_request() || attempt.stage != Stage::Asking);
         let setback = self.setback.as_ref().filter(|_| !waited_for && self.token(now).is_none())?;
-        let end = setback.request_rest.filter(|end| !end.has_come(now))?;
-        let retry_in = Some(Duration::from_millis(end.left(now)));
-        Some(Error::RefreshFailed { cause: setback.last_failure.clone(), retry_in })
+        setback.request_rest.filter(|end| !end.has_come(now))?;
+        Some(self.refused_for(&setback.last_failure, now))
     }
 
     /// Whether the token held is to be renewed, or is being renewed.

@@ -185,8 +185,12 @@ impl<W> Machine<W> {
     }
 
     fn refuse_waiters(&mut self, cause: &RefreshError, now: Now) {
+        self.refuse(&self.refused_for(cause, now));
+    }
+
+    pub(super) fn refused_for(&self, cause: &RefreshError, now: Now) -> Error {
         let retry_in = self.request_rest().map(|end| Duration::from_millis(end.left(now)));
-        self.refuse(&Error::RefreshFailed { cause: cause.clone(), retry_in });
+        Error::RefreshFailed { cause: cause.clone(), retry_in }
     }
 
     fn refuse(&mut self, error: &Error) {
