@@ -85,6 +85,20 @@ impl<'a> Subject<'a> {
         }
     }
 
+    pub fn refusal(&self, now: Now) -> Option<Error> {
+        match self {
+            Self::Refresher(machine) => machine.refusal(now),
+            Self::Entra(machine) => machine.refusal(now),
+        }
+    }
+
+    pub fn deadline(&self) -> Option<Monotonic> {
+        match self {
+            Self::Refresher(machine) => machine.deadline(),
+            Self::Entra(machine) => machine.deadline(),
+        }
+    }
+
     pub fn poll(&mut self) -> Option<Told<'a>> {
         Some(match self {
             Self::Refresher(machine) => match machine.poll_action()? {

@@ -4,16 +4,17 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use acs_common::entra::{CallId, EntraAction, EntraEvent, EntraMachine};
-use acs_common::{Action, Event, Machine, RequestId};
+use acs_common::entra::{EntraEvent, EntraMachine};
+use acs_common::{Event, Machine};
 use acs_common_driver::entra::{EntraOptions, EntraToken, HttpResponse, SourceError};
 use acs_common_driver::{
-    Builder, Clock as _, CommunicationTokenCredential, EntraBuilder, Error, Monotonic, NewToken, Now, Policy,
-    RefresherError, Token, UnixTime,
+    Builder, Clock as _, CommunicationTokenCredential, EntraBuilder, Error, NewToken, Now, Policy, RefresherError,
+    Token, UnixTime,
 };
 use serde_json::json;
 
 use crate::by_hand::ByHand;
+use crate::subject::{Happened, Pending, Subject, Told as Said};
 
 pub(crate) type Credential = CommunicationTokenCredential<ByHand>;
 type Driven = Pin<Box<dyn Future<Output = ()>>>;
@@ -93,219 +94,121 @@ fn exchanged(told: Told, now: Now) -> Result<HttpResponse, RefresherError> {
     }
 }
 
-/// What befalls machines of both kinds.
-pub(crate) enum Befalling {
-    Requested,
-    Cancelled,
-    Rejected(Token),
-    TimeAdvanced,
-    TryNow,
-    Disposed,
-}
-
-pub(crate) enum Said<C> {
-    Return(Result<Token, Error>),
-    Call(C),
-    Cancel,
-    Other,
-}
-
-pub(crate) trait Kind {
-    type Call;
-
-    /// The driver's.
-    fn credential(clock: &ByHand, policy: &Policy, line: &Line) -> (Credential, Driven);
-
-    fn new(policy: &Policy, now: Now) -> Self;
-    fn befall(&mut self, befalling: Befalling, now: Now);
-    fn answer(&mut self, call: Self::Call, told: Told, now: Now);
-    fn poll(&mut self) -> Option<Said<Self::Call>>;
-    fn token(&self, now: Now) -> Option<&Token>;
-    fn refusal(&self, now: Now) -> Option<Error>;
-    fn deadline(&self) -> Option<Monotonic>;
-}
-
-impl Kind for Machine<()> {
-    type Call = RequestId;
-
-    fn credential(clock: &ByHand, policy: &Policy, line: &Line) -> (Credential, Driven) {
-        let (line, its_clock) = (line.clone(), clock.clone());
-        let refresher = move || {
-            let (call, clock) = (line.call(), its_clock.clone());
-            async move { refreshed(call.await, clock.now()) }
-        };
-        let (credential, driver) = Builder::new(clock.clone(), refresher).policy(policy.clone()).build().unwrap();
-        (credential, Box::pin(driver))
-    }
-
-    fn new(policy: &Policy, now: Now) -> Self {
-        Self::new(None, policy.clone(), now).expect("no token")
-    }
-
-    fn befall(&mut self, befalling: Befalling, now: Now) {
-        let event = match befalling {
-            Befalling::Requested => Event::TokenRequested { waiter: () },
-            Befalling::Cancelled => Event::RequestCancelled { waiter: () },
-            Befalling::Rejected(token) => Event::TokenRejected { token },
-            Befalling::TimeAdvanced => Event::TimeAdvanced,
-            Befalling::TryNow => Event::TryNow,
-            Befalling::Disposed => Event::Disposed,
-        };
-        self.handle(event, now);
-    }
-
-    fn answer(&mut self, request: RequestId, told: Told, now: Now) {
-        let event = match refreshed(told, now) {
-            Ok(token) => Event::TokenReceived { request, token },
-            Err(error) => Event::RefreshFailed { request, error },
-        };
-        self.handle(event, now);
-    }
-
-    fn poll(&mut self) -> Option<Said<RequestId>> {
-        self.poll_action().map(|action| match action {
-            Action::ReturnToken { result, .. } => Said::Return(result),
-            Action::CallRefresher { request } => Said::Call(request),
-            Action::CancelRefresher { .. } => Said::Cancel,
-            Action::Notify(_) | Action::ScheduleTimer { .. } => Said::Other,
-        })
-    }
-
-    fn token(&self, now: Now) -> Option<&Token> {
-        self.token(now)
-    }
-
-    fn refusal(&self, now: Now) -> Option<Error> {
-        self.refusal(now)
-    }
-
-    fn deadline(&self) -> Option<Monotonic> {
-        self.deadline()
-    }
-}
-
 fn options() -> EntraOptions {
     EntraOptions::new("https://contoso.communication.azure.com").unwrap()
 }
 
-pub(crate) enum EntraCall {
-    Source(CallId),
-    Service(CallId),
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Refreshing,
+    Exchanging,
 }
 
-impl Kind for EntraMachine<()> {
-    type Call = EntraCall;
-
-    fn credential(clock: &ByHand, policy: &Policy, line: &Line) -> (Credential, Driven) {
-        let source = {
-            let line = line.clone();
-            move |_| {
-                let call = line.call();
-                async move { acquired(call.await) }
-            }
-        };
-        let (line, its_clock) = (line.clone(), clock.clone());
-        let client = move |_| {
-            let (call, clock) = (line.call(), its_clock.clone());
-            async move { exchanged(call.await, clock.now()) }
-        };
-        let builder = EntraBuilder::new(clock.clone(), options(), source, client).policy(policy.clone());
-        let (credential, driver) = builder.build();
-        (credential, Box::pin(driver))
+impl Kind {
+    pub(crate) fn credential(self, clock: &ByHand, policy: &Policy, line: &Line) -> (Credential, Driven) {
+        match self {
+            Self::Refreshing => refreshing(clock, policy, line),
+            Self::Exchanging => exchanging(clock, policy, line),
+        }
     }
 
-    fn new(policy: &Policy, now: Now) -> Self {
-        Self::new(options(), policy.clone(), now)
-    }
-
-    fn befall(&mut self, befalling: Befalling, now: Now) {
-        let event = match befalling {
-            Befalling::Requested => EntraEvent::TokenRequested { waiter: () },
-            Befalling::Cancelled => EntraEvent::RequestCancelled { waiter: () },
-            Befalling::Rejected(token) => EntraEvent::TokenRejected { token },
-            Befalling::TimeAdvanced => EntraEvent::TimeAdvanced,
-            Befalling::TryNow => EntraEvent::TryNow,
-            Befalling::Disposed => EntraEvent::Disposed,
-        };
-        self.handle(event, now);
-    }
-
-    fn answer(&mut self, call: EntraCall, told: Told, now: Now) {
-        let event = match call {
-            EntraCall::Source(call) => match acquired(told) {
-                Ok(token) => EntraEvent::EntraTokenReceived { call, token },
-                Err(SourceError::Failed(error)) => EntraEvent::EntraTokenFailed { call, error },
-                Err(_) => EntraEvent::SignedOut { call },
-            },
-            EntraCall::Service(call) => match exchanged(told, now) {
-                Ok(response) => EntraEvent::ResponseReceived { call, response },
-                Err(error) => EntraEvent::TransportFailed { call, error },
-            },
-        };
-        self.handle(event, now);
-    }
-
-    fn poll(&mut self) -> Option<Said<EntraCall>> {
-        self.poll_action().map(|action| match action {
-            EntraAction::ReturnToken { result, .. } => Said::Return(result),
-            EntraAction::AcquireEntraToken { call, .. } => Said::Call(EntraCall::Source(call)),
-            EntraAction::SendRequest { call, .. } => Said::Call(EntraCall::Service(call)),
-            EntraAction::Cancel { .. } => Said::Cancel,
-            EntraAction::Notify(_) | EntraAction::ScheduleTimer { .. } => Said::Other,
-        })
-    }
-
-    fn token(&self, now: Now) -> Option<&Token> {
-        self.token(now)
-    }
-
-    fn refusal(&self, now: Now) -> Option<Error> {
-        self.refusal(now)
-    }
-
-    fn deadline(&self) -> Option<Monotonic> {
-        self.deadline()
+    fn machine(self, policy: &Policy, now: Now) -> Subject<'static> {
+        let policy = policy.clone();
+        match self {
+            Self::Refreshing => Subject::Refresher(Box::new(Machine::new(None, policy, now).expect("no token"))),
+            Self::Exchanging => Subject::Entra(Box::new(EntraMachine::new(options(), policy, now))),
+        }
     }
 }
+
+fn refreshing(clock: &ByHand, policy: &Policy, line: &Line) -> (Credential, Driven) {
+    let (line, its_clock) = (line.clone(), clock.clone());
+    let refresher = move || {
+        let (call, clock) = (line.call(), its_clock.clone());
+        async move { refreshed(call.await, clock.now()) }
+    };
+    let (credential, driver) = Builder::new(clock.clone(), refresher).policy(policy.clone()).build().unwrap();
+    (credential, Box::pin(driver))
+}
+
+fn exchanging(clock: &ByHand, policy: &Policy, line: &Line) -> (Credential, Driven) {
+    let source = {
+        let line = line.clone();
+        move |_| {
+            let call = line.call();
+            async move { acquired(call.await) }
+        }
+    };
+    let (line, its_clock) = (line.clone(), clock.clone());
+    let client = move |_| {
+        let (call, clock) = (line.call(), its_clock.clone());
+        async move { exchanged(call.await, clock.now()) }
+    };
+    let builder = EntraBuilder::new(clock.clone(), options(), source, client).policy(policy.clone());
+    let (credential, driver) = builder.build();
+    (credential, Box::pin(driver))
+}
+
+/// The waiter.
+const WHO: &str = "whoever asks";
 
 /// A bare machine, on the documented loop.
-pub(crate) struct Bare<K: Kind> {
-    machine: K,
-    call: Option<K::Call>,
+pub(crate) struct Bare {
+    machine: Subject<'static>,
+    call: Option<Pending>,
     pub(crate) calls: u32,
 }
 
-impl<K: Kind> Bare<K> {
-    pub(crate) fn new(policy: &Policy, now: Now) -> Self {
-        let mut bare = Self { machine: K::new(policy, now), call: None, calls: 0 };
+impl Bare {
+    pub(crate) fn new(kind: Kind, policy: &Policy, now: Now) -> Self {
+        let mut bare = Self { machine: kind.machine(policy, now), call: None, calls: 0 };
         bare.drain();
         bare
     }
 
-    pub(crate) fn befall(&mut self, befalling: Befalling, now: Now) -> Option<Result<Token, Error>> {
-        self.machine.befall(befalling, now);
+    pub(crate) fn handle(&mut self, happened: Happened<'static>, now: Now) -> Option<Result<Token, Error>> {
+        self.machine.handle(happened, now);
         self.drain()
     }
 
     /// Answers the call in flight, if there is one.
     pub(crate) fn tell(&mut self, told: Told, now: Now) {
-        if let Some(call) = self.call.take() {
-            self.machine.answer(call, told, now);
-            self.drain();
-        }
+        let entra = match self.call.take() {
+            None => return,
+            Some(Pending::Refresh(request)) => {
+                let event = match refreshed(told, now) {
+                    Ok(token) => Event::TokenReceived { request, token },
+                    Err(error) => Event::RefreshFailed { request, error },
+                };
+                self.machine.answer(event, now);
+                self.drain();
+                return;
+            }
+            Some(Pending::Source { call, .. }) => match acquired(told) {
+                Ok(token) => EntraEvent::EntraTokenReceived { call, token },
+                Err(SourceError::Failed(error)) => EntraEvent::EntraTokenFailed { call, error },
+                Err(_) => EntraEvent::SignedOut { call },
+            },
+            Some(Pending::Exchange(call)) => match exchanged(told, now) {
+                Ok(response) => EntraEvent::ResponseReceived { call, response },
+                Err(error) => EntraEvent::TransportFailed { call, error },
+            },
+        };
+        self.machine.answer_entra(entra, now);
+        self.drain();
     }
 
     fn drain(&mut self) -> Option<Result<Token, Error>> {
         let mut answer = None;
         while let Some(said) = self.machine.poll() {
             match said {
-                Said::Return(result) => answer = Some(result),
+                Said::Answer(_, result) => answer = Some(result),
                 Said::Call(call) => {
                     self.calls += 1;
                     self.call = Some(call);
                 }
                 Said::Cancel => self.call = None,
-                Said::Other => {}
+                Said::Notice(_) | Said::Timer(_) => {}
             }
         }
         answer
@@ -313,14 +216,14 @@ impl<K: Kind> Bare<K> {
 
     pub(crate) fn wake(&mut self, now: Now) {
         if self.machine.deadline().is_some() {
-            self.befall(Befalling::TimeAdvanced, now);
+            self.handle(Happened::TimeAdvanced, now);
         }
     }
 
     pub(crate) fn ask(&mut self, now: Now) -> Result<Option<Token>, Error> {
-        let answer = self.befall(Befalling::Requested, now);
+        let answer = self.handle(Happened::Requested(WHO), now);
         if answer.is_none() {
-            self.befall(Befalling::Cancelled, now);
+            self.handle(Happened::Cancelled(WHO), now);
         }
         answer.transpose()
     }

@@ -4,14 +4,15 @@
 
 mod by_hand;
 mod kinds;
+#[allow(dead_code, unreachable_pub, reason = "the core's tests use all of it")]
+#[path = "../../../../tests/support/subject.rs"]
+mod subject;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use acs_common::Machine;
-use acs_common::entra::EntraMachine;
 use acs_common_driver::{
     Builder, CheckSource, Clock as _, Error, NewToken, Now, Policy, Reader, RefresherError, Token,
 };
@@ -19,7 +20,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use by_hand::{ByHand, TICK};
-use kinds::{Bare, Befalling, Credential, Kind, Line, Told};
+use kinds::{Bare, Credential, Kind, Line, Told};
+use subject::Happened;
 
 enum Way {
     Get(Credential),
@@ -64,9 +66,9 @@ struct Life {
 }
 
 impl Life {
-    fn new<K: Kind>(clock: &ByHand, policy: &Policy, way: fn(Credential) -> Way) -> Self {
+    fn new(kind: Kind, clock: &ByHand, policy: &Policy, way: fn(Credential) -> Way) -> Self {
         let line = Line::default();
-        let (credential, driver) = K::credential(clock, policy, &line);
+        let (credential, driver) = kind.credential(clock, policy, &line);
         let mut life = Self { way: way(credential), driver, line, ended: false, got: None };
         life.run();
         life
@@ -123,20 +125,21 @@ fn said(answer: &Result<Option<Token>, Error>) -> String {
     }
 }
 
-fn live<K: Kind>(policy: &Policy, ops: &[Op]) -> Result<(), TestCaseError> {
-    live_by::<K>(policy, ops, Bare::ask, [Way::Get, |credential| Way::LendAsync(credential.reader())])?;
-    live_by::<K>(policy, ops, Bare::ask_without_waiting, [Way::Try, |credential| Way::Lend(credential.reader())])
+fn live(kind: Kind, policy: &Policy, ops: &[Op]) -> Result<(), TestCaseError> {
+    live_by(kind, policy, ops, Bare::ask, [Way::Get, |credential| Way::LendAsync(credential.reader())])?;
+    live_by(kind, policy, ops, Bare::ask_without_waiting, [Way::Try, |credential| Way::Lend(credential.reader())])
 }
 
-fn live_by<K: Kind>(
+fn live_by(
+    kind: Kind,
     policy: &Policy,
     ops: &[Op],
-    ask: fn(&mut Bare<K>, Now) -> Result<Option<Token>, Error>,
+    ask: fn(&mut Bare, Now) -> Result<Option<Token>, Error>,
     ways: [fn(Credential) -> Way; 2],
 ) -> Result<(), TestCaseError> {
     let clock = ByHand::default();
-    let mut lives = ways.map(|way| Life::new::<K>(&clock, policy, way));
-    let mut bare = Bare::<K>::new(policy, clock.now());
+    let mut lives = ways.map(|way| Life::new(kind, &clock, policy, way));
+    let mut bare = Bare::new(kind, policy, clock.now());
     let mut got = None::<Token>;
     for (index, op) in ops.iter().enumerate() {
         let now = clock.now();
@@ -169,16 +172,16 @@ fn live_by<K: Kind>(
                     life.got.iter().for_each(|token| life.way.credential().reject(token));
                 }
                 if let Some(token) = got.clone() {
-                    bare.befall(Befalling::Rejected(token), now);
+                    bare.handle(Happened::Rejected(token), now);
                 }
             }
             Op::TryNow => {
                 lives.iter().for_each(|life| life.way.credential().try_now());
-                bare.befall(Befalling::TryNow, now);
+                bare.handle(Happened::TryNow, now);
             }
             Op::Dispose => {
                 lives.iter().for_each(|life| life.way.credential().dispose());
-                bare.befall(Befalling::Disposed, now);
+                bare.handle(Happened::Disposed, now);
             }
             Op::Release => {
                 for life in &mut lives {
@@ -214,8 +217,8 @@ proptest! {
             ops.push(Op::Dispose);
             ops.extend(end);
         }
-        live::<Machine<()>>(&policy, &ops)?;
-        live::<EntraMachine<()>>(&policy, &ops)?;
+        live(Kind::Refreshing, &policy, &ops)?;
+        live(Kind::Exchanging, &policy, &ops)?;
     }
 }
 
@@ -225,7 +228,7 @@ proptest! {
 fn what_a_request_saw_over_stays_over_although_the_wall_clock_is_set_back() {
     use Op::{Answer, Ask, Reject, Set};
     let ops = [Ask, Answer(3_600_000), Set(1_000), Ask, Set(-1), Reject, Ask];
-    live::<Machine<()>>(&Policy::default(), &ops).expect("all agree");
+    live(Kind::Refreshing, &Policy::default(), &ops).expect("all agree");
 }
 
 /// Bites when `try_token` drops what it has asked for without a look at what is held, or at why there is nothing.
@@ -233,7 +236,7 @@ fn what_a_request_saw_over_stays_over_although_the_wall_clock_is_set_back() {
 fn who_does_not_wait_for_the_source_gets_what_its_earlier_answers_led_to() {
     let clock = ByHand::default();
     let policy = Policy::builder().check_source(CheckSource::EachRequest).build().unwrap();
-    let mut life = Life::new::<EntraMachine<()>>(&clock, &policy, Way::Try);
+    let mut life = Life::new(Kind::Exchanging, &clock, &policy, Way::Try);
     let tell = |told: Told, life: &mut Life| {
         life.line.tell(told);
         life.run();
