@@ -11,8 +11,9 @@ use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions}
 use azure_core::error::ErrorKind;
 use azure_core::time::OffsetDateTime;
 
+use crate::clock::Clock;
+use crate::credential::CommunicationTokenCredential;
 use crate::entra::{EntraTokenRequest, EntraTokenSource, SourceError};
-use crate::{Clock, CommunicationTokenCredential};
 
 /// Any [`TokenCredential`], so every credential of `azure_identity`, as a source of Entra tokens.
 ///

@@ -9,6 +9,7 @@ use acs_common::{InvalidToken, Machine, NewToken, Policy};
 #[cfg(feature = "entra")]
 use acs_common::entra::{EntraMachine, EntraOptions};
 
+use crate::calls::{RefresherCalls, Work};
 use crate::clock::{Clock, Spawn, SpawnError};
 use crate::credential::CommunicationTokenCredential;
 use crate::driver::Driver;
@@ -16,8 +17,7 @@ use crate::engine::Engine;
 #[cfg(feature = "entra")]
 use crate::entra::{EntraTokenSource, Exchanger, HttpClient};
 use crate::refresher::Refresher;
-use crate::shared::{Driving, Shared};
-use crate::work::Work;
+use crate::shared::Shared;
 
 /// Builds a refreshing credential; from
 /// [`with_refresher`](crate::CommunicationTokenCredential::with_refresher), or [`new`](Self::new) for a clock of your own.
@@ -46,6 +46,28 @@ pub struct Builder<C, R> {
     initial: Option<NewToken>,
     policy: Policy,
     proactive: Option<bool>,
+}
+
+impl<C: Clock> CommunicationTokenCredential<C> {
+    /// A credential that renews its token by calling `refresher`: a closure that returns a future, or an implementation
+    /// of [`Refresher`].
+    pub fn with_refresher<R: Refresher>(refresher: R) -> Builder<C, R>
+    where
+        C: Default,
+    {
+        Builder::new(C::default(), refresher)
+    }
+
+    /// A credential for an Entra user: asks `source` for an Entra token, and has `client` exchange it.
+    #[cfg(feature = "entra")]
+    pub fn with_entra<S, H>(options: EntraOptions, source: S, client: H) -> EntraBuilder<C, S, H>
+    where
+        C: Default,
+        S: EntraTokenSource,
+        H: HttpClient,
+    {
+        EntraBuilder::new(C::default(), options, source, client)
+    }
 }
 
 impl<C: Clock, R: Refresher> Builder<C, R> {
@@ -79,7 +101,7 @@ impl<C: Clock, R: Refresher> Builder<C, R> {
     /// The initial token cannot be one (blank, too long, undecodable), or there is no runtime to run on.
     pub fn spawn(self) -> Result<CommunicationTokenCredential<C>, BuildError>
     where
-        C: Clone + Spawn<Driver<C, R>>,
+        C: Clone + Spawn<Driver<C, RefresherCalls<R>>>,
     {
         let runtime = self.clock.clone();
         let (credential, driver) = self.build()?;
@@ -112,10 +134,11 @@ impl<C: Clock, R: Refresher> Builder<C, R> {
     ///
     /// # Errors
     /// The initial token cannot be one: it is blank, too long, or undecodable against the policy.
-    pub fn build(self) -> Result<(CommunicationTokenCredential<C>, Driver<C, R>), InvalidToken> {
+    #[expect(clippy::type_complexity, reason = "a credential and its driver, or why not")]
+    pub fn build(self) -> Result<(CommunicationTokenCredential<C>, Driver<C, RefresherCalls<R>>), InvalidToken> {
         let policy = complete(self.policy, self.proactive);
         let machine = Engine::Refresher(Machine::new(self.initial, policy, self.clock.now())?);
-        Ok(assemble(self.clock, machine, self.refresher))
+        Ok(assemble(self.clock, machine, RefresherCalls::new(self.refresher)))
     }
 }
 
@@ -132,7 +155,7 @@ fn complete(mut policy: Policy, proactive: Option<bool>) -> Policy {
 }
 
 fn assemble<C: Clock, W: Work>(clock: C, machine: Engine, work: W) -> (CommunicationTokenCredential<C>, Driver<C, W>) {
-    let shared = Arc::new(Shared::new(clock, machine, Driving::Awake));
+    let shared = Arc::new(Shared::new(clock, machine));
     let driver = Driver::new(Arc::clone(&shared), work);
     (CommunicationTokenCredential::from_shared(shared), driver)
 }
@@ -208,7 +231,8 @@ impl From<SpawnError> for BuildError {
 pub struct EntraBuilder<C, S, H> {
     clock: C,
     options: EntraOptions,
-    work: Exchanger<S, H>,
+    source: S,
+    client: H,
     policy: Policy,
     proactive: Option<bool>,
 }
@@ -217,7 +241,7 @@ pub struct EntraBuilder<C, S, H> {
 impl<C: Clock, S: EntraTokenSource, H: HttpClient> EntraBuilder<C, S, H> {
     /// A credential on a clock of your own.
     pub fn new(clock: C, options: EntraOptions, source: S, client: H) -> Self {
-        Self { clock, options, work: Exchanger::new(source, client), policy: Policy::default(), proactive: None }
+        Self { clock, options, source, client, policy: Policy::default(), proactive: None }
     }
 
     /// Renew ahead of time, by timer, whether anybody asks or not. Wins over what [`policy`](Self::policy) says.
@@ -250,7 +274,7 @@ impl<C: Clock, S: EntraTokenSource, H: HttpClient> EntraBuilder<C, S, H> {
     pub fn build(self) -> (CommunicationTokenCredential<C>, Driver<C, Exchanger<S, H>>) {
         let policy = complete(self.policy, self.proactive);
         let machine = EntraMachine::new(self.options, policy, self.clock.now());
-        assemble(self.clock, Engine::Entra(Box::new(machine)), self.work)
+        assemble(self.clock, Engine::Entra(Box::new(machine)), Exchanger::new(self.source, self.client))
     }
 }
 

@@ -8,16 +8,12 @@ use std::task::{Context, Poll};
 
 use acs_common::{Error, InvalidToken, Machine, NewToken, Policy, Token};
 
-use crate::builder::Builder;
-#[cfg(feature = "entra")]
-use crate::builder::EntraBuilder;
-use crate::engine::{Engine, Happened};
-#[cfg(feature = "entra")]
-use crate::entra::{EntraOptions, EntraTokenSource, HttpClient};
+use crate::clock::Clock;
+use crate::engine::Engine;
 use crate::notices::Notices;
-use crate::reader::Reader;
-use crate::shared::{Answer, Driving, Request, Shared};
-use crate::{Clock, Refresher};
+use crate::requests::Place;
+use crate::shared::{Answer, Shared};
+use crate::work::Happened;
 
 /// Gives a valid token, always and fast, for as long as its issuer lets it.
 ///
@@ -51,24 +47,14 @@ struct Owner<C: Clock> {
 
 impl<C: Clock> Drop for Owner<C> {
     fn drop(&mut self) {
+        let mut locked = self.shared.lock();
         // Listeners hear nothing any more, and what they share holds no secret.
-        self.shared.with(|state, now, after| {
-            state.log.end(after);
-            state.handle(Happened::Disposed, now, after);
-        });
+        locked.end_notices();
+        locked.handle(Happened::Disposed);
     }
 }
 
 impl<C: Clock> CommunicationTokenCredential<C> {
-    /// A credential that renews its token by calling `refresher`: a closure that returns a future, or an implementation
-    /// of [`Refresher`].
-    pub fn with_refresher<R: Refresher>(refresher: R) -> Builder<C, R>
-    where
-        C: Default,
-    {
-        Builder::new(C::default(), refresher)
-    }
-
     /// A credential that holds this one token for ever: it is returned unchanged even after it expired or was
     /// [rejected](Self::reject), since the service decides and there is no other, and never refreshed. Needs no runtime.
     ///
@@ -80,18 +66,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     {
         let clock = C::default();
         let machine = Machine::with_static_token(token.into(), Policy::default(), clock.now())?;
-        Ok(Self::from_shared(Arc::new(Shared::new(clock, Engine::Refresher(machine), Driving::Awake))))
-    }
-
-    /// A credential for an Entra user: asks `source` for an Entra token, and has `client` exchange it.
-    #[cfg(feature = "entra")]
-    pub fn with_entra<S, H>(options: EntraOptions, source: S, client: H) -> EntraBuilder<C, S, H>
-    where
-        C: Default,
-        S: EntraTokenSource,
-        H: HttpClient,
-    {
-        EntraBuilder::new(C::default(), options, source, client)
+        Ok(Self::from_shared(Arc::new(Shared::new(clock, Engine::Refresher(machine)))))
     }
 
     pub(crate) fn from_shared(shared: Arc<Shared<C>>) -> Self {
@@ -114,7 +89,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// [`Error::RefreshFailed`] says why there is none and when asking again starts another try,
     /// [`Error::Disposed`] that there will be none, [`Error::DriverStopped`] that nobody is left to get one.
     pub fn get_token(&self) -> GetToken<'_, C> {
-        GetToken { shared: self.shared(), key: None }
+        GetToken { shared: self.shared(), place: None }
     }
 
     /// [`get_token`](Self::get_token) for a plain thread: blocks it until the answer is there.
@@ -167,20 +142,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
         if let Some(token) = self.shared().fresh() {
             return Ok(Some(token));
         }
-        self.shared().with(|state, now, after| match state.ask(now, after) {
-            Ok(answer) => answer.map(Some),
-            Err(key) => {
-                state.leave(key);
-                state.handle(Happened::RequestCancelled(key), now, after);
-                state.held(now)
-            }
-        })
-    }
-
-    /// A handle of one's own for a task or thread that asks very often: see [`Reader`].
-    #[must_use]
-    pub fn reader(&self) -> Reader<C> {
-        Reader::new(self.clone())
+        self.shared().lock().try_request()
     }
 
     /// Reports that the service refused this very token (a 401). If it is still the one held, it is dropped, and the next
@@ -205,7 +167,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// # }
     /// ```
     pub fn reject(&self, token: &Token) {
-        self.shared().handle(Happened::TokenRejected(token.clone()));
+        self.shared().lock().handle(Happened::TokenRejected(token.clone()));
     }
 
     /// Says that trying makes sense again: the network is back, the user signed in, the device woke up. Ends the rest
@@ -222,7 +184,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_now(&self) {
-        self.shared().handle(Happened::TryNow);
+        self.shared().lock().handle(Happened::TryNow);
     }
 
     /// Ends the credential, for all its clones: whoever waits is told so, the refresh in flight is dropped, the token is
@@ -238,12 +200,12 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn dispose(&self) {
-        self.shared().handle(Happened::Disposed);
+        self.shared().lock().handle(Happened::Disposed);
     }
 
     /// What happens from now on: token changed, refresh failed, token expired, disposed. For a long-lived connection that
     /// has to pick up a new token, and for an operator who has to see failures. To miss nothing of a credential that
-    /// starts by itself, [`build`](Builder::build) it, listen, then run the driver.
+    /// starts by itself, [`build`](crate::Builder::build) it, listen, then run the driver.
     ///
     /// ```
     /// use acs_common_driver::Notice;
@@ -294,49 +256,36 @@ impl<C: Clock> fmt::Debug for CommunicationTokenCredential<C> {
 #[must_use = "a future does nothing until it is awaited"]
 pub struct GetToken<'a, C: Clock> {
     shared: &'a Arc<Shared<C>>,
-    /// Where the answer will be, once it has to be waited for.
-    key: Option<usize>,
+    /// Where it waits, once it has to.
+    place: Option<Place>,
 }
 
 impl<C: Clock> Future for GetToken<'_, C> {
     type Output = Answer;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
-        let Self { shared, key } = self.get_mut();
-        if key.is_none()
+        let Self { shared, place } = self.get_mut();
+        if place.is_none()
             && let Some(token) = shared.fresh()
         {
             return Poll::Ready(Ok(token));
         }
+        // Cloned with the lock not yet held, since that may run foreign code.
         let waker = context.waker().clone();
-        let (answer, _unneeded) = shared.with(|state, now, after| {
-            let polled = state.poll_request(*key, waker, now, after);
-            // With the lock held, so that it is never the key of a place that is another's by now.
-            *key = polled.0.as_ref().err().copied();
-            polled
-        });
-        match answer {
-            Ok(answer) => Poll::Ready(answer),
-            Err(_) => Poll::Pending,
-        }
+        shared.lock().poll_request(place, waker)
     }
 }
 
 impl<C: Clock> Drop for GetToken<'_, C> {
     fn drop(&mut self) {
-        let Some(key) = self.key else { return };
-        let _request = self.shared.with(|state, now, after| {
-            let request = state.leave(key);
-            if let Some(Request::Asking | Request::Waiting(_)) = request {
-                state.handle(Happened::RequestCancelled(key), now, after);
-            }
-            request
-        });
+        if let Some(place) = self.place {
+            self.shared.lock().leave(place);
+        }
     }
 }
 
 impl<C: Clock> fmt::Debug for GetToken<'_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GetToken").field("waiting", &self.key.is_some()).finish_non_exhaustive()
+        f.debug_struct("GetToken").field("waiting", &self.place.is_some()).finish_non_exhaustive()
     }
 }

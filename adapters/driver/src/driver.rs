@@ -2,8 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,15 +9,16 @@ use std::time::Duration;
 
 use acs_common::Monotonic;
 
+use crate::calls::Work;
 use crate::clock::Clock;
-use crate::engine::Happened;
-use crate::shared::{Driving, Orders, Shared, contained};
-use crate::work::{CallKey, Work};
+use crate::commands::Commands;
+use crate::shared::Shared;
+use crate::work::Happened;
 
 /// The wall clock may move while the driver sleeps, so it looks at least this often.
 const SLICE: Duration = Duration::from_secs(60);
 
-/// How often the driver goes round before it lets others run.
+/// How many turns the driver takes before it lets others run.
 const TURNS: usize = 64;
 
 /// What keeps a credential going: a future that ends once the credential is disposed, or its last handle dropped.
@@ -41,56 +40,40 @@ const TURNS: usize = 64;
 pub struct Driver<C: Clock, W: Work> {
     shared: Arc<Shared<C>>,
     work: W,
-    call: Option<(CallKey, Pin<Box<W::Future>>)>,
     deadline: Option<Monotonic>,
     sleep: Option<Pin<Box<C::Sleep>>>,
 }
 
-// Nothing in it is pinned but what has a box of its own.
+// Nothing in it is pinned without a box of its own.
 impl<C: Clock, W: Work> Unpin for Driver<C, W> {}
 
 impl<C: Clock, W: Work> Driver<C, W> {
     pub(crate) fn new(shared: Arc<Shared<C>>, work: W) -> Self {
-        Self { shared, work, call: None, deadline: None, sleep: None }
+        Self { shared, work, deadline: None, sleep: None }
     }
 
-    /// The orders that came in; `None` once there is nothing left to live for.
-    fn orders(&self) -> Option<Orders> {
-        let (orders, _waker) = self.shared.with(|state, _, _| {
-            let orders = (!state.disposed).then(|| mem::take(&mut state.orders));
-            (orders, mem::replace(&mut state.driver, Driving::Awake))
-        });
-        orders
-    }
-
-    fn obey(&mut self, orders: Orders) {
-        if orders.cancel || orders.call.is_some() {
-            self.drop_call();
+    fn obey(&mut self, commands: Commands) {
+        if commands.cancel {
+            self.work.cancel();
         }
-        if let Some(call) = orders.call {
-            let (key, work) = (call.key(), &mut self.work);
-            match catch_unwind(AssertUnwindSafe(|| work.start(call).map(Box::pin))) {
-                Ok(future) => self.call = future.map(|future| (key, future)),
-                Err(_) => self.shared.handle(key.panicked()),
-            }
+        if let Some(call) = commands.call {
+            self.work.start(call);
         }
-        if let Some(at) = orders.timer {
+        if let Some(at) = commands.timer {
             self.deadline = at;
             self.sleep = None;
         }
     }
 
     /// Whether the call has been answered.
-    fn poll_call(&mut self, context: &mut Context<'_>) -> bool {
-        let Some((key, future)) = &mut self.call else { return false };
-        let happened = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-            Ok(Poll::Pending) => return false,
-            Ok(Poll::Ready(happened)) => happened,
-            Err(_) => key.panicked(),
-        };
-        self.drop_call();
-        self.shared.handle(happened);
-        true
+    fn poll_work(&mut self, context: &mut Context<'_>) -> bool {
+        match self.work.poll(context) {
+            Poll::Ready(happened) => {
+                self.shared.lock().handle(happened);
+                true
+            }
+            Poll::Pending => false,
+        }
     }
 
     /// Whether it was time to look at the clocks.
@@ -104,26 +87,15 @@ impl<C: Clock, W: Work> Driver<C, W> {
             return false;
         }
         self.sleep = None;
-        self.shared.handle(Happened::TimeAdvanced);
+        self.shared.lock().handle(Happened::TimeAdvanced);
         true
     }
 
-    /// Goes to sleep, unless there are new orders.
+    /// Goes to sleep, unless there are new commands.
     fn fall_asleep(&self, context: &Context<'_>) -> bool {
+        // Cloned with the lock not yet held, since that may run foreign code.
         let waker = context.waker().clone();
-        let (asleep, _replaced) = self.shared.with(|state, _, _| {
-            let orders = &state.orders;
-            if orders.cancel || orders.call.is_some() || orders.timer.is_some() || state.disposed {
-                return (false, Driving::Asleep(waker));
-            }
-            (true, mem::replace(&mut state.driver, Driving::Asleep(waker)))
-        });
-        asleep
-    }
-
-    fn drop_call(&mut self) {
-        let call = self.call.take();
-        contained(|| drop(call));
+        self.shared.lock().fall_asleep(waker)
     }
 }
 
@@ -132,13 +104,14 @@ impl<C: Clock, W: Work> Future for Driver<C, W> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         for _ in 0..TURNS {
-            let Some(orders) = self.orders() else {
-                self.drop_call();
+            let commands = self.shared.lock().take_commands();
+            let Some(commands) = commands else {
+                self.work.cancel();
                 self.sleep = None;
                 return Poll::Ready(());
             };
-            self.obey(orders);
-            if !self.poll_call(context) && !self.poll_timer(context) && self.fall_asleep(context) {
+            self.obey(commands);
+            if !self.poll_work(context) && !self.poll_timer(context) && self.fall_asleep(context) {
                 return Poll::Pending;
             }
         }
@@ -150,13 +123,13 @@ impl<C: Clock, W: Work> Future for Driver<C, W> {
 
 impl<C: Clock, W: Work> Drop for Driver<C, W> {
     fn drop(&mut self) {
-        self.drop_call();
-        self.shared.with(|state, now, after| state.end_driver(now, after));
+        self.work.cancel();
+        self.shared.lock().end_driver();
     }
 }
 
 impl<C: Clock, W: Work> fmt::Debug for Driver<C, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver").field("calling", &self.call.is_some()).finish_non_exhaustive()
+        f.debug_struct("Driver").field("calling", &self.work.is_calling()).finish_non_exhaustive()
     }
 }

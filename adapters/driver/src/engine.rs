@@ -2,45 +2,15 @@
 
 #[cfg(feature = "entra")]
 use acs_common::entra::{EntraAction, EntraEvent, EntraMachine};
-use acs_common::{Action, Error, Event, Machine, Monotonic, Notice, Now, RefresherError, Snapshot, Token};
+use acs_common::{Action, Error, Event, Machine, Monotonic, Notice, Now, Snapshot, Token};
 
-use crate::work::Call;
+use crate::work::{Call, Happened};
 
 #[cfg_attr(feature = "entra", expect(clippy::large_enum_variant, reason = "the large one is the usual one"))]
 pub(crate) enum Engine {
     Refresher(Machine<usize>),
     #[cfg(feature = "entra")]
     Entra(Box<EntraMachine<usize>>),
-}
-
-/// What happened.
-#[derive(Debug)]
-#[expect(unnameable_types, reason = "of a sealed trait")]
-pub enum Happened {
-    /// See [`Event`], here and below.
-    TokenRequested(usize),
-    RequestCancelled(usize),
-    TokenRejected(Token),
-    TimeAdvanced,
-    TryNow,
-    Disposed,
-    Answered(Event<usize>),
-    #[cfg(feature = "entra")]
-    AnsweredEntra(EntraEvent<usize>),
-}
-
-impl Happened {
-    /// The foreign error in it.
-    pub(crate) fn error(&self) -> Option<&RefresherError> {
-        match self {
-            Self::Answered(Event::RefreshFailed { error, .. }) => Some(error),
-            #[cfg(feature = "entra")]
-            Self::AnsweredEntra(
-                EntraEvent::EntraTokenFailed { error, .. } | EntraEvent::TransportFailed { error, .. },
-            ) => Some(error),
-            _ => None,
-        }
-    }
 }
 
 /// What to do.
@@ -100,8 +70,7 @@ impl Engine {
                 EntraAction::ReturnToken { waiter, result } => ToDo::Return(waiter, result),
                 EntraAction::Cancel { .. } => ToDo::Cancel,
                 EntraAction::AcquireEntraToken { call, scopes, fresh } => {
-                    let request = crate::entra::EntraTokenRequest::new(scopes, fresh);
-                    ToDo::Call(Call::Acquire(call, Box::new(request)))
+                    ToDo::Call(Call::Acquire(call, Box::new((scopes, fresh))))
                 }
                 EntraAction::SendRequest { call, request } => ToDo::Call(Call::Send(call, Box::new(request))),
                 EntraAction::Notify(notice) => ToDo::Notify(notice),

@@ -11,10 +11,10 @@ pub use acs_common::entra::{
 };
 use acs_common::entra::{CallId, EntraEvent};
 
-use crate::engine::Happened;
+use crate::calls::{InFlight, sealed};
 #[cfg(feature = "tracing")]
-use crate::shared::contained;
-use crate::work::{Call, sealed};
+use crate::panics::catch_panic;
+use crate::work::{Call, CallKey, Happened};
 
 /// What a source of Entra tokens is asked for.
 ///
@@ -35,12 +35,6 @@ pub struct EntraTokenRequest {
     pub scopes: Vec<String>,
     /// The service has refused the last one, so one from a cache will not do.
     pub fresh: bool,
-}
-
-impl EntraTokenRequest {
-    pub(crate) fn new(scopes: Vec<String>, fresh: bool) -> Self {
-        Self { scopes, fresh }
-    }
 }
 
 /// Gives Entra tokens: an identity library, a broker, a sign-in dialog.
@@ -200,37 +194,49 @@ where
 }
 
 /// Exchanges Entra tokens: a source and an HTTP client, as a driver's work.
-pub struct Exchanger<S, H> {
+pub struct Exchanger<S: EntraTokenSource, H: HttpClient> {
     source: S,
     client: H,
+    call: InFlight<CallKey, Exchanging<S::Future, H::Future>>,
 }
 
 impl<S: EntraTokenSource, H: HttpClient> Exchanger<S, H> {
     pub(crate) fn new(source: S, client: H) -> Self {
-        Self { source, client }
+        Self { source, client, call: InFlight::None }
     }
 }
 
-impl<S, H> fmt::Debug for Exchanger<S, H> {
+impl<S: EntraTokenSource, H: HttpClient> fmt::Debug for Exchanger<S, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchanger").finish_non_exhaustive()
     }
 }
 
 impl<S: EntraTokenSource, H: HttpClient> sealed::Work for Exchanger<S, H> {
-    type Future = Exchanging<S::Future, H::Future>;
-
-    fn start(&mut self, call: Call) -> Option<Self::Future> {
+    fn start(&mut self, call: Call) {
         match call {
-            Call::Refresh(_) => None,
-            Call::Acquire(call, request) => {
-                Some(Exchanging::Source { call, future: self.source.entra_token(*request) })
-            }
-            Call::Send(call, request) => {
+            Call::Refresh(_) => {}
+            Call::Acquire(call, wanted) => self.call.start(CallKey::Acquire(call), || {
+                let (scopes, fresh) = *wanted;
+                Exchanging::Source { call, future: self.source.entra_token(EntraTokenRequest { scopes, fresh }) }
+            }),
+            Call::Send(call, request) => self.call.start(CallKey::Send(call), || {
                 let trace = Trace::new(&request);
-                Some(Exchanging::Service { call, trace, future: self.client.send(*request) })
-            }
+                Exchanging::Service { call, trace, future: self.client.send(*request) }
+            }),
         }
+    }
+
+    fn cancel(&mut self) {
+        self.call.cancel();
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Happened> {
+        self.call.poll(context).map(|(key, happened)| happened.unwrap_or_else(|| key.panicked()))
+    }
+
+    fn is_calling(&self) -> bool {
+        self.call.is_some()
     }
 }
 
@@ -291,7 +297,7 @@ impl Trace {
     fn new(request: &HttpRequest) -> Self {
         let (method, url, attempt) = (request.method(), request.url(), request.attempt());
         let request_id = request.request_id().to_owned();
-        contained(|| tracing::info!(target: "acs_common::http", method, url, request_id, attempt, "request"));
+        catch_panic(|| tracing::info!(target: "acs_common::http", method, url, request_id, attempt, "request"));
         Self {
             request_id,
             attempt,
@@ -302,7 +308,7 @@ impl Trace {
     fn ended(&self, answer: &Result<HttpResponse, RefresherError>) {
         let Self { request_id, attempt, sent } = self;
         let duration = sent.map(|sent| tracing::field::debug(sent.elapsed()));
-        contained(|| match answer {
+        catch_panic(|| match answer {
             Ok(response) => {
                 // Nothing of what the service says: it might repeat the token.
                 let status = response.status();

@@ -1,20 +1,27 @@
 #![doc = include_str!("../README.md")]
+#![warn(clippy::wildcard_enum_match_arm)]
 
 #[cfg(feature = "azure")]
 pub mod azure;
 mod builder;
+mod calls;
 mod clock;
+mod commands;
 mod credential;
 mod driver;
+mod effects;
 mod engine;
 #[cfg(feature = "entra")]
 pub mod entra;
+mod listeners;
 #[cfg(feature = "tracing")]
 mod log;
 mod notices;
+mod panics;
 mod published;
 mod reader;
 mod refresher;
+mod requests;
 mod shared;
 mod sync;
 mod ticks;
@@ -30,6 +37,7 @@ pub use acs_common::{
 #[cfg(feature = "entra")]
 pub use builder::EntraBuilder;
 pub use builder::{BuildError, Builder};
+pub use calls::{RefresherCalls, Work};
 pub use clock::{Clock, Spawn, SpawnError};
 pub use credential::{CommunicationTokenCredential, GetToken};
 pub use driver::Driver;
@@ -37,7 +45,6 @@ pub use notices::Notices;
 pub use reader::Reader;
 pub use refresher::{Refresh, Refresher, RefresherPanicked};
 pub use ticks::Ticks;
-pub use work::Work;
 
 /// The workspace's README, whose examples compile and run.
 #[cfg(doctest)]

@@ -2,8 +2,6 @@
 
 use acs_common::Notice;
 
-use crate::work::Call;
-
 pub(crate) enum Entry {
     Refreshing,
     Notice(Notice),
@@ -12,17 +10,6 @@ pub(crate) enum Entry {
 const TARGET: &str = "acs_common";
 
 impl Entry {
-    /// What to say of a call; requests have words of their own.
-    pub(crate) fn of(call: &Call) -> Option<Self> {
-        match call {
-            Call::Refresh(_) => Some(Self::Refreshing),
-            #[cfg(feature = "entra")]
-            Call::Acquire(..) => Some(Self::Refreshing),
-            #[cfg(feature = "entra")]
-            Call::Send(..) => None,
-        }
-    }
-
     pub(crate) fn write(self) {
         match self {
             Self::Refreshing => tracing::debug!(target: TARGET, "refreshing the token"),

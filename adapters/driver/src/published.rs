@@ -1,17 +1,65 @@
 //! What is in front of the machine: its snapshot, and the token once for each of several threads.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use acs_common::{Snapshot, Token};
 
+use crate::sync::{ArcSwapOption, AtomicU64};
+
 /// How many threads can clone one token without waiting for each other's count.
 const LANES: usize = 8;
+
+/// The token, while a request would do no more than return it.
+pub(crate) struct Front {
+    published: ArcSwapOption<Published>,
+    /// Counts what was published, for those who keep a copy.
+    version: AtomicU64,
+}
 
 pub(crate) struct Published {
     pub(crate) snapshot: Snapshot,
     /// The token of each lane, made when a thread on it first gets that.
     tokens: [OnceLock<Token>; LANES],
+}
+
+impl Front {
+    pub(crate) fn new() -> Self {
+        Self { published: ArcSwapOption::empty(), version: AtomicU64::new(0) }
+    }
+
+    /// The token of what was published last, if `look` finds it there.
+    pub(crate) fn token(&self, look: impl FnOnce(&Snapshot) -> Option<&Token>) -> Option<Token> {
+        let published = self.published.load();
+        let published = published.as_deref()?;
+        look(&published.snapshot).map(|token| published.own(token))
+    }
+
+    /// What was published last, and its version: as long as that does not change, there is nothing newer.
+    pub(crate) fn latest(&self) -> (u64, Option<Arc<Published>>) {
+        // In this order: what is newer than its version is only fetched once more.
+        let version = self.version();
+        (version, self.published.load_full())
+    }
+
+    #[inline]
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// To be called with the state locked, so that nothing older comes later.
+    pub(crate) fn publish(&self, snapshot: Option<Snapshot>) {
+        let published = self.published.load();
+        let same = match (published.as_deref(), &snapshot) {
+            (Some(published), Some(snapshot)) => published.snapshot.is_same(snapshot),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !same {
+            self.published.store(snapshot.map(Published::new).map(Into::into));
+            self.version.fetch_add(1, Ordering::Release);
+        }
+    }
 }
 
 impl Published {

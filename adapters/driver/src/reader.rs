@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use acs_common::{Error, Token};
 
-use crate::Clock;
+use crate::clock::Clock;
 use crate::credential::CommunicationTokenCredential;
 use crate::published::Published;
 use crate::shared::Shared;
@@ -50,6 +50,14 @@ pub struct Reader<C: Clock> {
     lent: Option<Token>,
     /// As long as it is that tick, and the version is the same, there is nothing to look at.
     tick: Option<u64>,
+}
+
+impl<C: Clock> CommunicationTokenCredential<C> {
+    /// A handle of one's own for a task or thread that asks very often: see [`Reader`].
+    #[must_use]
+    pub fn reader(&self) -> Reader<C> {
+        Reader::new(self.clone())
+    }
 }
 
 impl<C: Clock> Reader<C> {
@@ -130,7 +138,7 @@ impl<C: Clock> Reader<C> {
     #[inline]
     fn is_good(&self) -> bool {
         let shared = &*self.shared;
-        self.version == shared.version() && self.tick.is_some() && self.tick == shared.clock.tick()
+        self.version == shared.front.version() && self.tick.is_some() && self.tick == shared.clock.tick()
     }
 
     #[cold]
@@ -146,8 +154,8 @@ impl<C: Clock> Reader<C> {
     fn look(&mut self) -> bool {
         let shared = &*self.shared;
         let tick = shared.clock.tick();
-        if self.version != shared.version() {
-            (self.version, self.published) = shared.published();
+        if self.version != shared.front.version() {
+            (self.version, self.published) = shared.front.latest();
             // What was lent before may be the machine's own, whose clones are counted with everybody's.
             self.lent = None;
         }

@@ -1,101 +1,72 @@
 //! What a credential's handles and its driver share: the machine behind a lock, and the token in front of it.
 
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
-use acs_common::{Error, Monotonic, Notice, Now, RefreshError, Snapshot, Token};
-use slab::Slab;
+use acs_common::{Error, Notice, Now, RefreshError, Snapshot, Token};
 
-use crate::Clock;
-use crate::engine::{Engine, Happened, ToDo};
-use crate::notices::Log;
-use crate::published::Published;
-use crate::sync::{ArcSwapOption, AtomicU64, Mutex, MutexGuard, PoisonError};
-use crate::work::Call;
+use crate::clock::Clock;
+use crate::commands::{Commands, Driving};
+use crate::effects::Effects;
+use crate::engine::{Engine, ToDo};
+use crate::listeners::Listeners;
+use crate::published::Front;
+use crate::requests::{Place, Reply, Requests};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
+use crate::work::Happened;
 
 pub(crate) type Answer = Result<Token, Error>;
 
 pub(crate) struct Shared<C> {
     pub(crate) clock: C,
-    /// The token, while a request would do no more than return it.
-    fresh: ArcSwapOption<Published>,
-    /// Counts what was published there, for those who keep a copy.
-    version: AtomicU64,
+    pub(crate) front: Front,
     state: Mutex<State>,
 }
 
-/// Never locked across an await, nor while calling a refresher, waking a task or writing a log.
-pub(crate) struct State {
+struct State {
     machine: Engine,
-    pub(crate) requests: Slab<Request>,
-    pub(crate) orders: Orders,
-    pub(crate) driver: Driving,
-    pub(crate) disposed: bool,
+    requests: Requests,
+    commands: Commands,
+    driver: Driving,
+    disposed: bool,
     /// Kept beside the machine's own, so that it is not the machine that drops a foreign error, under the lock.
     last_failure: Option<Box<RefreshError>>,
-    pub(crate) log: Log,
+    listeners: Listeners,
 }
 
-pub(crate) enum Request {
-    /// Being put.
-    Asking,
-    Waiting(Waker),
-    /// It gets the token held when it comes for it, or asks again: in between that may have died.
-    Granted,
-    Refused(Error),
+/// The state, locked. Never held across an await, nor while foreign code runs, but a clock: what wakes, logs or drops such is
+/// left to the effects.
+pub(crate) struct Locked<'a, C> {
+    shared: &'a Shared<C>,
+    // Before the effects, so that it is dropped before them.
+    state: MutexGuard<'a, State>,
+    effects: Effects,
+    /// Read when first needed.
+    now: Option<Now>,
 }
 
-/// What the driver is to do.
-#[derive(Default)]
-pub(crate) struct Orders {
-    pub(crate) cancel: bool,
-    pub(crate) call: Option<Call>,
-    /// Arm or disarm the timer.
-    pub(crate) timer: Option<Option<Monotonic>>,
-}
-
-pub(crate) enum Driving {
-    /// At work, or yet to start.
-    Awake,
-    Asleep(Waker),
-    Ended,
-}
-
-/// What is left to do once the lock is released.
-#[derive(Default)]
-pub(crate) struct After {
-    pub(crate) wake: Vec<Waker>,
-    /// What may run foreign code when dropped.
-    pub(crate) dropped: Vec<RefreshError>,
-    #[cfg(feature = "tracing")]
-    pub(crate) log: Vec<crate::log::Entry>,
-}
+/// A waiter that no machine has.
+const NOBODY: usize = usize::MAX;
 
 impl<C: Clock> Shared<C> {
-    pub(crate) fn new(clock: C, machine: Engine, driver: Driving) -> Self {
+    pub(crate) fn new(clock: C, machine: Engine) -> Self {
         let state = State {
             machine,
-            requests: Slab::new(),
-            orders: Orders::default(),
-            driver,
+            requests: Requests::default(),
+            commands: Commands::default(),
+            driver: Driving::Awake,
             disposed: false,
             last_failure: None,
-            log: Log::default(),
+            listeners: Listeners::default(),
         };
-        let shared =
-            Self { clock, fresh: ArcSwapOption::empty(), version: AtomicU64::new(0), state: Mutex::new(state) };
-        shared.with(|state, _, after| state.carry_out(after));
+        let shared = Self { clock, front: Front::new(), state: Mutex::new(state) };
+        shared.lock().carry_out();
         shared
     }
 
     /// The token, if asking for it would change nothing.
     pub(crate) fn fresh(&self) -> Option<Token> {
-        let published = self.fresh.load();
-        let published = published.as_deref()?;
-        self.look(&published.snapshot).map(|(token, _)| published.own(token))
+        self.front.token(|snapshot| self.look(snapshot).map(|(token, _)| token))
     }
 
     /// The token, as long as asking for it would change nothing; and whether that can be told without the exact clocks.
@@ -104,231 +75,223 @@ impl<C: Clock> Shared<C> {
         soon.or_else(|| Some((snapshot.token(self.clock.now())?, false)))
     }
 
-    /// What was published last, and its version: as long as that does not change, there is nothing newer.
-    pub(crate) fn published(&self) -> (u64, Option<Arc<Published>>) {
-        // In this order: what is newer than its version is only fetched once more.
-        let version = self.version();
-        (version, self.fresh.load_full())
-    }
-
-    #[inline]
-    pub(crate) fn version(&self) -> u64 {
-        self.version.load(Ordering::Acquire)
-    }
-
-    /// Works on the locked state; then, unlocked, does what that left to do.
-    pub(crate) fn with<T>(&self, work: impl FnOnce(&mut State, Now, &mut After) -> T) -> T {
-        let mut after = After::default();
-        let result = {
-            let mut state = self.lock();
-            let result = work(&mut state, self.clock.now(), &mut after);
-            self.publish(&state);
-            result
-        };
-        after.finish();
-        result
-    }
-
-    /// Tells the machine what happened, and does what it says.
-    pub(crate) fn handle(&self, happened: Happened) {
-        self.with(|state, now, after| state.handle(happened, now, after));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> Locked<'_, C> {
         // Nothing foreign runs under the lock but a clock, so nothing was left half-done.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Locked { shared: self, state, effects: Effects::default(), now: None }
+    }
+}
+
+/// Steps of the machine.
+impl<C: Clock> Locked<'_, C> {
+    /// Tells the machine what happened, and does what it says.
+    pub(crate) fn handle(&mut self, happened: Happened) {
+        if happened.ends_check() {
+            self.state.requests.close();
+        }
+        // The machine may have no use for it, and drop it at once.
+        self.effects.drop_errors(happened.error().cloned().map(RefreshError::Refresher));
+        let now = self.now();
+        self.state.machine.handle(happened, now);
+        self.carry_out();
     }
 
-    fn publish(&self, state: &State) {
-        let snapshot = state.machine.snapshot();
-        let published = self.fresh.load();
-        let same = match (published.as_deref(), &snapshot) {
-            (Some(published), Some(snapshot)) => published.snapshot.is_same(snapshot),
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
-        };
-        if !same {
-            self.fresh.store(snapshot.map(Published::new).map(Into::into));
-            self.version.fetch_add(1, Ordering::Release);
+    /// Does what the machine says, and publishes the token it holds.
+    fn carry_out(&mut self) {
+        let (state, effects) = (&mut *self.state, &mut self.effects);
+        while let Some(to_do) = state.machine.poll() {
+            match to_do {
+                ToDo::Return(round, Ok(_)) => state.requests.answer(round, Reply::Granted, effects),
+                ToDo::Return(round, Err(error)) => state.requests.answer(round, Reply::Refused(error), effects),
+                ToDo::Cancel => {
+                    state.commands.cancel();
+                    state.driver.wake(effects);
+                }
+                ToDo::Call(call) => {
+                    #[cfg(feature = "tracing")]
+                    if call.starts_refresh() {
+                        effects.log(crate::log::Entry::Refreshing);
+                    }
+                    state.commands.call = Some(call);
+                    state.driver.wake(effects);
+                }
+                ToDo::Notify(notice) => state.notify(notice, effects),
+                ToDo::Schedule(at) => {
+                    state.commands.timer = Some(at);
+                    state.driver.wake(effects);
+                }
+            }
         }
+        if state.disposed {
+            state.driver.wake(effects);
+        }
+        self.shared.front.publish(state.machine.snapshot());
+    }
+
+    fn now(&mut self) -> Now {
+        *self.now.get_or_insert_with(|| self.shared.clock.now())
+    }
+}
+
+/// Requests.
+impl<C: Clock> Locked<'_, C> {
+    /// The answer to a request, or to a new one, if it is there; else `waker` is called once it is.
+    pub(crate) fn poll_request(&mut self, place: &mut Option<Place>, waker: Waker) -> Poll<Answer> {
+        let answer = match *place {
+            None => self.ask(),
+            Some(place) => self.take_answer(place),
+        };
+        match answer {
+            Ok(answer) => {
+                *place = None;
+                self.effects.drop_wakers([waker]);
+                Poll::Ready(answer)
+            }
+            Err(waiting) => {
+                *place = Some(waiting);
+                self.state.requests.wait(waiting, waker, &mut self.effects);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Without waiting: the token held if there is one, or why there is none.
+    pub(crate) fn try_request(&mut self) -> Result<Option<Token>, Error> {
+        match self.ask() {
+            Ok(answer) => answer.map(Some),
+            Err(place) => {
+                self.leave(place);
+                let now = self.now();
+                match (self.state.machine.token(now), self.state.machine.refusal(now)) {
+                    (Some(token), _) => Ok(Some(token.clone())),
+                    (None, Some(refusal)) => Err(refusal),
+                    (None, None) => Ok(None),
+                }
+            }
+        }
+    }
+
+    /// Gives up a request, answered or not.
+    pub(crate) fn leave(&mut self, place: Place) {
+        if let Some(round) = self.state.requests.leave(place, &mut self.effects) {
+            self.handle(Happened::RequestCancelled(round));
+        }
+    }
+
+    /// Puts a request: its answer, if there is one at once, or else where it waits.
+    fn ask(&mut self) -> Result<Answer, Place> {
+        if matches!(self.state.driver, Driving::Ended) {
+            return Ok(self.answer_at_once());
+        }
+        let (place, is_new) = self.state.requests.enter();
+        self.handle(if is_new {
+            Happened::TokenRequested(place.round)
+        } else {
+            // All that a request does to a machine that has others of the same kind waiting is to have it look at the clocks,
+            // which counts if the timer is late.
+            Happened::RequestCancelled(NOBODY)
+        });
+        match self.state.requests.take_reply(place) {
+            Some(reply) => Ok(self.redeem(reply)),
+            None => Err(place),
+        }
+    }
+
+    /// The answer to a request that waits, if there is one; only then its place is free.
+    fn take_answer(&mut self, place: Place) -> Result<Answer, Place> {
+        let Some(reply) = self.state.requests.take_reply(place) else { return Err(place) };
+        if matches!(reply, Reply::Granted) && !matches!(self.state.driver, Driving::Ended) {
+            let now = self.now();
+            if self.state.machine.token(now).is_none() {
+                // Expired, rejected or disposed of since: as if it came just now.
+                return self.ask();
+            }
+        }
+        Ok(self.redeem(reply))
+    }
+
+    fn redeem(&mut self, reply: Reply) -> Answer {
+        match reply {
+            Reply::Granted => self.answer_at_once(),
+            Reply::Refused(error) => Err(error),
+        }
+    }
+
+    /// The token held; or else what is left to say when nobody is there to get one.
+    fn answer_at_once(&mut self) -> Answer {
+        let missing = if self.state.disposed { Error::Disposed } else { Error::DriverStopped };
+        let now = self.now();
+        self.state.machine.token(now).cloned().ok_or(missing)
+    }
+}
+
+/// The driver.
+impl<C: Clock> Locked<'_, C> {
+    /// The commands that came in; `None` once there is nothing left to drive.
+    pub(crate) fn take_commands(&mut self) -> Option<Commands> {
+        self.state.driver.is_up(&mut self.effects);
+        (!self.state.disposed).then(|| mem::take(&mut self.state.commands))
+    }
+
+    /// Has `waker` called for the next command, unless there are some.
+    pub(crate) fn fall_asleep(&mut self, waker: Waker) -> bool {
+        let is_idle = self.state.commands.is_empty() && !self.state.disposed;
+        if is_idle {
+            self.state.driver.is_up(&mut self.effects);
+            self.state.driver = Driving::Asleep(waker);
+        } else {
+            self.effects.drop_wakers([waker]);
+        }
+        is_idle
+    }
+
+    /// The driver is gone without having been disposed: whoever waits, waits in vain.
+    pub(crate) fn end_driver(&mut self) {
+        self.state.driver.wake(&mut self.effects);
+        self.state.driver = Driving::Ended;
+        let now = self.now();
+        for round in self.state.requests.waiting() {
+            self.state.machine.handle(Happened::RequestCancelled(round), now);
+            self.state.requests.answer(round, Reply::Refused(Error::DriverStopped), &mut self.effects);
+        }
+        self.carry_out();
+        self.state.listeners.end(&mut self.effects);
+    }
+}
+
+/// Listeners.
+impl<C> Locked<'_, C> {
+    pub(crate) fn subscribe(&mut self) -> usize {
+        self.state.listeners.subscribe()
+    }
+
+    pub(crate) fn unsubscribe(&mut self, listener: usize) {
+        self.state.listeners.unsubscribe(listener, &mut self.effects);
+    }
+
+    pub(crate) fn poll_notice(&mut self, listener: usize, waker: Waker, missed: &mut u64) -> Poll<Option<Notice>> {
+        self.state.listeners.poll_next(listener, waker, missed, &mut self.effects)
+    }
+
+    /// They hear nothing any more.
+    pub(crate) fn end_notices(&mut self) {
+        self.state.listeners.end(&mut self.effects);
     }
 }
 
 impl State {
-    pub(crate) fn handle(&mut self, happened: Happened, now: Now, after: &mut After) {
-        // The machine may have no use for it, and drop it at once.
-        after.dropped.extend(happened.error().cloned().map(RefreshError::Refresher));
-        self.machine.handle(happened, now);
-        self.carry_out(after);
-    }
-
-    pub(crate) fn carry_out(&mut self, after: &mut After) {
-        while let Some(to_do) = self.machine.poll() {
-            match to_do {
-                ToDo::Return(waiter, result) => self.answer(waiter, result, after),
-                ToDo::Cancel => {
-                    // A call not yet picked up need not be made.
-                    if self.orders.call.take().is_none() {
-                        self.orders.cancel = true;
-                    }
-                    self.wake_driver(after);
-                }
-                ToDo::Call(call) => {
-                    #[cfg(feature = "tracing")]
-                    after.log.extend(crate::log::Entry::of(&call));
-                    self.orders.call = Some(call);
-                    self.wake_driver(after);
-                }
-                ToDo::Notify(notice) => {
-                    self.disposed |= matches!(notice, Notice::Disposed);
-                    if let Notice::TokenChanged { .. } | Notice::Disposed = notice {
-                        // Now the machine has forgotten it.
-                        after.dropped.extend(self.last_failure.take().map(|error| *error));
-                    }
-                    #[cfg(feature = "tracing")]
-                    after.log.push(crate::log::Entry::Notice(notice.clone()));
-                    if let Notice::RefreshFailed { cause, .. } = &notice {
-                        let replaced = self.last_failure.replace(Box::new(cause.clone()));
-                        after.dropped.extend(replaced.map(|error| *error));
-                    }
-                    self.log.push(notice, after);
-                }
-                ToDo::Schedule(at) => {
-                    self.orders.timer = Some(at);
-                    self.wake_driver(after);
-                }
-            }
-        }
-        if self.disposed {
-            self.wake_driver(after);
-        }
-    }
-
-    /// Puts a request: its answer, if there is one at once, or else where that will be.
-    pub(crate) fn ask(&mut self, now: Now, after: &mut After) -> Result<Answer, usize> {
-        if matches!(self.driver, Driving::Ended) {
-            return Ok(self.answer_at_once(now));
-        }
-        let key = self.requests.insert(Request::Asking);
-        self.handle(Happened::TokenRequested(key), now, after);
-        self.take_answer(key, now, after).ok_or(key)
-    }
-
-    /// The answer to a request, or to a new one, if it is there; else `waker` is called once it is. Hands back the waker
-    /// that is not needed, to be dropped with the lock released: that may run foreign code.
-    pub(crate) fn poll_request(
-        &mut self,
-        key: Option<usize>,
-        waker: Waker,
-        now: Now,
-        after: &mut After,
-    ) -> (Result<Answer, usize>, Option<Waker>) {
-        let answer = match key {
-            None => self.ask(now, after),
-            Some(key) => self.take_answer(key, now, after).ok_or(key),
-        };
-        let Err(key) = answer else { return (answer, Some(waker)) };
-        let unneeded = match self.requests.get_mut(key) {
-            Some(Request::Waiting(known)) if known.will_wake(&waker) => Some(waker),
-            Some(request) => match mem::replace(request, Request::Waiting(waker)) {
-                Request::Waiting(replaced) => Some(replaced),
-                Request::Asking | Request::Granted | Request::Refused(_) => None,
-            },
-            // Never: a request has its place until it has its answer, or leaves.
-            None => Some(waker),
-        };
-        (answer, unneeded)
-    }
-
-    /// What there is without waiting.
-    pub(crate) fn held(&self, now: Now) -> Result<Option<Token>, Error> {
-        match (self.machine.token(now), self.machine.refusal(now)) {
-            (Some(token), _) => Ok(Some(token.clone())),
-            (None, Some(refusal)) => Err(refusal),
-            (None, None) => Ok(None),
-        }
-    }
-
-    /// The answer, if there is one; only then its place is free.
-    fn take_answer(&mut self, key: usize, now: Now, after: &mut After) -> Option<Answer> {
-        let request = self.requests.get_mut(key)?;
-        if matches!(request, Request::Granted)
-            && !matches!(self.driver, Driving::Ended)
-            && self.machine.token(now).is_none()
-        {
-            // Dead, rejected or disposed of since: as if it came just now.
-            *request = Request::Asking;
-            self.handle(Happened::TokenRequested(key), now, after);
-        }
-        if let Request::Asking | Request::Waiting(_) = self.requests.get(key)? {
-            return None;
-        }
-        match self.leave(key)? {
-            Request::Refused(error) => Some(Err(error)),
-            Request::Asking | Request::Waiting(_) | Request::Granted => Some(self.answer_at_once(now)),
-        }
-    }
-
-    /// Ends a request, answered or not. When nobody waits any more, their places are given back to the heap.
-    pub(crate) fn leave(&mut self, key: usize) -> Option<Request> {
-        let request = self.requests.try_remove(key);
-        if self.requests.is_empty() {
-            self.requests = Slab::new();
-        }
-        request
-    }
-
-    /// The token held; or else what is left to say when nobody is there to get one.
-    fn answer_at_once(&self, now: Now) -> Answer {
-        let missing = if self.disposed { Error::Disposed } else { Error::DriverStopped };
-        self.machine.token(now).cloned().ok_or(missing)
-    }
-
-    fn answer(&mut self, key: usize, answer: Answer, after: &mut After) {
-        let answer = match answer {
-            Ok(_) => Request::Granted,
-            Err(error) => Request::Refused(error),
-        };
-        if let Some(request) = self.requests.get_mut(key)
-            && let Request::Waiting(waker) = mem::replace(request, answer)
-        {
-            after.wake.push(waker);
-        }
-    }
-
-    pub(crate) fn wake_driver(&mut self, after: &mut After) {
-        if let Driving::Asleep(_) = self.driver
-            && let Driving::Asleep(waker) = mem::replace(&mut self.driver, Driving::Awake)
-        {
-            after.wake.push(waker);
-        }
-    }
-
-    /// The driver is gone without having been disposed: whoever waits, waits in vain.
-    pub(crate) fn end_driver(&mut self, now: Now, after: &mut After) {
-        self.wake_driver(after);
-        self.driver = Driving::Ended;
-        let waiting = |(key, request): (usize, &Request)| matches!(request, Request::Waiting(_)).then_some(key);
-        for key in self.requests.iter().filter_map(waiting).collect::<Vec<_>>() {
-            self.machine.handle(Happened::RequestCancelled(key), now);
-            self.answer(key, Err(Error::DriverStopped), after);
-        }
-        self.carry_out(after);
-        self.log.end(after);
-    }
-}
-
-impl After {
-    fn finish(self) {
-        self.wake.into_iter().for_each(|waker| contained(|| waker.wake()));
+    fn notify(&mut self, notice: Notice, effects: &mut Effects) {
         #[cfg(feature = "tracing")]
-        self.log.into_iter().for_each(|entry| contained(|| entry.write()));
-        self.dropped.into_iter().for_each(|error| contained(|| drop(error)));
+        effects.log(crate::log::Entry::Notice(notice.clone()));
+        self.disposed |= matches!(notice, Notice::Disposed);
+        if let Notice::TokenChanged { .. } | Notice::Disposed = notice {
+            // Now the machine has forgotten it.
+            effects.drop_errors(self.last_failure.take().map(|error| *error));
+        }
+        if let Notice::RefreshFailed { cause, .. } = &notice {
+            let replaced = self.last_failure.replace(Box::new(cause.clone()));
+            effects.drop_errors(replaced.map(|error| *error));
+        }
+        self.listeners.push(notice, effects);
     }
-}
-
-/// Runs what is foreign: nobody is to suffer from a panic of it but who hears of it from the panic hook. Whoever runs it here
-/// may be the driver, or already panicking.
-pub(crate) fn contained(foreign: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(foreign));
 }

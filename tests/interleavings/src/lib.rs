@@ -4,22 +4,34 @@
 
 #[path = "../../../adapters/driver/src/builder.rs"]
 mod builder;
+#[path = "../../../adapters/driver/src/calls.rs"]
+mod calls;
 #[path = "../../../adapters/driver/src/clock.rs"]
 mod clock;
+#[path = "../../../adapters/driver/src/commands.rs"]
+mod commands;
 #[path = "../../../adapters/driver/src/credential.rs"]
 mod credential;
 #[path = "../../../adapters/driver/src/driver.rs"]
 mod driver;
+#[path = "../../../adapters/driver/src/effects.rs"]
+mod effects;
 #[path = "../../../adapters/driver/src/engine.rs"]
 mod engine;
+#[path = "../../../adapters/driver/src/listeners.rs"]
+mod listeners;
 #[path = "../../../adapters/driver/src/notices.rs"]
 mod notices;
+#[path = "../../../adapters/driver/src/panics.rs"]
+mod panics;
 #[path = "../../../adapters/driver/src/published.rs"]
 mod published;
 #[path = "../../../adapters/driver/src/reader.rs"]
 mod reader;
 #[path = "../../../adapters/driver/src/refresher.rs"]
 mod refresher;
+#[path = "../../../adapters/driver/src/requests.rs"]
+mod requests;
 #[path = "../../../adapters/driver/src/shared.rs"]
 mod shared;
 mod sync;
@@ -28,10 +40,10 @@ mod work;
 
 pub use acs_common::Error;
 pub use builder::{BuildError, Builder};
+pub use calls::{RefresherCalls, Work};
 pub use clock::{Clock, Spawn, SpawnError};
 pub use credential::{CommunicationTokenCredential, GetToken};
 pub use driver::Driver;
 pub use notices::Notices;
 pub use reader::Reader;
 pub use refresher::{Refresh, Refresher, RefresherPanicked};
-pub use work::Work;

@@ -13,8 +13,8 @@ use shuttle::thread;
 
 use model::{Calls, Credential, Ends, Toy, begin_and_cancel, build, exhaust, explore, start, start_with, text};
 
-/// Bites when `poll_request` looks for the answer under the lock and puts the waker there under another; and when
-/// `fall_asleep` does not look for orders again.
+/// Fails when `poll_request` looks for the answer under the lock and puts the waker there under another; and when
+/// `fall_asleep` does not look for commands again.
 #[test]
 fn everybody_who_asks_is_answered_and_by_one_refresh() {
     explore(|| {
@@ -30,7 +30,7 @@ fn everybody_who_asks_is_answered_and_by_one_refresh() {
     });
 }
 
-/// Bites when a `GetToken` that is dropped has the refresh dropped too.
+/// Fails when a `GetToken` that is dropped has the refresh dropped too.
 #[test]
 fn whoever_gives_up_takes_nothing_from_the_others() {
     explore(|| {
@@ -50,7 +50,7 @@ fn whoever_gives_up_takes_nothing_from_the_others() {
     });
 }
 
-/// Bites when `with` publishes the snapshot it took under the lock after having released it: then one who was slow puts
+/// Fails when `carry_out` publishes the snapshot it took under the lock after having released it: then one who was slow puts
 /// the token back that another has disposed of.
 #[test]
 fn once_dispose_has_returned_nobody_gets_a_token() {
@@ -85,7 +85,7 @@ fn once_dispose_has_returned_nobody_gets_a_token() {
     });
 }
 
-/// Bites when `answer` forgets the waker of whoever it answers.
+/// Fails when `answer` forgets the waker of whoever it answers.
 #[test]
 fn whoever_waits_while_it_is_disposed_of_is_told_so() {
     explore(|| {
@@ -101,7 +101,7 @@ fn whoever_waits_while_it_is_disposed_of_is_told_so() {
     });
 }
 
-/// Bites as `once_dispose_has_returned_nobody_gets_a_token` does, and when `publish` never takes a token back.
+/// Fails as `once_dispose_has_returned_nobody_gets_a_token` does, and when `publish` never takes a token back.
 #[test]
 fn once_reject_has_returned_that_token_is_not_handed_out_again() {
     explore(|| {
@@ -124,7 +124,7 @@ fn once_reject_has_returned_that_token_is_not_handed_out_again() {
     });
 }
 
-/// Bites when `published` reads the version after what was published under it, and when `publish` counts before it stores.
+/// Fails when `latest` reads the version after what was published under it, and when `publish` counts before it stores.
 #[test]
 fn a_reader_does_not_lend_a_token_that_was_rejected_before_it_was_asked() {
     explore(|| {
@@ -148,7 +148,7 @@ fn a_reader_does_not_lend_a_token_that_was_rejected_before_it_was_asked() {
     });
 }
 
-/// Bites when `carry_out` does not wake the driver of a credential that is disposed of, and when a driver forgets a clone of
+/// Fails when `carry_out` does not wake the driver of a credential that is disposed of, and when a driver forgets a clone of
 /// what it shares.
 #[test]
 fn the_last_handle_ends_the_driver_and_nothing_is_left() {
@@ -172,7 +172,7 @@ fn the_last_handle_ends_the_driver_and_nothing_is_left() {
     });
 }
 
-/// Bites as `once_dispose_has_returned_nobody_gets_a_token` does.
+/// Fails as `once_dispose_has_returned_nobody_gets_a_token` does.
 #[test]
 fn a_token_is_not_handed_out_after_dispose_in_every_order_there_is() {
     exhaust(|| {
@@ -186,10 +186,10 @@ fn a_token_is_not_handed_out_after_dispose_in_every_order_there_is() {
     });
 }
 
-/// Bites as the one below does.
+/// Fails as the one below does.
 #[test]
 #[ignore = "a million orders of events: half a minute"]
-fn a_driver_that_falls_asleep_misses_no_order_in_every_order_there_is() {
+fn a_driver_that_falls_asleep_misses_no_command_in_every_order_there_is() {
     exhaust(|| {
         let (credential, driver) = build(&Toy::default(), Ends::AtOnce, &Calls::default(), None);
         let driver = thread::spawn(move || block_on(driver));
@@ -199,7 +199,7 @@ fn a_driver_that_falls_asleep_misses_no_order_in_every_order_there_is() {
     });
 }
 
-/// Bites when `fall_asleep` does not look for orders again, and when nobody wakes the driver of a credential disposed of.
+/// Fails when `fall_asleep` does not look for commands again, and when nobody wakes the driver of a credential disposed of.
 #[test]
 fn the_last_handle_ends_an_idle_driver_in_every_order_there_is() {
     exhaust(|| {
@@ -213,7 +213,7 @@ fn the_last_handle_ends_an_idle_driver_in_every_order_there_is() {
     });
 }
 
-/// Bites when `end_driver` answers those who wait, and says under another lock that the driver has ended.
+/// Fails when `end_driver` answers those who wait, and says under another lock that the driver has ended.
 #[test]
 fn a_driver_that_is_dropped_strands_nobody() {
     explore(|| {
@@ -237,7 +237,7 @@ fn a_driver_that_is_dropped_strands_nobody() {
     });
 }
 
-/// Bites when `poll` looks at the timer only while no call is in flight.
+/// Fails when `poll` looks at the timer only while no call is in flight.
 #[test]
 fn a_refresh_that_hangs_is_given_up_whatever_the_clock_does_meanwhile() {
     explore(|| {
@@ -260,7 +260,7 @@ fn a_refresh_that_hangs_is_given_up_whatever_the_clock_does_meanwhile() {
     });
 }
 
-/// Bites when `poll_next_notice` looks for a notice under the lock and puts the waker there under another.
+/// Fails when `poll_next` looks for a notice under the lock and puts the waker there under another.
 #[test]
 fn a_listener_hears_of_everything_and_of_the_end() {
     explore(|| {

@@ -1,5 +1,6 @@
 //! The two kinds of credential, each as the driver's and as a bare machine on the documented loop.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -157,11 +158,13 @@ pub(crate) struct Bare {
     machine: Subject<'static>,
     call: Option<Pending>,
     pub(crate) calls: u32,
+    /// What each waiter got last.
+    pub(crate) answers: BTreeMap<&'static str, Result<Token, Error>>,
 }
 
 impl Bare {
     pub(crate) fn new(kind: Kind, policy: &Policy, now: Now) -> Self {
-        let mut bare = Self { machine: kind.machine(policy, now), call: None, calls: 0 };
+        let mut bare = Self { machine: kind.machine(policy, now), call: None, calls: 0, answers: BTreeMap::new() };
         bare.drain();
         bare
     }
@@ -202,7 +205,10 @@ impl Bare {
         let mut answer = None;
         while let Some(said) = self.machine.poll() {
             match said {
-                Said::Answer(_, result) => answer = Some(result),
+                Said::Answer(waiter, result) => {
+                    self.answers.insert(waiter, result.clone());
+                    answer = Some(result);
+                }
                 Said::Call(call) => {
                     self.calls += 1;
                     self.call = Some(call);

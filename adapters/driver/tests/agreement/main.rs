@@ -4,6 +4,7 @@
 
 mod by_hand;
 mod kinds;
+mod rounds;
 #[allow(dead_code, unreachable_pub, reason = "the core's tests use all of it")]
 #[path = "../../../../tests/support/subject.rs"]
 mod subject;

@@ -1,0 +1,59 @@
+//! What a step leaves to do once the lock is released, since it runs foreign code.
+
+use std::mem;
+use std::task::Waker;
+
+use acs_common::{Error, Notice, RefreshError};
+
+use crate::panics::catch_panic;
+
+/// Done when it is dropped, and so it must be dropped after the lock.
+#[derive(Default)]
+pub(crate) struct Effects {
+    woken: Vec<Waker>,
+    dropped_wakers: Vec<Waker>,
+    dropped_errors: Vec<RefreshError>,
+    #[cfg(feature = "tracing")]
+    log: Vec<crate::log::Entry>,
+}
+
+impl Effects {
+    pub(crate) fn wake(&mut self, wakers: impl IntoIterator<Item = Waker>) {
+        self.woken.extend(wakers);
+    }
+
+    pub(crate) fn drop_wakers(&mut self, wakers: impl IntoIterator<Item = Waker>) {
+        self.dropped_wakers.extend(wakers);
+    }
+
+    pub(crate) fn drop_errors(&mut self, errors: impl IntoIterator<Item = RefreshError>) {
+        self.dropped_errors.extend(errors);
+    }
+
+    pub(crate) fn drop_error(&mut self, error: Error) {
+        if let Error::RefreshFailed { cause, .. } = error {
+            self.dropped_errors.push(cause);
+        }
+    }
+
+    pub(crate) fn drop_notice(&mut self, notice: Notice) {
+        if let Notice::RefreshFailed { cause, .. } = notice {
+            self.dropped_errors.push(cause);
+        }
+    }
+
+    #[cfg(feature = "tracing")]
+    pub(crate) fn log(&mut self, entry: crate::log::Entry) {
+        self.log.push(entry);
+    }
+}
+
+impl Drop for Effects {
+    fn drop(&mut self) {
+        mem::take(&mut self.woken).into_iter().for_each(|waker| _ = catch_panic(|| waker.wake()));
+        #[cfg(feature = "tracing")]
+        mem::take(&mut self.log).into_iter().for_each(|entry| _ = catch_panic(|| entry.write()));
+        mem::take(&mut self.dropped_wakers).into_iter().for_each(|waker| _ = catch_panic(|| drop(waker)));
+        mem::take(&mut self.dropped_errors).into_iter().for_each(|error| _ = catch_panic(|| drop(error)));
+    }
+}
