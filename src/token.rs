@@ -35,13 +35,7 @@ use crate::time::{Now, UnixTime, whole_millis};
 /// # Ok::<(), acs_common::InvalidToken>(())
 /// ```
 #[derive(Clone)]
-pub struct Token(Held);
-
-#[derive(Clone)]
-enum Held {
-    Whole(Arc<Accepted>),
-    Share(Arc<Share>),
-}
+pub struct Token(Arc<Accepted>);
 
 #[derive(Debug)]
 struct Accepted {
@@ -52,49 +46,27 @@ struct Accepted {
     authorization: Authorization,
 }
 
-/// Aligned so that the counts of two never share a line of the processors' caches.
-#[repr(align(64))]
-struct Share {
-    accepted: Arc<Accepted>,
-    #[cfg(feature = "http")]
-    authorization: Authorization,
-}
-
 /// Boxed, since most tokens are never asked for it.
 #[cfg(feature = "http")]
 #[derive(Debug, Default)]
 struct Authorization(std::sync::OnceLock<Box<http::HeaderValue>>);
 
 #[cfg(feature = "http")]
-impl Authorization {
+impl Accepted {
     #[inline]
-    fn get_or_build<T: AsRef<[u8]> + Send + 'static>(
-        &self,
-        text: impl FnOnce() -> Result<T, InvalidBearer>,
-    ) -> Result<&http::HeaderValue, InvalidBearer> {
-        match self.0.get() {
+    fn authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
+        match self.authorization.0.get() {
             Some(built) => Ok(built),
-            None => self.build(text),
+            None => self.build_authorization(),
         }
     }
 
     #[cold]
-    fn build<T: AsRef<[u8]> + Send + 'static>(
-        &self,
-        text: impl FnOnce() -> Result<T, InvalidBearer>,
-    ) -> Result<&http::HeaderValue, InvalidBearer> {
-        let value = http::HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(text()?));
+    fn build_authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
+        let value = http::HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(self.bearer()?));
         let mut value = value.map_err(|_| InvalidBearer)?;
         value.set_sensitive(true);
-        Ok(self.0.get_or_init(|| Box::new(value)))
-    }
-}
-
-#[cfg(feature = "http")]
-impl Accepted {
-    #[inline]
-    fn authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
-        self.authorization.get_or_build(|| self.bearer())
+        Ok(self.authorization.0.get_or_init(|| Box::new(value)))
     }
 
     fn bearer(&self) -> Result<zeroize::Zeroizing<alloc::vec::Vec<u8>>, InvalidBearer> {
@@ -111,46 +83,30 @@ fn is_of_bearer(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte)
 }
 
-#[cfg(feature = "http")]
-impl Share {
-    /// A value of the same bytes as the whole token's, but with a count of its own; it keeps those and not the token in memory.
-    #[inline]
-    fn authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
-        struct Text(http::HeaderValue);
-        impl AsRef<[u8]> for Text {
-            fn as_ref(&self) -> &[u8] {
-                self.0.as_bytes()
-            }
-        }
-        self.authorization.get_or_build(|| self.accepted.authorization().cloned().map(Text))
-    }
-}
-
 impl Token {
     /// The token's text, as it was handed in.
     #[must_use]
     pub fn secret(&self) -> &Secret {
-        &self.accepted().secret
+        &self.0.secret
     }
 
     /// When the token expires: its `exp`, the expiry given with it, or what its lifetime amounts to by the wall clock
     /// as it was on arrival. Whether it still serves is the machine's to say, which looks at both clocks.
     #[must_use]
     pub fn expires_on(&self) -> UnixTime {
-        self.accepted().expires_on
+        self.0.expires_on
     }
 
     /// Whether its expiry could not be read and was not given, so that
     /// [`opaque_token_lifetime`](crate::PolicyBuilder::opaque_token_lifetime) was assumed.
     #[must_use]
     pub fn is_opaque(&self) -> bool {
-        self.accepted().opaque
+        self.0.opaque
     }
 
     /// The value of a request's `Authorization` header: `Bearer` and the token ([RFC 6750, section
     /// 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)), without white space round it; marked as sensitive, and
-    /// wiped from memory with its last clone. Built at the first call, for all clones of this token that are counted
-    /// [together](Self::with_own_count).
+    /// wiped from memory with its last clone. Built at the first call, for all clones of this token.
     ///
     /// ```
     /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
@@ -174,10 +130,7 @@ impl Token {
     #[cfg(feature = "http")]
     #[inline]
     pub fn authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
-        match &self.0 {
-            Held::Whole(token) => token.authorization(),
-            Held::Share(token) => token.authorization(),
-        }
+        self.0.authorization()
     }
 
     /// Whether both are the very same token: accepted once, not merely reading the same.
@@ -195,44 +148,13 @@ impl Token {
     /// ```
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(self.accepted(), other.accepted())
-    }
-
-    /// The same token with a count of its own: its clones, and those of its
-    /// [header](#method.authorization), are counted apart from all others, so that threads which clone much each get their own
-    /// and do not wait for one another.
-    ///
-    /// ```
-    /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
-    ///
-    /// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(0));
-    /// let machine = Machine::<()>::with_static_token(NewToken::new("eyJ…"), Policy::default(), now)?;
-    /// let token = machine.token(now).expect("a static token is always there");
-    /// let own = token.with_own_count();
-    /// let busy = std::thread::spawn(move || std::iter::repeat_n(own, 1_000).last());
-    /// assert!(busy.join().unwrap().unwrap().is_same(token));
-    /// # Ok::<(), acs_common::InvalidToken>(())
-    /// ```
-    #[must_use]
-    pub fn with_own_count(&self) -> Self {
-        Self(Held::Share(Arc::new(Share {
-            accepted: Arc::clone(self.accepted()),
-            #[cfg(feature = "http")]
-            authorization: Authorization::default(),
-        })))
-    }
-
-    fn accepted(&self) -> &Arc<Accepted> {
-        match &self.0 {
-            Held::Whole(accepted) => accepted,
-            Held::Share(share) => &share.accepted,
-        }
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Token").field(self.accepted()).finish()
+        f.debug_tuple("Token").field(&self.0).finish()
     }
 }
 
@@ -322,7 +244,7 @@ impl NewToken {
             #[cfg(feature = "http")]
             authorization: Authorization::default(),
         };
-        Ok((Token(Held::Whole(Arc::new(accepted))), left))
+        Ok((Token(Arc::new(accepted)), left))
     }
 }
 

@@ -115,9 +115,6 @@ impl Witness {
         self.debug(token.secret());
         self.debug(&token.authorization());
         self.debug(token);
-        let share = token.with_own_count();
-        self.debug(&share.authorization());
-        self.debug(&share);
     }
 }
 

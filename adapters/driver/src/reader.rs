@@ -3,11 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use acs_common::{Error, Token};
+use acs_common::{Error, Snapshot, Token};
 
 use crate::clock::Clock;
 use crate::credential::CommunicationTokenCredential;
-use crate::published::Published;
 use crate::shared::Shared;
 
 /// Of no version.
@@ -44,7 +43,7 @@ pub struct Reader<C: Clock> {
     /// The credential's, at hand.
     shared: Arc<Shared<C>>,
     /// What was published last, when this reader looked.
-    published: Option<Arc<Published>>,
+    published: Option<Arc<Snapshot>>,
     version: u64,
     /// What was lent last.
     lent: Option<Token>,
@@ -138,7 +137,7 @@ impl<C: Clock> Reader<C> {
     #[inline]
     fn is_good(&self) -> bool {
         let shared = &*self.shared;
-        self.version == shared.front.version() && self.tick.is_some() && self.tick == shared.clock.tick()
+        self.version == shared.published.version() && self.tick.is_some() && self.tick == shared.clock.tick()
     }
 
     #[cold]
@@ -154,16 +153,15 @@ impl<C: Clock> Reader<C> {
     fn look(&mut self) -> bool {
         let shared = &*self.shared;
         let tick = shared.clock.tick();
-        if self.version != shared.front.version() {
-            (self.version, self.published) = shared.front.latest();
-            // What was lent before may be the machine's own, whose clones are counted with everybody's.
+        if self.version != shared.published.version() {
+            (self.version, self.published) = shared.published.latest();
             self.lent = None;
         }
         if let Some(published) = &self.published
-            && let Some((token, by_ticks)) = shared.look(&published.snapshot)
+            && let Some((token, by_ticks)) = shared.look(published)
         {
             self.tick = tick.filter(|_| by_ticks);
-            self.lent.get_or_insert_with(|| published.own(token));
+            self.lent.get_or_insert_with(|| token.clone());
             return true;
         }
         // What is over is not to stay in memory.

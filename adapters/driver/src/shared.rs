@@ -10,7 +10,7 @@ use crate::commands::{Commands, Driving};
 use crate::effects::Effects;
 use crate::engine::{Engine, ToDo};
 use crate::listeners::Listeners;
-use crate::published::Front;
+use crate::published::Published;
 use crate::requests::{Place, Reply, Requests};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::work::Happened;
@@ -19,7 +19,7 @@ pub(crate) type Answer = Result<Token, Error>;
 
 pub(crate) struct Shared<C> {
     pub(crate) clock: C,
-    pub(crate) front: Front,
+    pub(crate) published: Published,
     state: Mutex<State>,
 }
 
@@ -59,14 +59,14 @@ impl<C: Clock> Shared<C> {
             last_failure: None,
             listeners: Listeners::default(),
         };
-        let shared = Self { clock, front: Front::new(), state: Mutex::new(state) };
+        let shared = Self { clock, published: Published::new(), state: Mutex::new(state) };
         shared.lock().carry_out();
         shared
     }
 
     /// The token, if asking for it would change nothing.
     pub(crate) fn fresh(&self) -> Option<Token> {
-        self.front.token(|snapshot| self.look(snapshot).map(|(token, _)| token))
+        self.published.token(|snapshot| self.look(snapshot).map(|(token, _)| token))
     }
 
     /// The token, as long as asking for it would change nothing; and whether that can be told without the exact clocks.
@@ -125,7 +125,7 @@ impl<C: Clock> Locked<'_, C> {
         if state.disposed {
             state.driver.wake(effects);
         }
-        self.shared.front.publish(state.machine.snapshot());
+        self.shared.published.publish(state.machine.snapshot());
     }
 
     fn now(&mut self) -> Now {

@@ -276,16 +276,3 @@ fn a_reader_reads_no_clock_within_a_tick_and_no_exact_one_at_the_next() {
         clock.set(|times| times.monotonic += TICK);
     }
 }
-
-/// Bites when a reader keeps lending what the machine handed it at a request: the token's clones, and its header's, would then
-/// be counted with everybody's.
-#[test]
-fn a_reader_that_had_to_ask_goes_on_to_lend_the_token_of_its_threads_lane() {
-    let (clock, credential, _driver) = holding_an_hour();
-    let mut reader = credential.reader();
-    clock.set(|times| times.monotonic += 3_500_000);
-    assert!(reader.token().unwrap().is_some(), "and a renewal has begun");
-    let lent = reader.token().unwrap().unwrap().authorization().unwrap();
-    let of_lane = credential.try_token().unwrap().unwrap();
-    assert!(std::ptr::eq(lent, of_lane.authorization().unwrap()));
-}
