@@ -264,22 +264,37 @@ impl<C: Clock> Future for GetToken<'_, C> {
     type Output = Answer;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
-        let Self { shared, place } = self.get_mut();
-        if place.is_none()
-            && let Some(token) = shared.fresh()
+        let request = self.get_mut();
+        if request.place.is_none()
+            && let Some(token) = request.shared.fresh()
         {
             return Poll::Ready(Ok(token));
         }
+        request.poll_locked(context)
+    }
+}
+
+/// Where a token is not simply there: apart, so that the way to one that is stays short.
+impl<C: Clock> GetToken<'_, C> {
+    #[cold]
+    #[inline(never)]
+    fn poll_locked(&mut self, context: &Context<'_>) -> Poll<Answer> {
         // Cloned with the lock not yet held, since that may run foreign code.
         let waker = context.waker().clone();
-        shared.lock().poll_request(place, waker)
+        self.shared.lock().poll_request(&mut self.place, waker)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn leave(&self, place: Place) {
+        self.shared.lock().leave(place);
     }
 }
 
 impl<C: Clock> Drop for GetToken<'_, C> {
     fn drop(&mut self) {
         if let Some(place) = self.place {
-            self.shared.lock().leave(place);
+            self.leave(place);
         }
     }
 }
