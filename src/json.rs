@@ -3,8 +3,9 @@
 use alloc::string::String;
 use core::fmt;
 
-use serde_core::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_core::de::{Deserialize as _, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use zeroize::Zeroizing;
 
 /// The JSON text of the named fields of an object; of duplicates the last counts, as in `JSON.parse`. `None` if the text
 /// is no JSON object.
@@ -53,19 +54,15 @@ impl<'de> DeserializeSeed<'de> for Name<'_> {
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        // As bytes, since a lone surrogate in another field's name is JSON all the same.
-        deserializer.deserialize_bytes(self)
-    }
-}
-
-impl Visitor<'_> for Name<'_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a field's name")
-    }
-
-    fn visit_bytes<E>(self, key: &[u8]) -> Result<Self::Value, E> {
-        Ok(self.0.iter().position(|name| name.as_bytes() == key))
+        // The text: as a string a lone surrogate in another field's name would be an error, and as bytes a control
+        // character would be none.
+        let key = <&RawValue>::deserialize(deserializer)?.get();
+        let index_of = |key: &[u8]| self.0.iter().position(|name| name.as_bytes() == key);
+        let [b'"', plain @ .., b'"'] = key.as_bytes() else { return Ok(None) };
+        Ok(index_of(plain).or_else(|| {
+            // Names are short: a search that is made for long texts takes longer.
+            let escaped = plain.iter().copied().any(|byte| byte == b'\\');
+            escaped.then(|| string(key).map(Zeroizing::new)).flatten().and_then(|key| index_of(key.as_bytes()))
+        }))
     }
 }

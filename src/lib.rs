@@ -104,7 +104,6 @@ pub mod entra;
 mod error;
 mod event;
 pub mod identifier;
-#[cfg(feature = "entra")]
 mod json;
 mod jwt;
 mod machine;

@@ -29,13 +29,13 @@ fn policy(undecodable: UndecodableTokens) -> Policy {
     Policy::builder().undecodable_tokens(undecodable).build().unwrap()
 }
 
-/// As a static token, the initial token, and a refresher's answer.
+/// As a static token, the initial token, and a refresher's answer; read by the machine, or before, or twice before.
 fn doors(text: &str, policy: &Policy) -> [Result<Token, RefreshError>; 3] {
     let fixed = Rig::fixed(text.into(), policy.clone());
-    let initial = Rig::new(Some(text.into()), policy.clone());
+    let initial = Rig::new(Some(NewToken::new(text).decoded()), policy.clone());
     let mut refreshed = Rig::empty(policy.clone());
     refreshed.request(1);
-    let answer = match refreshed.answer(text.into()).swap_remove(0) {
+    let answer = match refreshed.answer(NewToken::new(text).decoded().decoded()).swap_remove(0) {
         Did::Token(1, token) => Ok(token),
         Did::Error(1, Error::RefreshFailed { cause, .. }) => Err(cause),
         other => panic!("{other:?}"),
@@ -106,7 +106,7 @@ fn only_the_second_part_is_looked_at() {
     }
 }
 
-/// Bites when `decode` knows one alphabet only, demands or forbids padding, or ignores what it does not know.
+/// Fails when `decode` knows one alphabet only, demands or forbids padding, or ignores what it does not know.
 #[test]
 fn the_payload_may_be_in_either_alphabet_padded_or_not() {
     for spaces in 0..3 {
@@ -138,7 +138,7 @@ fn the_payload_may_be_in_either_alphabet_padded_or_not() {
     check("spare bits set", &format!("h.{}{next}.s", &odd[..odd.len() - 1]), GOOD);
 }
 
-/// Bites when `number` or `digits` takes a form more or a form less, `from_fraction` rounds, or the first of two counts.
+/// Fails when `seconds` or `digits` takes a form more or a form less, `from_fraction` rounds, or the first of two counts.
 #[test]
 fn exp_is_a_finite_number_or_digits() {
     const MAX: Read = Exp(i64::MAX);
@@ -205,12 +205,13 @@ fn exp_is_a_finite_number_or_digits() {
         ("\"x\",\"exp\":1700003600", GOOD),
         ("1700003600,\"exp\":null", Opaque),
         ("1700003600,\"exp\":1", Exp(1_000)),
+        ("1e400,\"exp\":1700003600", GOOD),
     ] {
         check("exp", &jwt(format!("{{\"exp\":{exp}}}")), expected);
     }
 }
 
-/// Bites when the payload need not be an object, may go on after its end, must be UTF-8, or may not be deep, or when an escape
+/// Fails when the payload need not be an object, may go on after its end, must be UTF-8, or may not be deep, or when an escape
 /// is not known.
 #[test]
 fn the_payload_is_a_json_object_and_nothing_else_of_it_matters() {
@@ -257,6 +258,9 @@ fn the_payload_is_a_json_object_and_nothing_else_of_it_matters() {
     let with = |name: &[u8]| [b"{\"name\":\"", name, format!("\",\"exp\":{EXP}}}").as_bytes()].concat();
     check("bytes that are not UTF-8", &jwt(with(b"\xff\xfe\x80")), GOOD);
     check("Latin 1", &jwt(with(b"M\xfcller")), GOOD);
+    check("a date that is not UTF-8, before", &jwt(with(b"\",\"exp\":\"\xfc")), GOOD);
+    check("an iat that is not UTF-8", &jwt(with(b"\",\"iat\":[\"\xfc\"],\"x\":\"")), GOOD);
+    check("a control character in a name", &jwt(with(b"\",\"a\x01\":\"")), Opaque);
     check("bytes that are not UTF-8, outside a string", &jwt([b"\xff".to_vec(), with(b"")].concat()), Opaque);
 }
 
@@ -271,7 +275,7 @@ fn life(token: NewToken) -> u64 {
     death
 }
 
-/// Bites when `read` uses an `iat` at or past `exp`, one that is no number, or none; and when `accept` lets it lengthen a life.
+/// Fails when `read` uses an `iat` at or past `exp`, one that is no number, or none; and when `accept` lets it lengthen a life.
 #[test]
 fn a_usable_iat_bounds_the_life_and_an_unusable_one_says_nothing() {
     let issued = |iat: &str| NewToken::new(jwt(format!("{{\"iat\":{iat},\"exp\":{EXP}}}")));
@@ -309,7 +313,8 @@ fn a_usable_iat_bounds_the_life_and_an_unusable_one_says_nothing() {
 fn blank_and_overlong_strings_are_refused_with_advice_however_they_come() {
     let given = |text: &str| {
         let bare = || NewToken::new(text);
-        [bare(), bare().with_expires_on(unix(9_000)), bare().with_expires_in(Duration::from_secs(9))]
+        let lasting = bare().with_expires_in(Duration::from_secs(9)).decoded();
+        [bare(), bare().decoded(), bare().with_expires_on(unix(9_000)), lasting]
     };
     let refusals = |text: &str| -> Vec<InvalidToken> {
         let mut found = Vec::new();
@@ -362,6 +367,8 @@ fn a_stated_expiry_is_taken_as_it_is_and_nothing_is_decoded() {
         let bare = || NewToken::new(text.as_str());
         for moment in [i64::MIN, -1, 0, START * 1_000, i64::MAX].map(UnixTime::from_millis) {
             assert_eq!(stated(bare().with_expires_on(moment)), moment);
+            assert_eq!(stated(bare().with_expires_on(moment).decoded()), moment);
+            assert_eq!(stated(bare().decoded().with_expires_on(moment)), moment);
         }
         assert_eq!(stated(bare().with_expires_in(Duration::from_secs(60))), unix(60_000));
         assert_eq!(stated(bare().with_expires_in(Duration::ZERO)), unix(0));

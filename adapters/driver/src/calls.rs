@@ -83,7 +83,8 @@ impl<R: Refresher> sealed::Work for RefresherCalls<R> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Happened> {
         let (request, answer) = ready!(self.call.poll(context));
         Poll::Ready(match answer {
-            Some(Ok(token)) => Happened::Answered(Event::TokenReceived { request, token }),
+            // Its claims are read here, since the machine is behind a lock.
+            Some(Ok(token)) => Happened::Answered(Event::TokenReceived { request, token: token.decoded() }),
             Some(Err(error)) => Happened::Answered(Event::RefreshFailed { request, error }),
             None => CallKey::Refresh(request).panicked(),
         })
