@@ -71,7 +71,7 @@ impl FromStr for ConnectionString {
         if access_key.is_empty() {
             return Err(InvalidConnectionString::EmptyAccessKey);
         }
-        let url = Url::parse(endpoint)?;
+        let (url, _) = Url::parse(endpoint)?;
         if !matches!(url.path, "" | "/") || url.query.is_some() || url.has_user_info || url.has_fragment {
             return Err(InvalidConnectionString::EndpointNotBare);
         }

@@ -32,52 +32,84 @@ pub enum InvalidUrl {
     Character,
 }
 
+/// The parts of a URL, as they are written.
 pub(crate) struct Url<'a> {
-    /// As the header `Host` has it: in lower case, with the port unless it is the scheme's own.
-    #[cfg_attr(not(feature = "access-key"), expect(dead_code))]
-    pub(crate) host: String,
+    scheme: &'a str,
+    /// All that follows the `://`.
+    rest: &'a str,
+    pub(crate) has_user_info: bool,
+    /// An IPv6 address in its brackets.
+    pub(crate) host: &'a str,
+    /// Empty, or a colon and what follows; anything behind an IPv6 address.
+    pub(crate) port: &'a str,
     /// Empty, or `/` and what follows.
     pub(crate) path: &'a str,
     pub(crate) query: Option<&'a str>,
-    pub(crate) has_user_info: bool,
     pub(crate) has_fragment: bool,
 }
 
 impl<'a> Url<'a> {
-    pub(crate) fn parse(url: &'a str) -> Result<Self, InvalidUrl> {
+    /// The parts, and the host as the header `Host` has it: in lower case, with the port unless it is the scheme's own.
+    pub(crate) fn parse(url: &'a str) -> Result<(Self, String), InvalidUrl> {
         let (scheme, rest) = url.split_once("://").ok_or(InvalidUrl::Scheme)?;
-        let own_port = match scheme {
-            _ if scheme.eq_ignore_ascii_case("https") => 443,
-            _ if scheme.eq_ignore_ascii_case("http") => 80,
-            _ => return Err(InvalidUrl::Scheme),
-        };
-        if !rest.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
-            return Err(InvalidUrl::Character);
-        }
-        let (rest, fragment) = cut(rest, '#');
-        let (rest, query) = cut(rest, '?');
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        if !path.bytes().all(|byte| byte == b'/' || byte == b'%' || byte == b':' || byte == b'@' || is_name(byte)) {
-            return Err(InvalidUrl::Character);
-        }
+        let url = Self::split(scheme, rest);
+        let host = url.check()?;
+        Ok((url, host))
+    }
+
+    /// The parts of a text that had `://` between the two, unchecked.
+    pub(crate) fn split(scheme: &'a str, rest: &'a str) -> Self {
+        let (before, fragment) = cut(rest, '#');
+        let (before, query) = cut(before, '?');
+        let (authority, path) = before.split_at(before.find('/').unwrap_or(before.len()));
         let (user_info, authority) = match authority.rsplit_once('@') {
             Some((user_info, authority)) => (Some(user_info), authority),
             None => (None, authority),
         };
-        let (host, port) = match authority.split_once(']') {
-            Some((host, port)) => (host, port),
-            None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+        let end = match authority.find(']') {
+            Some(at) => at.saturating_add(1),
+            None => authority.find(':').unwrap_or(authority.len()),
         };
-        let host = match host.strip_prefix('[') {
-            Some(address) => ip_v6(address)?,
-            None if authority.contains(']') => return Err(InvalidUrl::Host),
-            None => host_name(host)?,
+        let (host, port) = authority.split_at(end);
+        let (has_user_info, has_fragment) = (user_info.is_some(), fragment.is_some());
+        Self { scheme, rest, has_user_info, host, port, path, query, has_fragment }
+    }
+
+    /// Whether a request can be sent to it; the header `Host`, if so.
+    pub(crate) fn check(&self) -> Result<String, InvalidUrl> {
+        let own_port = match self.scheme {
+            _ if self.is_https() => 443,
+            scheme if scheme.eq_ignore_ascii_case("http") => 80,
+            _ => return Err(InvalidUrl::Scheme),
         };
-        let host = match port_number(port)? {
+        if !self.rest.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
+            return Err(InvalidUrl::Character);
+        }
+        if !self.path.bytes().all(|byte| byte == b'/' || byte == b'%' || byte == b':' || byte == b'@' || is_name(byte))
+        {
+            return Err(InvalidUrl::Character);
+        }
+        let host = match self.host.strip_prefix('[') {
+            Some(address) => ip_v6(address.strip_suffix(']').ok_or(InvalidUrl::Host)?)?,
+            None => host_name(self.host)?,
+        };
+        Ok(match port_number(self.port)? {
             Some(port) if port != own_port => format!("{host}:{port}"),
             Some(_) | None => host,
-        };
-        Ok(Self { host, path, query, has_user_info: user_info.is_some(), has_fragment: fragment.is_some() })
+        })
+    }
+
+    pub(crate) fn is_https(&self) -> bool {
+        self.scheme.eq_ignore_ascii_case("https")
+    }
+
+    /// Whether its host is this machine: by name, or as an address in its usual form.
+    #[cfg(feature = "entra")]
+    pub(crate) fn is_loopback(&self) -> bool {
+        let address = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        self.host.eq_ignore_ascii_case("localhost")
+            || self.host.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback())
+            || address.and_then(|address| address.parse().ok()).is_some_and(|address: Ipv6Addr| address.is_loopback())
     }
 }
 

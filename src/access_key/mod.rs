@@ -78,7 +78,7 @@ impl AccessKey {
         {
             return Err(SigningError::Method);
         }
-        let Url { host, path, query, .. } = Url::parse(url)?;
+        let (Url { path, query, .. }, host) = Url::parse(url)?;
         let date = date::imf_fixdate(date).ok_or(SigningError::Date)?;
         let target = target::canonical(path, query.unwrap_or_default());
         let content_hash = STANDARD.encode(Sha256::digest(body));

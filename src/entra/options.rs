@@ -3,13 +3,10 @@
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::{Ipv4Addr, Ipv6Addr};
 use core::num::NonZeroU16;
 
-use fluent_uri::Uri;
-use fluent_uri::component::Host;
-
 use crate::connection_string::behind;
+use crate::url::Url;
 
 /// Where and for which scopes an Entra token is exchanged.
 ///
@@ -127,32 +124,44 @@ fn check_endpoint(endpoint: &str) -> Result<String, EntraOptionsError> {
     if behind(endpoint, ";accesskey=").is_some() {
         return Err(EntraOptionsError::EndpointIsConnectionString);
     }
-    let uri = Uri::parse(endpoint).map_err(|_| EntraOptionsError::EndpointUnreadable)?;
-    let authority = uri.authority().ok_or(EntraOptionsError::EndpointWithoutHost)?;
-    if authority.host().is_empty() {
+    let (scheme, rest) = endpoint.split_once(':').ok_or(EntraOptionsError::EndpointUnreadable)?;
+    if !is_scheme(scheme) {
+        return Err(EntraOptionsError::EndpointUnreadable);
+    }
+    let url = Url::split(scheme, rest.strip_prefix("//").ok_or(EntraOptionsError::EndpointWithoutHost)?);
+    if url.host.is_empty() {
         return Err(EntraOptionsError::EndpointWithoutHost);
     }
-    if authority.has_userinfo() {
+    if url.has_user_info {
         return Err(EntraOptionsError::EndpointWithUserInfo);
     }
-    if uri.has_query() || uri.has_fragment() {
+    if url.query.is_some() || url.has_fragment {
         return Err(EntraOptionsError::EndpointWithQuery);
     }
-    if authority.port().is_some_and(|port| port.as_str().parse::<NonZeroU16>().is_err()) {
+    let out_of_range =
+        |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<NonZeroU16>().is_err();
+    if url.port.strip_prefix(':').is_some_and(out_of_range) {
         return Err(EntraOptionsError::EndpointPort);
     }
-    let scheme = uri.scheme().as_str();
-    let loopback = match authority.host_parsed() {
-        Host::Ipv4(address) => Ipv4Addr::is_loopback(&address),
-        Host::Ipv6(address) => Ipv6Addr::is_loopback(&address),
-        Host::RegName(name) => name.as_str().eq_ignore_ascii_case("localhost"),
-        _ => false,
-    };
-    let secure = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http") && loopback;
+    let secure = url.is_https() || scheme.eq_ignore_ascii_case("http") && url.is_loopback();
     if !secure {
         return Err(EntraOptionsError::EndpointNotHttps);
     }
+    // A browser takes a `%` as it stands.
+    if url.check().is_err() || !url.path.split('%').skip(1).all(is_encoded) {
+        return Err(EntraOptionsError::EndpointUnreadable);
+    }
     Ok(endpoint.trim_end_matches('/').to_owned())
+}
+
+fn is_scheme(text: &str) -> bool {
+    let is_of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.bytes().all(is_of_scheme)
+}
+
+/// Whether what follows a `%` begins with the two digits that have to.
+fn is_encoded(text: &str) -> bool {
+    text.as_bytes().first_chunk().is_some_and(|digits: &[u8; 2]| digits.iter().all(u8::is_ascii_hexdigit))
 }
 
 /// What is wrong with [`EntraOptions`].

@@ -18,6 +18,7 @@ fn an_endpoint_is_taken_as_it_is_but_for_slashes_at_its_end() {
         ("https://h:65535", "https://h:65535"),
         ("https://gateway/acs/v1", "https://gateway/acs/v1"),
         ("https://gateway/acs//v1//", "https://gateway/acs//v1"),
+        ("https://gateway/a%20b", "https://gateway/a%20b"),
         ("https://gateway/acs;v=1/accesskey=x", "https://gateway/acs;v=1/accesskey=x"),
         ("HTTPS://Contoso.Communication.Azure.COM", "HTTPS://Contoso.Communication.Azure.COM"),
         ("https://[2001:db8::1]:8443/x/", "https://[2001:db8::1]:8443/x"),
@@ -40,7 +41,7 @@ fn an_endpoint_is_taken_as_it_is_but_for_slashes_at_its_end() {
 /// Bites when any check of `check_endpoint` is left out, or when port 0 is taken for one.
 #[test]
 fn an_endpoint_that_is_none_is_refused_with_what_is_wrong() {
-    let table: [(&str, Wrong, &str); 42] = [
+    let table: [(&str, Wrong, &str); 47] = [
         ("", Wrong::EndpointUnreadable, "no URL"),
         (" ", Wrong::EndpointUnreadable, "no URL"),
         ("contoso.communication.azure.com", Wrong::EndpointUnreadable, "no URL"),
@@ -56,6 +57,11 @@ fn an_endpoint_that_is_none_is_refused_with_what_is_wrong() {
         ("https://h:x", Wrong::EndpointUnreadable, "no URL"),
         ("https://h:-1", Wrong::EndpointUnreadable, "no URL"),
         ("https://h/%zz", Wrong::EndpointUnreadable, "no URL"),
+        ("https://h/%4", Wrong::EndpointUnreadable, "no URL"),
+        ("https://1.2.3", Wrong::EndpointUnreadable, "no URL"),
+        ("https://256.1.1.1", Wrong::EndpointUnreadable, "no URL"),
+        ("https://[v1.localhost]", Wrong::EndpointUnreadable, "no URL"),
+        ("https://%68", Wrong::EndpointUnreadable, "no URL"),
         ("https:", Wrong::EndpointWithoutHost, "no host"),
         ("https://", Wrong::EndpointWithoutHost, "no host"),
         ("https:///path", Wrong::EndpointWithoutHost, "no host"),
