@@ -41,7 +41,9 @@ fn run(mut machine: Machine<Name>, mut host: Host, mut poll: Poll, program: &Rec
             while let Some(action) = machine.poll_action() {
                 match action {
                     Action::ReturnToken { waiter, result } => host.answer(waiter, result),
-                    Action::CallRefresher { request } => happened.extend(host.call_issuer(request)),
+                    // Only a credential with a source has it asked.
+                    Action::CheckSource { .. } => {}
+                    Action::CallRefresher { request, .. } => happened.extend(host.call_issuer(request)),
                     Action::CancelRefresher { request } => host.hang_up(request),
                     Action::ScheduleTimer { at } => timer = at,
                     Action::Notify(Notice::Disposed) => return Ok(()),

@@ -223,7 +223,7 @@ impl Life {
                         Err(other) => unreachable!("nobody disposes it: {other}"),
                     }
                 }
-                Action::CallRefresher { request } => {
+                Action::CallRefresher { request, .. } => {
                     self.tally.refreshes += 1;
                     self.recent.push_back(self.at);
                     while self.recent.front().is_some_and(|start| start + SECOND <= self.at) {
@@ -234,6 +234,7 @@ impl Life {
                     // Who has no timeout would wait for ever: the connection breaks after an hour.
                     self.call = Some((request, Some(self.at + if hangs { HOUR } else { LATENCY })));
                 }
+                Action::CheckSource { .. } => unreachable!("it has no source"),
                 Action::CancelRefresher { .. } => self.call = None,
                 Action::Notify(_) => {}
                 Action::ScheduleTimer { at } => self.timer = at.map(Monotonic::as_millis),

@@ -3,17 +3,19 @@
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use support::scenario::Base;
+use support::play::Played;
+use support::scenario::{Base, Credential, Scenario};
 use support::{check, play, scenario};
 
 const HELP: &str = "\
 Plays scenario files (tests/scenarios/README.md) through the machine alone, in virtual time, and prints one JSON
-object a scenario and line: {\"name\": …, \"timeline\": […]}.
+object a scenario and line: {\"name\": …, \"timeline\": […]}; for an Entra user \"requests\" besides, the HTTP
+requests of the exchange with tokens by their names.
 
 Usage: simulate [--check] [--policy default|reference] FILE...    (- is standard input)
 
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
         Err(wrong) => return refuse(&format!("{wrong}\n\n{HELP}")),
     };
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let (mut played, mut different) = (0, 0);
+    let (mut scenarios_played, mut different) = (0, 0);
     for file in &arguments.files {
         let scenarios = match read(file).and_then(|text| {
             scenario::read(&text, arguments.policy).map_err(|wrong| format!("{}: {wrong}", name(file)))
@@ -53,12 +55,12 @@ fn main() -> ExitCode {
             }
         };
         for scenario in scenarios {
-            let timeline = play::timeline(&scenario);
-            played += 1;
+            let played = play::play(&scenario);
+            scenarios_played += 1;
             let written = if !arguments.check {
-                writeln!(out, "{}", json!({"name": scenario.name, "timeline": timeline}))
+                writeln!(out, "{}", line(&scenario, played))
             } else if let Some(expected) = &scenario.expected {
-                let differences = check::differences(expected, &timeline);
+                let differences = check::differences(expected, &played.timeline);
                 if differences.is_empty() {
                     continue;
                 }
@@ -80,7 +82,7 @@ fn main() -> ExitCode {
         }
     }
     if arguments.check {
-        let _ = writeln!(out, "{} of {played} scenarios as expected", played - different);
+        let _ = writeln!(out, "{} of {scenarios_played} scenarios as expected", scenarios_played - different);
     }
     match out.flush() {
         Ok(()) if different == 0 => ExitCode::SUCCESS,
@@ -89,7 +91,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whoever does not read any more knows.
+fn line(scenario: &Scenario, played: Played) -> Value {
+    let mut line = json!({"name": scenario.name, "timeline": played.timeline});
+    if matches!(scenario.credential, Credential::Entra { .. }) {
+        line["requests"] = Value::Array(played.requests);
+    }
+    line
+}
+
+/// A reader that has gone away needs no word.
 fn unwritten(error: &io::Error) -> ExitCode {
     if error.kind() == io::ErrorKind::BrokenPipe {
         ExitCode::from(2)

@@ -37,23 +37,22 @@ pub(crate) fn until_renewal(policy: &Policy, left: u64, random: &mut Random) -> 
     wait(policy, due, left, random)
 }
 
-#[cfg(feature = "entra")]
 /// How long after it was found to be the best there is to look for another token again: half of what is left.
 pub(crate) fn until_half(policy: &Policy, left: u64, random: &mut Random) -> u64 {
     wait(policy, left / 2, left, random)
 }
 
 fn wait(policy: &Policy, due: u64, left: u64, random: &mut Random) -> u64 {
-    let floor = policy.floor_millis().max(1);
-    random.shorten(due.max(floor), policy.jitter()).max(floor).min(left)
+    let least = policy.min_interval_millis().max(1);
+    random.shorten(due.max(least), policy.jitter()).max(least).min(left)
 }
 
 /// How long to leave the refresher alone after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rest {
+pub(crate) struct Backoff {
     /// Before the timer tries again.
     pub(crate) timer: u64,
-    /// Before a request that finds no valid token tries again; never more, unless jitter cuts the timer's after a permanent
+    /// Before a request that finds no valid token tries again. Never more, unless jitter cuts the timer's after a permanent
     /// failure.
     pub(crate) request: u64,
 }
@@ -61,29 +60,29 @@ pub(crate) struct Rest {
 /// What is known of a failure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Failure {
-    /// Its place in its row, from 1.
-    pub(crate) row: u32,
+    /// Its place in its streak, from 1.
+    pub(crate) streak: u32,
     pub(crate) permanent: bool,
     pub(crate) retry_after: core::time::Duration,
     /// Milliseconds left of the held token; 0 if none is valid.
     pub(crate) left: u64,
 }
 
-/// The rest after a failure; `None` if the policy knows none.
-pub(crate) fn rest(policy: &Policy, failure: Failure, random: &mut Random) -> Option<Rest> {
+/// The backoff after a failure (contract, rule 2.6); `None` if the policy has none.
+pub(crate) fn after(policy: &Policy, failure: Failure, random: &mut Random) -> Option<Backoff> {
     let (initial, max) = policy.retry_millis()?;
-    let (floor, asked) = (policy.floor_millis(), millis(failure.retry_after));
-    // The timer's rest, the part of it that jitter may not touch, and the request's rest.
+    let (interval, asked) = (policy.min_interval_millis(), millis(failure.retry_after));
+    // The timer's backoff, the part of it that jitter may not touch, and the request's backoff.
     let (timer, least, request) = if failure.permanent {
-        (max, asked.max(floor.min(max)), max)
+        (max, asked.max(interval.min(max)), max)
     } else {
-        let doubled = 1_u64.checked_shl(failure.row.saturating_sub(1)).unwrap_or(u64::MAX);
+        let doubled = 1_u64.checked_shl(failure.streak.saturating_sub(1)).unwrap_or(u64::MAX);
         let base = initial.saturating_mul(doubled).min(max);
         let calm = if failure.left > 0 { base.min(failure.left / 2) } else { base };
-        let least = asked.max(floor);
-        (calm.max(least), least, base.min(policy.request_rest_millis()).max(asked.min(max)).max(floor))
+        let least = asked.max(interval);
+        (calm.max(least), least, base.min(policy.request_backoff_millis()).max(asked.min(max)).max(interval))
     };
     let timer = random.shorten(timer, policy.jitter()).max(least).max(1);
     let request = if failure.permanent { request } else { request.min(timer) };
-    Some(Rest { timer, request: request.max(1) })
+    Some(Backoff { timer, request: request.max(1) })
 }

@@ -179,8 +179,8 @@ impl RefreshError {
     }
 
     /// Whether the token held is not to be used any more, although it is valid.
-    pub(crate) fn forgets_token(&self) -> bool {
-        matches!(self, Self::Refresher(error) if error.forgets_token)
+    pub(crate) fn revokes(&self) -> bool {
+        matches!(self, Self::Refresher(error) if error.revokes)
     }
 
     /// How long the issuer asked to be left alone; zero if it did not.
@@ -254,7 +254,7 @@ pub struct RefresherError {
     permanent: bool,
     retry_after: Option<Duration>,
     kind: FailureKind,
-    forgets_token: bool,
+    revokes: bool,
 }
 
 impl RefresherError {
@@ -266,7 +266,7 @@ impl RefresherError {
             permanent: false,
             retry_after: None,
             kind: FailureKind::RefreshFailed,
-            forgets_token: false,
+            revokes: false,
         }
     }
 
@@ -313,8 +313,8 @@ impl RefresherError {
     }
 
     /// The token held is not to be used any more, although it is valid.
-    pub(crate) fn forgetting_token(self) -> Self {
-        Self { forgets_token: true, ..self }
+    pub(crate) fn revoking(self) -> Self {
+        Self { revokes: true, ..self }
     }
 }
 

@@ -45,7 +45,7 @@
 //! assert_eq!(due.as_millis(), 600_000);
 //!
 //! machine.handle(Event::TimeAdvanced, at(600_000));
-//! let Some(Action::CallRefresher { request }) = machine.poll_action() else { panic!() };
+//! let Some(Action::CallRefresher { request, .. }) = machine.poll_action() else { panic!() };
 //! while machine.poll_action().is_some() {}
 //!
 //! // The issuer is down. That costs nothing: the token is valid, and it is tried again in a second.
@@ -98,6 +98,7 @@ extern crate std;
 pub mod access_key;
 mod action;
 mod backoff;
+mod calendar;
 pub mod connection_string;
 #[cfg(feature = "entra")]
 pub mod entra;
@@ -113,14 +114,16 @@ mod time;
 mod token;
 mod url;
 
-pub use action::{Action, Notice};
+pub use action::{Action, Notice, Reason, Trigger};
 #[cfg(feature = "http")]
 pub use error::InvalidBearer;
 pub use error::{Error, FailureKind, InvalidToken, PolicyError, RefreshError, RefresherError};
-pub use event::{Event, RequestId};
+pub use event::{Event, RequestId, Source};
 pub use machine::{Machine, Snapshot};
 pub use policy::{CheckSource, Policy, PolicyBuilder, UndecodableTokens};
 pub use secret::Secret;
-pub use time::{Monotonic, Now, UnixTime};
+#[cfg(feature = "std")]
+pub use time::SystemTimeError;
+pub use time::{Monotonic, Now, UnixTime, Until};
 pub use token::{NewToken, Token};
 pub use url::InvalidUrl;

@@ -209,7 +209,7 @@ impl Policy {
         self.knobs().opaque_token_lifetime
     }
 
-    pub(crate) fn floor_millis(&self) -> u64 {
+    pub(crate) fn min_interval_millis(&self) -> u64 {
         self.knobs().min_refresh_interval
     }
 
@@ -231,12 +231,16 @@ impl Policy {
         self.knobs().retries.then_some((self.knobs().retry_initial, self.knobs().retry_max))
     }
 
-    pub(crate) fn request_rest_millis(&self) -> u64 {
+    pub(crate) fn request_backoff_millis(&self) -> u64 {
         self.knobs().request_rest_max
     }
 
     pub(crate) fn source_check_millis(&self) -> u64 {
         self.knobs().source_check_timeout.max(1)
+    }
+
+    pub(crate) fn check_source(&self) -> CheckSource {
+        self.knobs().check_source
     }
 
     pub(crate) fn jitter(&self) -> f32 {
@@ -260,13 +264,8 @@ impl fmt::Debug for Policy {
     }
 }
 
-/// For the exchange of Entra tokens.
 #[cfg(feature = "entra")]
 impl Policy {
-    pub(crate) fn check_source(&self) -> CheckSource {
-        self.knobs().check_source
-    }
-
     pub(crate) fn exchange_jitter(&self) -> f32 {
         self.knobs().exchange_jitter
     }

@@ -4,6 +4,8 @@ use core::fmt;
 use core::num::NonZeroU64;
 use core::time::Duration;
 
+use crate::calendar::civil;
+
 /// A moment on the host's monotonic clock: milliseconds since an origin the host chooses once.
 ///
 /// Waiting (rests, timeouts, renewal) is measured on it. It may stand still while the machine is suspended. Sums stop at the
@@ -89,11 +91,15 @@ impl fmt::Debug for Monotonic {
 /// A moment on the wall clock: milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted (a JWT's `NumericDate`,
 /// [RFC 7519, section 2](https://www.rfc-editor.org/rfc/rfc7519#section-2), to the millisecond).
 ///
+/// It is shown as [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339#section-5.6) writes it, in UTC; a year that has more than
+/// four digits, or comes before the year 0, has a sign. With the feature `serde` it is a number of milliseconds.
+///
 /// ```
 /// use acs_common::UnixTime;
 ///
 /// let expiry = UnixTime::from_secs(1_700_000_000);
-/// assert_eq!(expiry.as_millis(), 1_700_000_000_000);
+/// assert_eq!((expiry.as_secs(), expiry.as_millis()), (1_700_000_000, 1_700_000_000_000));
+/// assert_eq!(expiry.to_string(), "2023-11-14T22:13:20Z");
 /// assert_eq!(UnixTime::from_secs(i64::MAX), UnixTime::from_millis(i64::MAX), "it saturates");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,6 +122,12 @@ impl UnixTime {
     #[must_use]
     pub const fn as_millis(self) -> i64 {
         self.0
+    }
+
+    /// Whole seconds since the epoch, negative before it; a fraction is cut towards the past.
+    #[must_use]
+    pub const fn as_secs(self) -> i64 {
+        self.0.div_euclid(1_000)
     }
 
     pub(crate) const fn saturating_add_millis(self, millis: u64) -> Self {
@@ -141,15 +153,66 @@ impl From<std::time::SystemTime> for UnixTime {
     }
 }
 
-/// A moment the platform's [`SystemTime`](std::time::SystemTime) cannot express is an error that hands it back.
 #[cfg(feature = "std")]
 impl TryFrom<UnixTime> for std::time::SystemTime {
-    type Error = UnixTime;
+    type Error = SystemTimeError;
 
-    fn try_from(time: UnixTime) -> Result<Self, UnixTime> {
+    fn try_from(time: UnixTime) -> Result<Self, SystemTimeError> {
         let distance = Duration::from_millis(time.0.unsigned_abs());
         let epoch = std::time::UNIX_EPOCH;
-        if time.0 < 0 { epoch.checked_sub(distance) } else { epoch.checked_add(distance) }.ok_or(time)
+        let moment = if time.0 < 0 { epoch.checked_sub(distance) } else { epoch.checked_add(distance) };
+        moment.ok_or(SystemTimeError { time })
+    }
+}
+
+/// A moment that the platform's [`SystemTime`](std::time::SystemTime) cannot express.
+///
+/// ```
+/// use acs_common::{SystemTimeError, UnixTime};
+/// use std::time::SystemTime;
+///
+/// fn at(time: UnixTime) -> Result<SystemTime, SystemTimeError> {
+///     SystemTime::try_from(time)
+/// }
+/// assert!(at(UnixTime::from_secs(1_700_000_000)).is_ok());
+/// ```
+#[cfg(feature = "std")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this platform's SystemTime cannot express {time}")]
+#[non_exhaustive]
+pub struct SystemTimeError {
+    /// The moment.
+    pub time: UnixTime,
+}
+
+impl fmt::Display for UnixTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, of_day) = (self.0.div_euclid(86_400_000), self.0.rem_euclid(86_400_000));
+        let (year, month, day) = civil(days);
+        let (hour, minute, second) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1_000 % 60);
+        match year {
+            0..=9_999 => write!(f, "{year:04}")?,
+            _ => write!(f, "{year:+05}")?,
+        }
+        write!(f, "-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        match of_day % 1_000 {
+            0 => f.write_str("Z"),
+            millis => write!(f, ".{millis:03}Z"),
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde_core::Serialize for UnixTime {
+    fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(self.0)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde_core::Deserialize<'de> for UnixTime {
+    fn deserialize<D: serde_core::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        i64::deserialize(deserializer).map(Self)
     }
 }
 
@@ -183,14 +246,34 @@ impl Now {
     }
 }
 
-/// The end of a wait or of a token's life, laid on both clocks: it has come as soon as either clock says so.
+/// A moment laid on both clocks: the end of a wait or of a token's life. It has come as soon as either clock says so.
+///
+/// ```
+/// use acs_common::{Action, Event, Machine, Monotonic, Now, Policy, UnixTime};
+/// use core::time::Duration;
+///
+/// let at = |ms: u64| Now::new(Monotonic::from_millis(ms), UnixTime::from_millis(1_700_000_000_000 + ms as i64));
+/// let mut machine = Machine::new(None, Policy::default(), at(0))?;
+/// machine.handle(Event::TokenRequested { waiter: 1 }, at(0));
+/// let Some(Action::CallRefresher { give_up: Some(give_up), .. }) = machine.poll_action() else { panic!() };
+///
+/// // The default timeout of a refresh is a minute.
+/// assert_eq!(give_up.time_left(at(20_000)), Duration::from_secs(40));
+/// # Ok::<(), acs_common::InvalidToken>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Until {
+pub struct Until {
     monotonic: Monotonic,
     unix: UnixTime,
 }
 
 impl Until {
+    /// The time left: the smaller of what the two clocks say; zero once the moment has come.
+    #[must_use]
+    pub fn time_left(self, now: Now) -> Duration {
+        Duration::from_millis(self.left(now))
+    }
+
     /// Milliseconds left: the smaller of what the two clocks say; 0 once it has come.
     pub(crate) fn left(self, now: Now) -> u64 {
         self.monotonic.millis_since(now.monotonic).min(self.unix.millis_since(now.unix))
@@ -205,7 +288,7 @@ impl Until {
         Self { monotonic: self.monotonic.max(other.monotonic), unix: self.unix.max(other.unix) }
     }
 
-    /// The end of two waits the first of which counts.
+    /// The end of two waits of which the first counts.
     pub(crate) fn earlier(self, other: Self) -> Self {
         Self { monotonic: self.monotonic.min(other.monotonic), unix: self.unix.min(other.unix) }
     }

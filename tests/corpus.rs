@@ -99,7 +99,7 @@ fn no_string_of_the_corpus_confuses_the_parser() {
     replay("token", fuzzed::token);
 }
 
-/// Fails when the fuzzer's corpus is lost, or when `Machine::answered` takes any request for the one in flight.
+/// Fails when the fuzzer's corpus is lost, or when `is_call` takes any request for the one in flight.
 #[test]
 fn no_life_of_the_corpus_breaks_a_law() {
     replay("machine", fuzzed::machine);

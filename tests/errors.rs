@@ -26,7 +26,7 @@ impl std::error::Error for Unreachable {
     }
 }
 
-/// Bites when `source` of either error is none, or is the error whose text is in its own already.
+/// Fails when `source` of either error is none, or is the error whose text is in its own already.
 #[test]
 fn a_callers_error_leads_on_to_what_the_refreshers_was_caused_by() {
     let mut rig = Rig::empty(acs_common::Policy::default());
@@ -40,14 +40,14 @@ fn a_callers_error_leads_on_to_what_the_refreshers_was_caused_by() {
     assert!(cause.source().expect("it has a cause").is::<fmt::Error>());
 }
 
-/// Bites when `Debug` of a refresher's error leaves out what it says of itself.
+/// Fails when `Debug` of a refresher's error leaves out what it says of itself.
 #[test]
 fn a_refreshers_error_shows_all_that_it_says() {
     let error = RefresherError::new(Unreachable).permanent().with_retry_after(Duration::from_secs(20));
     assert_eq!(format!("{error:?}"), "RefresherError { source: Unreachable, permanent: true, retry_after: Some(20s) }");
 }
 
-/// Bites when the text for one end is that of the other, or says nothing of what to do.
+/// Fails when the text for one end is that of the other, or says nothing of what to do.
 #[test]
 fn whoever_gets_no_token_any_more_is_told_what_to_do() {
     assert!(Error::Disposed.to_string().contains("make a new one"));

@@ -1,9 +1,9 @@
-//! The example `event_loop`, run as a process.
+//! The examples `event_loop` and `own_loop_entra`, run as processes.
 
 #[path = "support/process.rs"]
 mod process;
 
-/// Bites when `poll_action` announces no timer, and when `abandon` does not have the host told.
+/// Fails when `poll_action` announces no timer, and when `abandon` does not have the host told.
 #[test]
 fn a_poll_loop_with_one_timer_is_host_enough() {
     let run = process::run("event_loop", &[], None);
@@ -34,6 +34,20 @@ fn a_poll_loop_with_one_timer_is_host_enough() {
         let Some((_, later)) = rest.split_once(chapter) else { panic!("{chapter:?} comes too late: {run}") };
         rest = later;
     }
+}
+
+/// Fails when an exchange does not say what its source gave, does not start when it is told to, or does not pause.
+#[test]
+fn two_machines_and_a_loop_are_a_credential_for_an_entra_user() {
+    let run = process::run("own_loop_entra", &[], None);
+    assert_eq!((run.status, run.err.as_str()), (Some(0), ""), "{run}");
+    for line in
+        ["the source is asked: first", "fresh: false", "try 1: POST https://", "try 2: POST https://", "Disposed"]
+    {
+        assert_eq!(count(&run.out, line), 1, "{line}: {run}");
+    }
+    assert_eq!(count(&run.out, " has a token until 32472144000000 ms"), 3, "{run}");
+    assert!(!run.out.contains("an-access-token") && !run.out.contains("an-entra-token"), "{run}");
 }
 
 #[test]

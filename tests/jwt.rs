@@ -75,7 +75,7 @@ fn check(what: &str, text: &str, expected: Read) {
     }
 }
 
-/// Bites when the number of parts is fixed, the header is decoded, or the text is not trimmed for reading.
+/// Fails when the number of parts is fixed, the header is decoded, or the text is not trimmed for reading.
 #[test]
 fn only_the_second_part_is_looked_at() {
     let payload = URL_SAFE_NO_PAD.encode(format!("{{\"exp\":{EXP}}}"));
@@ -308,7 +308,7 @@ fn a_usable_iat_bounds_the_life_and_an_unusable_one_says_nothing() {
     assert_eq!(life(after), 600_000, "in whichever order they stand");
 }
 
-/// Bites when `accept` forgets either test, or makes either for bare strings only.
+/// Fails when `accept` forgets either test, or makes either for bare strings only.
 #[test]
 fn blank_and_overlong_strings_are_refused_with_advice_however_they_come() {
     let given = |text: &str| {
@@ -354,7 +354,7 @@ fn blank_and_overlong_strings_are_refused_with_advice_however_they_come() {
     assert!(matches!(refusals(&bytes)[0], InvalidToken::TooLong { bytes: MIB, .. }), "bytes count, not characters");
 }
 
-/// Bites when `accept` decodes, or asks the policy, though the expiry is stated; and when it flags such a token as opaque.
+/// Fails when `accept` decodes, or asks the policy, though the expiry is stated; and when it flags such a token as opaque.
 #[test]
 fn a_stated_expiry_is_taken_as_it_is_and_nothing_is_decoded() {
     let stated = |token: NewToken| {
@@ -390,7 +390,7 @@ fn answered(token: NewToken, stepped: i64) -> Option<(UnixTime, u64)> {
     Some((expires_on, death))
 }
 
-/// Bites when `accept` counts a lifetime from `now`, or by one clock only.
+/// Fails when `accept` counts a lifetime from `now`, or by one clock only.
 #[test]
 fn a_lifetime_counts_from_the_start_of_the_refresh_by_either_clock() {
     let lasting = |secs: u64| NewToken::new("x").with_expires_in(Duration::from_secs(secs));
@@ -402,7 +402,7 @@ fn a_lifetime_counts_from_the_start_of_the_refresh_by_either_clock() {
     assert_eq!(initial.held().unwrap().expires_on(), unix(60_000));
 }
 
-/// Bites when `accept` counts an opaque token's life from the start of the refresh.
+/// Fails when `accept` counts an opaque token's life from the start of the refresh.
 #[test]
 fn an_opaque_token_lives_from_its_arrival() {
     let policy = Policy::builder().opaque_token_lifetime(Duration::from_secs(20)).build().unwrap();
@@ -435,7 +435,7 @@ fn text() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Bites when any input panics, is altered, or when the two policies read it differently.
+    /// Fails when any input panics, is altered, or when the two policies read it differently.
     #[test]
     fn any_text_is_a_token_with_an_expiry_or_a_typed_error(text in text()) {
         let read = |undecodable| {
@@ -457,7 +457,7 @@ proptest! {
         }
     }
 
-    /// Bites when the reading depends on alphabet, padding, white space, other claims or their order.
+    /// Fails when the reading depends on alphabet, padding, white space, other claims or their order.
     #[test]
     fn a_jwt_reads_the_same_however_it_is_written(
         millis in -4_000_000_000_000_i64..4_000_000_000_000,

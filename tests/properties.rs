@@ -17,7 +17,12 @@ const LENGTH: usize = 60;
 /// The kinds of operations every life needs, more of these, and the rest now and then.
 fn lives(often: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {
     let setup = prop::collection::vec(any::<u8>(), ops::SETUP);
-    let usual = select(&[REQUEST, REQUEST, ANSWER, FAIL, ADVANCE, ADVANCE][..]);
+    let begin = prop_oneof![any::<u8>(), ops::SOURCES];
+    let setup = (begin, setup).prop_map(|(begin, mut setup)| {
+        setup[0] = begin;
+        setup
+    });
+    let usual = select(&[REQUEST, REQUEST, ANSWER, FAIL, ADVANCE, ADVANCE, GIVES, GIVES][..]);
     let kind = prop_oneof![4 => usual, 3 => select(often), 1 => 0..ALL];
     let op = (kind, any::<u8>(), any::<u8>());
     (setup, prop::collection::vec(op, 0..LENGTH))
@@ -150,6 +155,20 @@ fn the_fast_path_says_what_a_request_would() {
 #[test]
 fn what_happened_is_reported_and_nothing_else() {
     obeys(Some(Law::Notices), &[ANSWER, REJECT, OVERSLEEP, REJECT]);
+}
+
+/// Fails when `source_checked` takes a token of another source for the answer, or calls the refresher for the one held; when
+/// `queue` lets a late request share the check before it; when a check is not asked again in a backoff.
+#[test]
+fn the_source_is_asked_first_and_what_is_held_of_it_is_the_answer() {
+    obeys(Some(Law::Source), &[GIVES, GIVES, GIVES_LATE, FAIL, ANSWER]);
+}
+
+/// Fails when `hold` keeps the first reason or the rejected token, `reject` the first reason, `fail_refresh` the count of
+/// failures; when `trigger` forgets that *retry now* asked; when `source_checked` still calls it a retry.
+#[test]
+fn each_call_says_why_it_is_made() {
+    obeys(Some(Law::Reason), &[REJECT, TRY_NOW, FAIL, GIVES, OVERSLEEP]);
 }
 
 /// Bites when `poll_action` arms the timer before it reports.

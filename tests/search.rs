@@ -16,7 +16,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::thread;
 
 use support::world::World;
-use support::world::ops::{Brings, Fails, Knobs, Op, Setup};
+use support::world::ops::{Asks, Brings, Fails, Gives, Knobs, Op, Setup};
 use support::world::states::{Alphabet, State};
 
 use acs_common::{Monotonic, Now, UnixTime};
@@ -28,11 +28,14 @@ const ALPHABET: Alphabet = Alphabet {
     callers: 3,
     brings: &[LIFE, Brings::Expired(1)],
     fails: &[Fails { permanent: false, retry_after: None }, Fails { permanent: true, retry_after: None }],
+    gives: &[Gives::First, Gives::Third],
     step: 86_400_000,
 };
 
 /// What a search of every test run can afford.
 const QUICK: usize = if cfg!(debug_assertions) { 6 } else { 8 };
+/// With a source more can happen at each step.
+const SHALLOW: usize = if cfg!(debug_assertions) { 5 } else { 7 };
 
 #[derive(Debug, PartialEq)]
 struct Report {
@@ -126,21 +129,47 @@ fn fingerprint(state: &State) -> u128 {
 
 /// Proactive or not, with an initial token or without.
 fn setups(knobs: &Knobs) -> impl Iterator<Item = Setup> {
-    let start = Now::new(Monotonic::from_millis(90_000_000), UnixTime::from_millis(1_700_000_000_000));
-    [(false, None), (false, Some(LIFE)), (true, None), (true, Some(LIFE))]
-        .into_iter()
-        .map(move |(proactive, initial)| Setup { knobs: Knobs { proactive, ..knobs.clone() }, initial, start })
+    [(false, None), (false, Some(LIFE)), (true, None), (true, Some(LIFE))].into_iter().map(
+        move |(proactive, initial)| Setup {
+            knobs: Knobs { proactive, ..knobs.clone() },
+            initial,
+            source: None,
+            start: start(),
+        },
+    )
+}
+
+/// Asked by the timer, and at each request.
+fn setups_with_a_source() -> [Setup; 2] {
+    [(true, false, true), (false, true, false)].map(|(proactive, each_request, prewarm)| Setup {
+        knobs: Knobs { proactive, ..Knobs::standard() },
+        initial: None,
+        source: Some(Asks { each_request, prewarm, timeout: 5_000 }),
+        start: start(),
+    })
+}
+
+fn start() -> Now {
+    Now::new(Monotonic::from_millis(90_000_000), UnixTime::from_millis(1_700_000_000_000))
 }
 
 fn search(policy: &str, knobs: &Knobs, depth: usize) -> Vec<Report> {
+    search_all(policy, &setups(knobs).collect::<Vec<_>>(), depth)
+}
+
+fn search_all(policy: &str, setups: &[Setup], depth: usize) -> Vec<Report> {
     let report = |setup: &Setup| {
         let report = Search::run(setup, depth);
         let kind = if setup.knobs.proactive { "proactive" } else { "on demand" };
-        let initial = if setup.initial.is_some() { "a token" } else { "no token" };
-        println!("{policy}, {kind:9}, {initial:8}: {report}");
+        let begins = match (setup.initial, setup.source) {
+            (Some(_), _) => "a token",
+            (None, None) => "no token",
+            (None, Some(asks)) if asks.each_request => "a source for each request",
+            (None, Some(_)) => "a source for each refresh",
+        };
+        println!("{policy}, {kind:9}, {begins:8}: {report}");
         report
     };
-    let setups: Vec<_> = setups(knobs).collect();
     thread::scope(|scope| {
         let searches: Vec<_> = setups.iter().map(|setup| scope.spawn(|| report(setup))).collect();
         searches.into_iter().map(|search| search.join().expect("no law is broken")).collect()
@@ -161,6 +190,17 @@ fn no_history_at_all_breaks_a_law_under_the_reference_policy() {
     assert!(reports.iter().all(|report| report.frontier == 0 && report.states > 500), "{reports:#?}");
 }
 
+/// A source that is asked on each refresh, or at each request too; the timer renews in one of them.
+///
+/// Fails when the interval between two calls of the refresher is not waited for after a check (`await_start`), or a check's
+/// timeout is left out of `until_due`.
+#[test]
+fn no_short_history_with_a_source_breaks_a_law() {
+    let setups = setups_with_a_source();
+    let reports = search_all("default", &setups, SHALLOW);
+    assert!(reports.iter().all(|report| report.depth == SHALLOW && report.states > 500), "{reports:#?}");
+}
+
 /// Takes minutes; `SEARCH_DEPTH` sets how deep.
 #[test]
 #[ignore = "takes minutes, and only in release: `cargo test --release --test search -- --ignored --nocapture`"]
@@ -174,7 +214,8 @@ fn no_long_history_breaks_a_law_under_the_default_policy() {
 #[test]
 fn states_that_read_the_same_have_the_same_future() {
     let (every, depth) = if cfg!(debug_assertions) { (2, 3) } else { (3, 5) };
-    for setup in setups(&Knobs::standard()).chain(setups(&Knobs::reference())) {
+    let [standard, reference] = [Knobs::standard(), Knobs::reference()];
+    for setup in setups(&standard).chain(setups(&reference)).chain(setups_with_a_source()) {
         let look = |world: &World| {
             let State { text, next } = world.state(&setup);
             (text, next, world.futures(&setup, &ALPHABET, next))

@@ -100,8 +100,8 @@ impl Witness {
                         self.both(&cause);
                     }
                 }
-                Action::CallRefresher { request } => call = Some(request),
-                Action::CancelRefresher { .. } | Action::ScheduleTimer { .. } => {}
+                Action::CallRefresher { request, .. } => call = Some(request),
+                Action::CheckSource { .. } | Action::CancelRefresher { .. } | Action::ScheduleTimer { .. } => {}
             }
         }
         self.debug(&machine.snapshot());
@@ -118,7 +118,7 @@ impl Witness {
     }
 }
 
-/// Bites when `Secret` derives `Debug`, or an error carries the text it is about.
+/// Fails when `Secret` derives `Debug`, or an error carries the text it is about.
 #[test]
 fn no_token_shows_wherever_it_is_held_or_has_been() {
     let mut witness = Witness::default();
@@ -129,7 +129,7 @@ fn no_token_shows_wherever_it_is_held_or_has_been() {
     witness.drain(&mut machine, 0);
     witness.handle(&mut machine, Event::TokenRequested { waiter: 1 }, 1);
 
-    // Renewed, rejected, renewed with one that is dead on arrival, blank and too long, then opaque ones.
+    // Renewed, rejected, renewed with one that has expired on arrival, blank and too long, then opaque ones.
     let request = witness.handle(&mut machine, Event::TokenRequested { waiter: 2 }, 500_000).unwrap();
     let token = witness.guard(&canary("renewed", START + 7_200));
     witness.handle(&mut machine, Event::TokenReceived { request, token }, 500_010);
@@ -168,7 +168,7 @@ fn no_token_shows_wherever_it_is_held_or_has_been() {
     assert!(witness.looked > 300, "only {} texts", witness.looked);
 }
 
-/// Bites when an `InvalidToken` shows what was invalid.
+/// Fails when an `InvalidToken` shows what was invalid.
 #[test]
 fn a_refused_token_does_not_show_in_the_refusal() {
     let mut witness = Witness::default();
@@ -189,7 +189,7 @@ fn a_refused_token_does_not_show_in_the_refusal() {
     }
 }
 
-/// Bites when the witness looks away.
+/// Fails when the witness looks away.
 #[test]
 #[should_panic = "shows in"]
 fn the_witness_would_tell() {
@@ -205,13 +205,13 @@ fn secrets(machine: &Machine<u32>) -> usize {
 
 fn call(machine: &mut Machine<u32>) -> RequestId {
     let mut calls = std::iter::from_fn(|| machine.poll_action()).filter_map(|action| match action {
-        Action::CallRefresher { request } => Some(request),
+        Action::CallRefresher { request, .. } => Some(request),
         _ => None,
     });
     calls.next().expect("the refresher is called")
 }
 
-/// Bites when `dispose`, `reject` or `settle` keeps the lease, `receive` a token it refuses, or an answer is queued with its token.
+/// Fails when `dispose`, `reject` or `settle` keeps the lease, `receive` a token it refuses, or an answer is queued with its token.
 #[test]
 fn the_machine_keeps_no_token_it_has_no_use_for() {
     let given = |at: u64| NewToken::new("a canary").with_expires_on(unix(at));
@@ -220,15 +220,16 @@ fn the_machine_keeps_no_token_it_has_no_use_for() {
     assert_eq!(secrets(&held), 1, "one, though an answer waits to be drained");
 
     let token = held.token(now(1)).unwrap().clone();
-    let ends: [(&str, Event<u32>, u64); 3] = [
-        ("disposed", Event::Disposed, 2),
-        ("rejected", Event::TokenRejected { token }, 2),
-        ("dead", Event::TimeAdvanced, 600_000),
+    let ends: [(&str, Event<u32>, u64, usize); 3] = [
+        ("disposed", Event::Disposed, 2, 0),
+        // It is shown to the refresher, until another is accepted.
+        ("rejected", Event::TokenRejected { token: token.clone() }, 2, 1),
+        ("expired", Event::TimeAdvanced, 600_000, 0),
     ];
-    for (end, event, at) in ends {
+    for (end, event, at, left) in ends {
         let mut machine = held.clone();
         machine.handle(event, now(at));
-        assert_eq!(secrets(&machine), 0, "{end}, undrained");
+        assert_eq!(secrets(&machine), left, "{end}, undrained");
         let mut drained = std::iter::from_fn(|| machine.poll_action());
         assert!(
             drained.all(|action| !matches!(action, Action::ReturnToken { result: Ok(_), .. })),
@@ -236,12 +237,22 @@ fn the_machine_keeps_no_token_it_has_no_use_for() {
         );
     }
 
+    let mut rejected = held.clone();
+    rejected.handle(Event::TokenRejected { token }, now(2));
+    rejected.handle(Event::TokenRequested { waiter: 2 }, now(1_002));
+    let mut machine = rejected.clone();
+    machine.handle(Event::Disposed, now(1_003));
+    assert_eq!(secrets(&machine), 0, "rejected, then disposed");
+    let request = call(&mut rejected);
+    rejected.handle(Event::TokenReceived { request, token: given(9_000_000) }, now(1_003));
+    assert_eq!(secrets(&rejected), 1, "rejected, then replaced");
+
     held.handle(Event::TokenRequested { waiter: 2 }, now(500_000));
     let request = call(&mut held);
     for (what, token, left) in [
         ("replaced", given(9_000_000), 1),
-        ("not by a dead one", given(1), 1),
-        ("nor by one that is none", NewToken::new(" "), 1),
+        ("not by an expired one", given(1), 1),
+        ("nor by a blank one", NewToken::new(" "), 1),
     ] {
         let mut machine = held.clone();
         machine.handle(Event::TokenReceived { request, token }, now(500_010));
@@ -270,7 +281,7 @@ impl Display for Watched {
 
 impl std::error::Error for Watched {}
 
-/// Bites when `dispose` keeps the last failure, the answers or the notices that carry it.
+/// Fails when `dispose` keeps the last failure, the answers or the notices that carry it.
 #[test]
 fn a_disposed_machine_lets_go_of_the_refreshers_errors() {
     let watch = Arc::new(());
@@ -285,7 +296,7 @@ fn a_disposed_machine_lets_go_of_the_refreshers_errors() {
     assert!(matches!(machine.poll_action(), Some(Action::ReturnToken { waiter: 1, result: Err(Error::Disposed) })));
 }
 
-/// Bites when `Secret::new`, `NewToken::new` or `accept` copies the text: the copy would not be wiped.
+/// Fails when `Secret::new`, `NewToken::new` or `accept` copies the text: the copy would not be wiped.
 #[test]
 fn a_token_handed_in_is_never_copied() {
     let text = canary("only one", START + 600);
@@ -371,7 +382,7 @@ macro_rules! has {
     }};
 }
 
-/// Bites when any of these is derived or implemented.
+/// Fails when any of these is derived or implemented.
 #[test]
 fn a_secret_cannot_be_printed_compared_or_copied_by_accident() {
     assert!(has!(String: Display) && has!(String: PartialEq) && has!(Token: Clone), "the probe works");

@@ -394,3 +394,33 @@ fn wrong_usage_ends_with_2_and_the_help() {
         assert!(ran.out.contains("Usage: simulate") && ran.out.contains("Exit status"), "{}", ran.out);
     }
 }
+
+/// Fails when a request is not shown, shown without a part, or with a token's text in the place of its name.
+#[test]
+fn the_requests_of_an_entra_user_are_printed_with_tokens_by_their_names() {
+    let life = json!({
+        "name": "signs in anew after a 401",
+        "start": 1_700_000_000,
+        "policy": {"exchange_jitter": 0},
+        "credential": {"entra": {"signed_in": "alice/1"}},
+        "source": [{"after": 0}, {"after": 5}],
+        "exchange": [{"after": 10, "status": 401}, {"after": 10, "token": {"exp": 3600}}],
+        "script": [{"at": 5, "do": "sign_in", "with": "alice/2"}],
+        "until": 100,
+    });
+    let ran = run(&["-"], &life.to_string());
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
+    let printed: Value = serde_json::from_str(&ran.out).unwrap();
+    let requests = printed["requests"].as_array().expect("an Entra user has them");
+    let sent: Vec<_> = requests.iter().map(|request| (request["at"].clone(), request["call"].clone())).collect();
+    assert_eq!(sent, [(json!(0), json!(1)), (json!(15), json!(2))]);
+    for (request, entra) in requests.iter().zip(["alice/1", "alice/2"]) {
+        assert_eq!(request["headers"]["Authorization"], format!("Bearer {entra}"));
+        assert_eq!(request["headers"]["Content-Type"], "application/json");
+        assert_eq!((&request["method"], &request["body"]), (&json!("POST"), &json!("{}")));
+        let url = request["url"].as_str().unwrap();
+        assert!(url.starts_with("https://contoso.communication.azure.com/access/entra/:exchangeAccessToken?"), "{url}");
+    }
+    let plain = run(&["-"], &scenario("plain").to_string());
+    assert!(!plain.out.contains("requests"), "{plain:?}");
+}

@@ -50,7 +50,7 @@ pub fn machine(token: NewToken) -> Machine<u32> {
 pub fn drain(machine: &mut Machine<u32>) -> Option<RequestId> {
     let mut called = None;
     while let Some(action) = machine.poll_action() {
-        if let Action::CallRefresher { request } = &action {
+        if let Action::CallRefresher { request, .. } = &action {
             called = Some(*request);
         }
         black_box(action);

@@ -1,11 +1,15 @@
-//! One exchange: sends the request, tries again, ends with a token or an error. Nothing else waits, and nothing is kept.
+//! One refresh: asks the source for an Entra token, sends the request, tries again, ends with an access token or an error.
+//! It knows no waiters and no credential, and keeps nothing once it has ended.
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use core::mem;
 use core::time::Duration;
 
+use super::action::ExchangeAction;
+use super::event::ExchangeEvent;
 use super::http::{HttpRequest, HttpResponse};
 use super::options::EntraOptions;
 use super::response::{self, ErrorResponse, ExchangeError};
@@ -13,162 +17,292 @@ use super::source::EntraToken;
 use super::{hints, scrub};
 use crate::backoff::Random;
 use crate::error::{FailureKind, RefresherError};
+use crate::event::Source;
+use crate::policy::Policy;
 use crate::secret::Secret;
-use crate::time::{Now, Until};
+use crate::time::{Monotonic, Now, Until};
 use crate::token::NewToken;
 
 /// How often a try that failed is repeated.
 const RETRIES: u32 = 3;
 /// The pause before the first repetition, in milliseconds; it doubles.
 const FIRST_PAUSE: u64 = 800;
-/// The longest pause; who asks for a longer one ends the exchange.
+/// The longest pause. A service that asks for a longer one ends the exchange.
 const LONGEST_PAUSE: u64 = 60_000;
 
+/// One refresh of an Entra user's credential: a sans-IO machine that does the work of the refresher. A host makes one at each
+/// [`CheckSource`](crate::Action::CheckSource), and drops it when it [finishes](ExchangeAction::Finish) or at
+/// [`CancelRefresher`](crate::Action::CancelRefresher). See [the module](self) for the whole.
+///
+/// ```
+/// use acs_common::entra::{EntraOptions, Exchange, ExchangeAction, ExchangeEvent, HttpResponse};
+/// use acs_common::{Monotonic, Now, Policy, UnixTime};
+///
+/// let at = |ms: u64| Now::new(Monotonic::from_millis(ms), UnixTime::from_millis(1_700_000_000_000 + ms as i64));
+/// let options = EntraOptions::new("https://contoso.communication.azure.com")?;
+/// let mut exchange = Exchange::new(options, &Policy::default(), 1);
+/// let Some(ExchangeAction::AcquireEntraToken { .. }) = exchange.poll_action() else { panic!() };
+///
+/// exchange.handle(ExchangeEvent::EntraTokenReceived { token: "entra".into() }, at(20));
+/// let Some(ExchangeAction::ReportSource { .. }) = exchange.poll_action() else { panic!() };
+/// assert!(exchange.poll_action().is_none(), "the credential decides what is done with it");
+///
+/// exchange.handle(ExchangeEvent::Started { give_up: None }, at(20));
+/// let Some(ExchangeAction::SendRequest { request }) = exchange.poll_action() else { panic!() };
+/// assert_eq!(
+///     request.url(),
+///     "https://contoso.communication.azure.com/access/entra/:exchangeAccessToken?api-version=2025-03-02-preview",
+/// );
+/// let body = br#"{"accessToken": {"token": "acs", "expiresOn": "2023-11-14T23:13:20.0000000+00:00"}}"#;
+/// let response = HttpResponse::new(200).with_body(body.to_vec());
+/// exchange.handle(ExchangeEvent::ResponseReceived { response }, at(80));
+/// assert!(matches!(exchange.poll_action(), Some(ExchangeAction::Finish { result: Ok(_) })));
+/// # Ok::<(), acs_common::entra::EntraOptionsError>(())
+/// ```
 #[derive(Debug)]
-pub(super) struct Exchange {
-    token: EntraToken,
+pub struct Exchange {
+    options: EntraOptions,
+    /// Makes numbers of Entra tokens: the same for all exchanges of a credential.
+    key: u64,
+    jitter: f32,
+    random: Random,
     request_id: String,
+    token: Option<EntraToken>,
     /// When the credential gives it up.
     give_up: Option<Until>,
-    jitter: f32,
     sent: u32,
     repeated: u32,
     /// The service's refusal of the first Entra token, once a fresh one has been asked for.
     unauthorized: Option<Box<ErrorResponse>>,
-    state: State,
+    stage: Stage,
+    /// The host knows of the stage.
+    told: bool,
+    /// The host is to be told what the source gave.
+    report: Option<Source>,
+    /// And how the exchange ended.
+    result: Option<Result<NewToken, RefresherError>>,
+    deadline: Option<Monotonic>,
+    announce_timer: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum State {
-    /// To be sent, or sent.
+/// What an exchange is at.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// The source is asked; `fresh`: for a second time, since the service has refused the first token.
+    Acquiring {
+        fresh: bool,
+    },
+    /// The source has answered, and the machine is to say whether the exchange starts.
+    AwaitingStart,
+    /// A request is on its way.
     Sending,
-    Pausing(Until),
-    /// For a fresh Entra token.
-    Asking,
-}
-
-/// Whose answer is waited for.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Asked {
-    Source,
-    Service,
-}
-
-/// What comes of an answer.
-#[derive(Debug)]
-pub(super) enum Next {
-    GoOn,
-    Done(Result<NewToken, RefresherError>),
+    /// The next try has to wait.
+    Pausing {
+        until: Until,
+    },
+    Ended,
 }
 
 impl Exchange {
-    pub(super) fn new(token: EntraToken, give_up: Option<Until>, jitter: f32, random: &mut Random) -> Self {
-        let request_id = guid(random);
-        let state = State::Sending;
-        Self { token, request_id, give_up, jitter, sent: 0, repeated: 0, unauthorized: None, state }
+    /// An exchange that asks the source first, so drain [`poll_action`](Self::poll_action).
+    ///
+    /// `seed` is for this exchange alone: its request id and the jitter of its pauses come from it. The numbers of
+    /// [sources](Source) come from the policy's [seed](crate::PolicyBuilder::seed), so hand the credential's own policy in.
+    #[must_use]
+    pub fn new(options: EntraOptions, policy: &Policy, seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        Self {
+            options,
+            key: policy.seed().unwrap_or_default(),
+            jitter: policy.exchange_jitter(),
+            request_id: guid(&mut random),
+            random,
+            token: None,
+            give_up: None,
+            sent: 0,
+            repeated: 0,
+            unauthorized: None,
+            stage: Stage::Acquiring { fresh: false },
+            told: false,
+            report: None,
+            result: None,
+            deadline: None,
+            announce_timer: false,
+        }
     }
 
-    /// The Entra token in hand.
-    pub(super) fn into_token(self) -> EntraToken {
-        self.token
+    /// When the host is to hand in [`TimeAdvanced`](ExchangeEvent::TimeAdvanced), if nothing else happens before.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Monotonic> {
+        self.deadline
+    }
+
+    /// Takes in what happened; see [`Machine::handle`](crate::Machine::handle).
+    pub fn handle(&mut self, event: ExchangeEvent, now: Now) {
+        if let Stage::Pausing { until } = self.stage
+            && until.has_come(now)
+        {
+            self.enter(Stage::Sending);
+        }
+        // An answer that nobody waits for changes nothing. `told`: what the host was not told to do has no answer.
+        match (self.stage, event) {
+            (_, ExchangeEvent::TimeAdvanced) => self.announce_timer = true,
+            (Stage::Acquiring { .. } | Stage::Sending, _) if !self.told => {}
+            (Stage::Acquiring { fresh: false }, ExchangeEvent::EntraTokenReceived { token }) => self.acquired(token),
+            (Stage::Acquiring { fresh: true }, ExchangeEvent::EntraTokenReceived { token }) => {
+                self.acquired_again(token)
+            }
+            (Stage::Acquiring { fresh: false }, ExchangeEvent::EntraTokenFailed { error }) => self.end(Err(error)),
+            (Stage::Acquiring { fresh: true }, ExchangeEvent::EntraTokenFailed { .. }) => self.refuse(),
+            (Stage::Acquiring { .. }, ExchangeEvent::SignedOut) => {
+                let error = RefresherError::new(ExchangeError::SignedOut).with_kind(FailureKind::SignedOut);
+                self.end(Err(error.permanent().revoking()));
+            }
+            (Stage::AwaitingStart, ExchangeEvent::Started { give_up }) => {
+                self.give_up = give_up;
+                self.enter(Stage::Sending);
+            }
+            (Stage::Sending, ExchangeEvent::ResponseReceived { response }) => self.received(&response, now),
+            (Stage::Sending, ExchangeEvent::TransportFailed { error }) => {
+                if !self.pause(None, now) {
+                    self.end(Err(RefresherError::new(ExchangeError::Transport(error))));
+                }
+            }
+            (
+                Stage::Acquiring { .. } | Stage::AwaitingStart | Stage::Sending | Stage::Pausing { .. } | Stage::Ended,
+                _,
+            ) => {}
+        }
+        let deadline = match self.stage {
+            Stage::Pausing { until } => Some(now.monotonic.saturating_add_millis(until.left(now))),
+            Stage::Acquiring { .. } | Stage::AwaitingStart | Stage::Sending | Stage::Ended => None,
+        };
+        self.announce_timer |= deadline != self.deadline;
+        self.deadline = deadline;
+    }
+
+    /// The next thing to do; `None` when all is said. The timer comes last.
+    pub fn poll_action(&mut self) -> Option<ExchangeAction> {
+        if let Some(source) = self.report.take() {
+            return Some(ExchangeAction::ReportSource { source });
+        }
+        if !mem::replace(&mut self.told, true) {
+            match self.stage {
+                Stage::Acquiring { fresh } => {
+                    let scopes = self.options.scopes().to_vec();
+                    return Some(ExchangeAction::AcquireEntraToken { scopes, fresh });
+                }
+                Stage::Sending => return Some(ExchangeAction::SendRequest { request: self.request() }),
+                Stage::AwaitingStart | Stage::Pausing { .. } | Stage::Ended => {}
+            }
+        }
+        if let Some(result) = self.result.take() {
+            return Some(ExchangeAction::Finish { result });
+        }
+        mem::take(&mut self.announce_timer).then_some(ExchangeAction::ScheduleTimer { at: self.deadline })
+    }
+
+    fn acquired(&mut self, token: EntraToken) {
+        if token.is_blank() {
+            return self.end(Err(RefresherError::new("the source gave a blank Entra token: is anybody signed in?")));
+        }
+        self.take_token(token);
+        self.enter(Stage::AwaitingStart);
+    }
+
+    /// Another token than the service refused is worth one more try. The same one is not.
+    fn acquired_again(&mut self, token: EntraToken) {
+        if token.is_blank() || self.token.as_ref().is_some_and(|refused| refused.is_same(&token)) {
+            return self.refuse();
+        }
+        self.take_token(token);
+        self.enter(Stage::Sending);
+    }
+
+    fn take_token(&mut self, token: EntraToken) {
+        self.report = Some(token.source(self.key));
+        self.token = Some(token);
+    }
+
+    fn enter(&mut self, stage: Stage) {
+        (self.stage, self.told) = (stage, false);
     }
 
     /// The request of the next try.
-    pub(super) fn request(&mut self, options: &EntraOptions) -> HttpRequest {
+    fn request(&mut self) -> HttpRequest {
         self.sent = self.sent.saturating_add(1);
-        let url = format!("{}{}", options.endpoint(), options.path());
-        let authorization = Secret::new(format!("Bearer {}", self.token.expose()));
+        let url = format!("{}{}", self.options.endpoint(), self.options.path());
+        let authorization = Secret::new(format!("Bearer {}", self.entra_text()));
         HttpRequest::new(url, authorization, self.request_id.clone(), self.sent)
     }
 
-    /// Until when it pauses, if it does.
-    pub(super) fn pause(&self) -> Option<Until> {
-        match self.state {
-            State::Pausing(until) => Some(until),
-            State::Sending | State::Asking => None,
-        }
-    }
-
-    /// Whom it waits for, unless it pauses.
-    pub(super) fn asked(&self) -> Option<Asked> {
-        match self.state {
-            State::Sending => Some(Asked::Service),
-            State::Asking => Some(Asked::Source),
-            State::Pausing(_) => None,
-        }
-    }
-
-    /// Ends a pause that is over.
-    pub(super) fn wake_up(&mut self, now: Now) {
-        if self.pause().is_some_and(|end| end.has_come(now)) {
-            self.state = State::Sending;
-        }
-    }
-
-    pub(super) fn received(&mut self, response: &HttpResponse, now: Now, random: &mut Random) -> Next {
+    fn received(&mut self, response: &HttpResponse, now: Now) {
         if response.status == 200 {
-            return Next::Done(response::token(response).map_err(|error| {
-                RefresherError::new(ExchangeError::BadResponse(error)).with_kind(FailureKind::BadResponse)
-            }));
+            let bad =
+                |error| RefresherError::new(ExchangeError::BadResponse(error)).with_kind(FailureKind::BadResponse);
+            return self.end(response::token(response).map_err(bad));
         }
         let hint = hints::retry_after(response, now.unix);
         let refusal = self.refusal(response, hint);
         match response.status {
             408 | 429 | 500 | 502..=504 | 506..=599 => {
-                self.repeat(hint, now, random).unwrap_or_else(|| Next::Done(Err(refused(refusal))))
+                if !self.pause(hint, now) {
+                    self.end(Err(refused(refusal)));
+                }
             }
             401 if self.unauthorized.is_none() => {
                 self.unauthorized = Some(refusal);
-                self.state = State::Asking;
-                Next::GoOn
+                self.enter(Stage::Acquiring { fresh: true });
             }
-            _ => Next::Done(Err(refused(refusal).permanent())),
+            _ => self.end(Err(refused(refusal).permanent())),
         }
     }
 
-    pub(super) fn unreachable(&mut self, error: RefresherError, now: Now, random: &mut Random) -> Next {
-        self.repeat(None, now, random)
-            .unwrap_or_else(|| Next::Done(Err(RefresherError::new(ExchangeError::Transport(error)))))
+    /// The service's first refusal is the failure.
+    fn refuse(&mut self) {
+        let refusal = self.unauthorized.take().map_or_else(|| RefresherError::new("refused"), refused);
+        self.end(Err(refusal.permanent()));
     }
 
-    /// The source's answer to being asked again: another token is worth one more try; the same one is not.
-    pub(super) fn asked_again(&mut self, token: Option<EntraToken>) -> Next {
-        match token {
-            Some(token) if !token.is_same(&self.token) => {
-                self.token = token;
-                self.state = State::Sending;
-                Next::GoOn
-            }
-            _ => {
-                let refusal = self.unauthorized.take().map(refused);
-                Next::Done(Err(refusal.unwrap_or_else(|| RefresherError::new("not asked")).permanent()))
-            }
-        }
-    }
-
-    /// Pauses before another try; `None` if that was the last one, or the service asks for more patience than there is.
-    fn repeat(&mut self, hint: Option<u64>, now: Now, random: &mut Random) -> Option<Next> {
-        if self.repeated >= RETRIES {
-            return None;
-        }
-        let pause = match hint {
+    /// Pauses before another try. False: that was the last one, or the service asks for more time than there is.
+    fn pause(&mut self, hint: Option<u64>, now: Now) -> bool {
+        let millis = match hint {
+            _ if self.repeated >= RETRIES => return false,
             Some(asked) => {
                 let left = self.give_up.map_or(u64::MAX, |end| end.left(now));
-                (asked <= left.min(LONGEST_PAUSE)).then_some(asked)?
+                if asked > left.min(LONGEST_PAUSE) {
+                    return false;
+                }
+                asked
             }
             None => {
                 let doubled = FIRST_PAUSE.saturating_mul(1 << self.repeated);
-                random.shorten(doubled.min(LONGEST_PAUSE), self.jitter)
+                self.random.shorten(doubled.min(LONGEST_PAUSE), self.jitter)
             }
         };
         self.repeated = self.repeated.saturating_add(1);
-        self.state = if pause == 0 { State::Sending } else { State::Pausing(now.plus(pause)) };
-        Some(Next::GoOn)
+        match millis {
+            0 => self.enter(Stage::Sending),
+            _ => self.enter(Stage::Pausing { until: now.plus(millis) }),
+        }
+        true
+    }
+
+    /// Nothing of what was exchanged is kept.
+    fn end(&mut self, result: Result<NewToken, RefresherError>) {
+        self.token = None;
+        self.unauthorized = None;
+        self.result = Some(result);
+        self.enter(Stage::Ended);
     }
 
     fn refusal(&self, response: &HttpResponse, hint: Option<u64>) -> Box<ErrorResponse> {
-        let scrub = |text: &str| scrub::scrub(text, self.token.expose());
+        let scrub = |text: &str| scrub::scrub(text, self.entra_text());
         Box::new(response::error(response, &self.request_id, hint.map(Duration::from_millis), &scrub))
+    }
+
+    fn entra_text(&self) -> &str {
+        self.token.as_ref().map_or("", EntraToken::expose)
     }
 }
 

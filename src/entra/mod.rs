@@ -1,9 +1,10 @@
 //! Tokens for Entra users: the exchange of an Entra token for an access token, without I/O.
 //!
-//! A user of Microsoft Entra ID signs in with an identity library and has an *Entra token*; chat and calling want an
-//! *access token* of the communication resource. The service exchanges the one for the other. [`EntraMachine`] is the
-//! life of such a user's credential: a [`Machine`](crate::Machine) whose refresher is that exchange, so that all its
-//! rules hold, and one run of source, tries and pauses is one refresh.
+//! A user of Microsoft Entra ID signs in with an identity library and has an *Entra token*. Chat and calling want an
+//! *access token* of the communication resource. The service exchanges the one for the other. An [`Exchange`] is one such
+//! exchange, and does the work of the refresher for a [`Machine`](crate::Machine) with a
+//! [source](crate::Machine::with_source): all rules of the machine hold, and one run of source, tries and pauses is one
+//! refresh.
 //!
 //! ```text
 //!       ┌────────┐
@@ -27,27 +28,26 @@
 //!
 //! # The host's contract
 //!
-//! The [machine's](crate#the-hosts-contract), with two kinds of call in place of one, of which at most one is under
-//! way:
+//! The host puts the two machines together by what they say to each other, and keeps its own calls and two timers:
 //!
-//! * [`AcquireEntraToken`](EntraAction::AcquireEntraToken): ask whoever knows the user for an Entra token, from a cache
-//!   or not (`fresh: true`: not, the service has just refused what it gave). Answer
-//!   [`EntraTokenReceived`](EntraEvent::EntraTokenReceived), [`EntraTokenFailed`](EntraEvent::EntraTokenFailed) or
-//!   [`SignedOut`](EntraEvent::SignedOut);
-//! * [`SendRequest`](EntraAction::SendRequest): send this [`HttpRequest`] as it is, over TLS with the certificate
-//!   verified, without following redirects and without tries of your own. Answer
-//!   [`ResponseReceived`](EntraEvent::ResponseReceived), whatever the status, or
-//!   [`TransportFailed`](EntraEvent::TransportFailed). More than [`HttpResponse::MAX_BODY`] bytes of a body need not be
-//!   read.
+//! | one says | the host does |
+//! |---|---|
+//! | machine: [`CheckSource`](crate::Action::CheckSource) | makes an [`Exchange`], and drains it |
+//! | exchange: [`AcquireEntraToken`](ExchangeAction::AcquireEntraToken) | asks an identity library, from a cache or not (`fresh: true`: not, the service has just refused what it gave). Answers [`EntraTokenReceived`](ExchangeEvent::EntraTokenReceived), [`EntraTokenFailed`](ExchangeEvent::EntraTokenFailed) or [`SignedOut`](ExchangeEvent::SignedOut) |
+//! | exchange: [`ReportSource`](ExchangeAction::ReportSource) | tells the machine: [`SourceChecked`](crate::Event::SourceChecked) |
+//! | machine: [`CallRefresher`](crate::Action::CallRefresher) | tells the exchange: [`Started`](ExchangeEvent::Started) |
+//! | exchange: [`SendRequest`](ExchangeAction::SendRequest) | sends this [`HttpRequest`] as it is, over TLS with the certificate verified, without following redirects and without tries of its own. Answers [`ResponseReceived`](ExchangeEvent::ResponseReceived), whatever the status, or [`TransportFailed`](ExchangeEvent::TransportFailed). More than [`HttpResponse::MAX_BODY`] bytes of a body need not be read |
+//! | exchange: [`Finish`](ExchangeAction::Finish) | drops the exchange, and tells the machine: [`TokenReceived`](crate::Event::TokenReceived) or [`RefreshFailed`](crate::Event::RefreshFailed) |
+//! | machine: [`CancelRefresher`](crate::Action::CancelRefresher) | drops the exchange, and the call that is under way for it |
 //!
-//! [`Cancel`](EntraAction::Cancel) drops the call under way; an answer that comes all the same, or is of the wrong
-//! kind, changes nothing. The errors a host hands in are shown as they are, so they must hold no secret.
+//! A host that looks at its clocks hands [`TimeAdvanced`](ExchangeEvent::TimeAdvanced) to both. The errors a host hands in
+//! are shown as they are, so they must hold no secret. The example `own_loop_entra` is such a host.
 //!
 //! # When the source is asked
 //!
 //! [`CheckSource::OnRefresh`](crate::CheckSource::OnRefresh), the default: when a refresh is due, as any refresher. A
 //! valid token is returned at once; that another user has signed in is noticed at the next refresh, or with
-//! [`TryNow`](EntraEvent::TryNow), which always asks.
+//! [`TryNow`](crate::Event::TryNow), which always asks.
 //!
 //! [`CheckSource::EachRequest`](crate::CheckSource::EachRequest): each request asks first, and gets the token held if
 //! the source gives the Entra token that was exchanged for it. Requests share a check; those that come while an
@@ -62,7 +62,8 @@
 //! are read unverified**: they decide only what is dropped, never what is handed out; signatures are the service's to
 //! verify.
 //!
-//! Failures and the rests after them belong to the Entra token they were of: another one starts with a clean slate.
+//! Failures of the exchange, rejections and the backoff after them belong to the Entra token in hand; failures of the
+//! source belong to none. Another Entra token than that of the last failure starts with a clean slate.
 //!
 //! # Errors
 //!
@@ -70,18 +71,20 @@
 //! [`get_ref`](crate::RefresherError::get_ref). It carries the service's own code, message and details, cut and with
 //! everything taken out that looks like a token, never a raw body.
 
+mod action;
+mod event;
 mod exchange;
 mod hints;
 mod http;
-mod machine;
 mod options;
 mod response;
-mod run;
 mod scrub;
 mod source;
 
+pub use self::action::ExchangeAction;
+pub use self::event::ExchangeEvent;
+pub use self::exchange::Exchange;
 pub use self::http::{HttpRequest, HttpResponse};
-pub use self::machine::{CallId, EntraAction, EntraEvent, EntraMachine};
 pub use self::options::{EntraOptions, EntraOptionsError};
 pub use self::response::{BadResponse, ErrorDetail, ErrorResponse, ExchangeError};
 pub use self::source::EntraToken;

@@ -90,7 +90,9 @@ impl EntraOptions {
         &self.scopes
     }
 
-    pub(super) fn prewarm(&self) -> bool {
+    /// Whether to get a token at construction ([`with_prewarm`](Self::with_prewarm)).
+    #[must_use]
+    pub fn prewarm(&self) -> bool {
         self.prewarm
     }
 

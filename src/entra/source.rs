@@ -1,11 +1,18 @@
 //! Tokens of Entra users.
 
 use alloc::string::String;
+use core::hash::Hasher as _;
 
+use siphasher::sip::SipHasher24;
+
+use crate::event::Source;
 use crate::json;
 use crate::jwt;
 use crate::secret::Secret;
 use crate::time::UnixTime;
+
+/// The half of the hash's key that is the same for all credentials.
+const KEY: u64 = 0x6163_735f_656e_7472;
 
 /// An Entra token, as a source gives it: a secret, wiped when it is dropped.
 ///
@@ -29,8 +36,8 @@ impl EntraToken {
         Self { secret: Secret::new(token.into()), expires_on: None }
     }
 
-    /// States when it expires, if that is known. For whoever handles the token on its way (a source's own cache, a log): the
-    /// machine goes by the string alone, since only the service knows how long what it exchanges it for will live.
+    /// States when it expires, if that is known. This is for code that handles the token on its way (a source's cache, a
+    /// log). The exchange looks at the string alone: only the service knows how long the access token will live.
     #[must_use]
     pub fn with_expires_on(self, moment: impl Into<UnixTime>) -> Self {
         Self { expires_on: Some(moment.into()), ..self }
@@ -55,9 +62,23 @@ impl EntraToken {
         self.expose() == other.expose()
     }
 
-    /// Whether both are known to be of one user: the same token, or the same `tid` and `oid`, read unverified.
-    pub(super) fn is_of_same_user(&self, other: &Self) -> bool {
-        self.is_same(other) || self.user().is_some_and(|user| other.user().as_ref() == Some(&user))
+    /// Two numbers for it: of its text, and of its `tid` and `oid`, read unverified. If these cannot be read, only the same
+    /// text is certain to be of the same user.
+    ///
+    /// They are keyed hashes, so no token has to be kept to be compared with the next one. A length goes before each part,
+    /// so that no two lists of parts are the same bytes. `Hash` of core is not used: it differs with the pointer width.
+    pub(super) fn source(&self, key: u64) -> Source {
+        let number = |parts: &[&str]| {
+            let mut hasher = SipHasher24::new_with_keys(key, KEY);
+            for part in parts {
+                hasher.write(&(part.len() as u64).to_le_bytes());
+                hasher.write(part.as_bytes());
+            }
+            hasher.finish()
+        };
+        let version = number(&[self.expose()]);
+        let user = self.user().map_or(version, |(tenant, object)| number(&[&tenant, &object]));
+        Source { version, user }
     }
 
     fn user(&self) -> Option<(String, String)> {

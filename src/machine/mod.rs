@@ -1,29 +1,30 @@
 //! The machine from outside: how it is made, what it can be asked, what it says to do.
 //!
-//! Two little machines inside: the *lease* (what is held) and the *attempt* (the refresh in flight). A failed attempt has
-//! no way to write the lease, so that it cannot cost a valid token.
+//! Two little machines inside: the *lease* (what is held) and the *attempt* (the refresh in flight). A failed attempt does
+//! not write the lease, unless its verdict is to revoke it: so a failure never costs a valid token.
 
+mod attempt;
 mod lease;
+mod pending;
 mod queue;
-#[cfg(feature = "entra")]
-mod source;
+mod snapshot;
 mod transitions;
+mod waits;
 
 use alloc::boxed::Box;
 
-use self::lease::{Attempt, Checks, Lease, News, Setback, Stage, TimerRest, Trial};
-use self::queue::{Queue, Rare};
-use crate::action::Action;
+use self::attempt::{Attempt, BackoffState, SourceChecks, Stage, TimerBackoff};
+use self::lease::{Lease, Probation};
+use self::pending::PendingNotice;
+use self::queue::Queue;
+pub use self::snapshot::Snapshot;
+use crate::action::{Action, Reason, Trigger};
 use crate::backoff::Random;
 use crate::error::{Error, InvalidToken};
 use crate::event::RequestId;
-use crate::policy::Policy;
+use crate::policy::{CheckSource, Policy};
 use crate::time::{Monotonic, Now, Until};
 use crate::token::{NewToken, Token};
-
-#[cfg(feature = "entra")]
-pub(crate) use self::lease::Given;
-pub use self::lease::Snapshot;
 
 /// The life of one credential, without a clock, I/O or threads. See the [crate's documentation](crate) for the contract
 /// with its host.
@@ -37,7 +38,7 @@ pub use self::lease::Snapshot;
 /// let mut machine = Machine::<&str>::new(None, Policy::default(), at(0))?;
 ///
 /// machine.handle(Event::TokenRequested { waiter: "me" }, at(0));
-/// let Some(Action::CallRefresher { request }) = machine.poll_action() else { panic!("it has no token yet") };
+/// let Some(Action::CallRefresher { request, .. }) = machine.poll_action() else { panic!("it has no token yet") };
 ///
 /// let token = NewToken::new("eyJ…").with_expires_on(UnixTime::from_secs(1_700_003_600));
 /// machine.handle(Event::TokenReceived { request, token }, at(80));
@@ -51,28 +52,32 @@ pub struct Machine<W> {
     policy: Policy,
     kind: Kind,
     lease: Option<Lease>,
+    /// Why none is held, if none is.
+    lost: Trigger,
     attempt: Option<Attempt>,
-    /// An announced refresh that the host has yet to be told to drop.
+    /// What led to the first attempt since a token was last accepted.
+    origin: Option<Trigger>,
+    /// An announced attempt that the host is to be told to drop.
     abandoned: Option<RequestId>,
     /// No refresh starts before.
-    floor: Option<Until>,
+    min_interval: Option<Until>,
     /// On the heap, and only from a failure to the next success.
-    setback: Option<Box<Setback>>,
-    /// On the heap, and only from a rejection to the end of the trial it leads to.
-    trial: Option<Box<Trial>>,
-    /// A refresh is to start as soon as the floor allows, whether anybody waits or not.
-    urged: bool,
-    /// Whoever gets the lease if there is one, or waits for it.
+    backoff: Option<Box<BackoffState>>,
+    /// On the heap, and only from a rejection to the end of the probation it leads to.
+    probation: Option<Box<Probation>>,
+    /// A refresh is to start as soon as the minimum interval allows, whether a request waits or not.
+    requested: bool,
+    /// They get the lease if there is one, or wait for it.
     waiters: Queue<W>,
-    failed: Rare<(W, Error)>,
-    notices: Queue<News>,
+    refused: Queue<Box<(W, Error)>>,
+    notices: Queue<PendingNotice>,
     deadline: Option<Monotonic>,
-    /// The host has yet to be told of the deadline: it has moved, or the timer may have fired.
-    rearm: bool,
+    /// The host is to be told of the deadline: it has moved, or the timer may have fired.
+    announce_timer: bool,
     next_request: RequestId,
     random: Random,
-    /// Of a credential whose refresher is the exchange of Entra tokens.
-    checks: Option<Box<Checks<W>>>,
+    /// On the heap, and only if the credential has a source.
+    source: Option<Box<SourceChecks<W>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -129,8 +134,34 @@ impl<W> Machine<W> {
     pub fn with_static_token(token: NewToken, policy: Policy, now: Now) -> Result<Self, InvalidToken> {
         let (token, _) = token.accept(&policy, now, now)?;
         let mut machine = Self::empty(Kind::Static, policy);
-        machine.lease = Some(Lease { token, dead: None, renew: None });
+        machine.lease = Some(Lease { token, expiry: None, renewal: None });
         Ok(machine)
+    }
+
+    /// A refreshing credential with a source: something that its refresher exchanges for a token, such as a user's sign-in.
+    /// Before each refresh the source is asked what it has ([`CheckSource`](Action::CheckSource)), with
+    /// [`CheckSource::EachRequest`] before each answer too. If it still has what the valid token held was got for, that
+    /// token is the answer. `prewarm`: the source is asked at once, before anybody wants a token.
+    ///
+    /// ```
+    /// use acs_common::{Action, Event, Machine, Monotonic, Now, Policy, Source, UnixTime};
+    ///
+    /// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(1_700_000_000));
+    /// let mut machine = Machine::<()>::with_source(Policy::default(), true, now);
+    /// let Some(Action::CheckSource { request, .. }) = machine.poll_action() else { panic!("it warms up") };
+    ///
+    /// machine.handle(Event::SourceChecked { request, source: Source { version: 1, user: 1 } }, now);
+    /// let Some(Action::CallRefresher { request: same, .. }) = machine.poll_action() else { panic!("it holds no token") };
+    /// assert_eq!(request, same);
+    /// ```
+    #[must_use]
+    pub fn with_source(policy: Policy, prewarm: bool, now: Now) -> Self {
+        let each_request = policy.check_source() == CheckSource::EachRequest;
+        let mut machine = Self::empty(Kind::Refreshing, policy);
+        machine.source = Some(Box::new(SourceChecks::new(each_request)));
+        machine.requested = prewarm;
+        machine.settle(false, now);
+        machine
     }
 
     fn empty(kind: Kind, policy: Policy) -> Self {
@@ -139,19 +170,21 @@ impl<W> Machine<W> {
             policy,
             kind,
             lease: None,
+            lost: Trigger::First,
             attempt: None,
+            origin: None,
             abandoned: None,
-            floor: None,
-            setback: None,
-            trial: None,
-            urged: false,
+            min_interval: None,
+            backoff: None,
+            probation: None,
+            requested: false,
             waiters: Queue::new(),
-            failed: Rare::new(),
+            refused: Queue::new(),
             notices: Queue::new(),
             deadline: None,
-            rearm: false,
+            announce_timer: false,
             next_request: RequestId::FIRST,
-            checks: None,
+            source: None,
         }
     }
 
@@ -173,7 +206,7 @@ impl<W> Machine<W> {
     /// Its answer changes with each [`handle`](Self::handle), and as time passes.
     #[must_use]
     pub fn token(&self, now: Now) -> Option<&Token> {
-        self.lease.as_ref().filter(|lease| !lease.is_dead(now)).map(|lease| &lease.token)
+        self.lease.as_ref().filter(|lease| !lease.has_expired(now)).map(|lease| &lease.token)
     }
 
     /// What a request at `now` would be told at once, if no valid token is held and it may not try yet: the last failure, or
@@ -185,7 +218,7 @@ impl<W> Machine<W> {
     /// let at = |ms: u64| Now::new(Monotonic::from_millis(ms), UnixTime::from_millis(ms as i64));
     /// let mut machine = Machine::<()>::new(None, Policy::default(), at(0))?;
     /// machine.handle(Event::TokenRequested { waiter: () }, at(0));
-    /// let Some(Action::CallRefresher { request }) = machine.poll_action() else { panic!("it has no token yet") };
+    /// let Some(Action::CallRefresher { request, .. }) = machine.poll_action() else { panic!("it has no token yet") };
     /// machine.handle(Event::RefreshFailed { request, error: RefresherError::new("down") }, at(10));
     ///
     /// assert!(matches!(machine.refusal(at(11)), Some(Error::RefreshFailed { .. })));
@@ -199,12 +232,12 @@ impl<W> Machine<W> {
         if self.kind == Kind::Disposed {
             return Some(Error::Disposed);
         }
-        // Whoever asks the source asks in a rest too; whoever does more is waited for.
-        let waited_for =
-            self.attempt.as_ref().is_some_and(|attempt| !self.checks_each_request() || attempt.stage != Stage::Asking);
-        let setback = self.setback.as_ref().filter(|_| !waited_for && self.token(now).is_none())?;
-        setback.request_rest.filter(|end| !end.has_come(now))?;
-        Some(self.refused_for(&setback.last_failure, now))
+        // The source is asked in a backoff too. Whoever has a refresh in flight to wait for waits.
+        let waits_for = |attempt: &Attempt| !self.checks_each_request() || attempt.stage != Stage::Checking;
+        let is_pending = self.attempt.as_ref().is_some_and(waits_for);
+        let backoff = self.backoff.as_ref().filter(|_| !is_pending && self.token(now).is_none())?;
+        backoff.request.filter(|end| !end.has_come(now))?;
+        Some(self.error_for(&backoff.last_failure, now))
     }
 
     /// Whether the token held is to be renewed, or is being renewed.
@@ -222,8 +255,8 @@ impl<W> Machine<W> {
     /// Its answer changes with each [`handle`](Self::handle), and as time passes.
     #[must_use]
     pub fn is_due(&self, now: Now) -> bool {
-        let renewed = |lease: &Lease| lease.dead.is_some() && lease.renew.is_none_or(|renew| renew.has_come(now));
-        self.token(now).is_some() && self.lease.as_ref().is_some_and(renewed)
+        let due = |lease: &Lease| lease.expiry.is_some() && lease.renewal.is_none_or(|renewal| renewal.has_come(now));
+        self.token(now).is_some() && self.lease.as_ref().is_some_and(due)
     }
 
     /// The held token with the time for which a request would do no more than return it: what a host needs for a fast
@@ -234,18 +267,18 @@ impl<W> Machine<W> {
     pub fn snapshot(&self) -> Option<Snapshot> {
         let lease = self.lease.as_ref().filter(|_| !self.checks_each_request())?;
         let token = lease.token.clone();
-        let Some(dead) = lease.dead else { return Some(Snapshot { token, until: None }) };
-        let rest = match (lease.renew, self.timer_rest()) {
-            (_, TimerRest::Until(end)) => Some(end),
-            (None, TimerRest::Over) if self.attempt.is_none() => return None,
-            (_, TimerRest::Over | TimerRest::UntilAccepted) => None,
+        let Some(expiry) = lease.expiry else { return Some(Snapshot { token, until: None }) };
+        let timer_backoff = match (lease.renewal, self.timer_backoff()) {
+            (_, TimerBackoff::Until(end)) => Some(end),
+            (None, TimerBackoff::Over) if self.attempt.is_none() => return None,
+            (_, TimerBackoff::Over | TimerBackoff::UntilAccepted) => None,
         };
-        let row = self.setback.as_ref().and_then(|setback| setback.row);
+        let streak = self.backoff.as_ref().and_then(|backoff| backoff.streak);
         let timeout = self.attempt.as_ref().and_then(|attempt| attempt.timeout);
         // A request also forgets the waits that are over, which counts if the wall clock is set back afterwards.
-        let trial = self.trial.as_ref().map_or([None; 2], |trial| [trial.until, trial.row]);
-        let waits = [lease.renew, self.floor, rest, self.request_rest(), row, timeout];
-        let until = waits.into_iter().chain(trial).flatten().fold(dead, Until::earlier);
+        let probation = self.probation.as_ref().map_or([None; 2], |probation| [probation.until, probation.streak]);
+        let waits = [lease.renewal, self.min_interval, timer_backoff, self.request_backoff(), streak, timeout];
+        let until = waits.into_iter().chain(probation).flatten().fold(expiry, Until::earlier);
         Some(Snapshot { token, until: Some(until) })
     }
 
@@ -285,7 +318,8 @@ impl<W> Machine<W> {
     ///
     /// Its answer changes with each [`handle`](Self::handle) only.
     pub fn poll_action(&mut self) -> Option<Action<W>> {
-        if let Some((waiter, error)) = self.failed.pop() {
+        if let Some(refused) = self.refused.pop() {
+            let (waiter, error) = *refused;
             return Some(Action::ReturnToken { waiter, result: Err(error) });
         }
         if let Some(lease) = &self.lease
@@ -296,18 +330,39 @@ impl<W> Machine<W> {
         if let Some(request) = self.abandoned.take() {
             return Some(Action::CancelRefresher { request });
         }
-        if let Some(attempt) = &mut self.attempt
-            && !attempt.announced
-        {
-            attempt.announced = true;
-            return Some(Action::CallRefresher { request: attempt.request });
+        if let Some(action) = self.poll_attempt() {
+            return Some(action);
         }
-        if let Some(news) = self.notices.pop() {
-            return Some(Action::Notify(news.into()));
+        if let Some(notice) = self.notices.pop() {
+            return Some(Action::Notify(notice.into()));
         }
-        if core::mem::take(&mut self.rearm) {
+        if core::mem::take(&mut self.announce_timer) {
             return Some(Action::ScheduleTimer { at: self.deadline });
         }
         None
+    }
+
+    /// What the attempt needs of the host, if the host does not know.
+    fn poll_attempt(&mut self) -> Option<Action<W>> {
+        let attempt = self.attempt.as_ref().filter(|attempt| !attempt.announced)?;
+        let (request, give_up) = (attempt.request, attempt.timeout);
+        let action = match attempt.stage {
+            Stage::Checking => Action::CheckSource { request, reason: self.reason(attempt) },
+            Stage::AwaitingStart => return None,
+            Stage::Refreshing => Action::CallRefresher { request, reason: self.reason(attempt), give_up },
+        };
+        if let Some(attempt) = &mut self.attempt {
+            attempt.announced = true;
+        }
+        Some(action)
+    }
+
+    fn reason(&self, attempt: &Attempt) -> Reason {
+        Reason {
+            trigger: attempt.trigger,
+            first: self.origin.unwrap_or(attempt.trigger),
+            failures: self.failures(),
+            rejected: self.probation.as_ref().and_then(|probation| probation.rejected.clone()),
+        }
     }
 }

@@ -1,24 +1,46 @@
-//! Every transition of the credential, and nothing else.
+//! Every transition of the credential, and nothing else: that is why this file is long.
+//!
+//! An event changes the *lease* (what is held) and the *attempt* (what is under way). Then `settle` runs what follows from
+//! the state, however the machine got there. A failed attempt writes the lease in one case only: its verdict is to
+//! revoke it.
+//!
+//! All else is waiting. These are the waits, each laid on both clocks, and over as soon as either clock says so:
+//!
+//! | wait | starts when | ends early when | as long as it runs |
+//! |---|---|---|---|
+//! | `lease.expiry` | a token is accepted | the token is rejected, revoked or replaced | the token is given out |
+//! | `lease.renewal` | a token is accepted, or confirmed by the source | a refresh is requested | no renewal starts |
+//! | `min_interval` | a refresh starts | | no other refresh starts |
+//! | `attempt.timeout` | a refresh starts | it is answered | the host has time to answer |
+//! | `source.timeout` | a request has the source asked | the source answers | a valid token waits for the answer |
+//! | `backoff.timer` | a refresh fails, or a token on probation is rejected | a token is accepted, *retry now*, another source | no renewal and no timer starts a refresh |
+//! | `backoff.request` | with `backoff.timer` | as that | requests get the last failure |
+//! | `backoff.streak` | with `backoff.timer` | as that | the next failure counts on |
+//! | `probation.until` | a token replaces a rejected one | the token is replaced | its rejection is a failure |
+//! | `probation.streak` | such a rejection | *retry now*, another source | the next one counts on |
+//!
+//! `waits.rs` says when each is over, and which comes first.
 
 use alloc::boxed::Box;
 use core::time::Duration;
 
-#[cfg(feature = "entra")]
-use super::lease::Given;
-use super::lease::{Attempt, Lease, News, Setback, Stage, TimerRest};
+use super::attempt::{Attempt, BackoffState, Stage, TimerBackoff};
+use super::lease::Lease;
+use super::pending::PendingNotice;
 use super::queue::Queue;
 use super::{Kind, Machine};
+use crate::action::Trigger;
 use crate::backoff::{self, Failure};
 use crate::error::{Error, RefreshError};
-use crate::event::{Event, RequestId};
-use crate::time::{Now, Until};
+use crate::event::{Event, RequestId, Source};
+use crate::time::Now;
 use crate::token::{NewToken, Token};
 
 impl<W: PartialEq> Machine<W> {
     /// Takes in what happened. Infallible, and the only thing that changes the machine; `now` is read just before. Drain
     /// [`poll_action`](Self::poll_action) afterwards.
     pub fn handle(&mut self, event: Event<W>, now: Now) {
-        self.lapse(now);
+        self.expire_waits(now);
         let mut asked = false;
         match event {
             Event::TokenRequested { waiter } => {
@@ -26,63 +48,139 @@ impl<W: PartialEq> Machine<W> {
                 asked = true;
             }
             Event::RequestCancelled { waiter } => self.forget(&waiter),
+            Event::SourceChecked { request, source } => self.source_checked(request, source, now),
             Event::TokenReceived { request, token } => {
-                if let Some(attempt) = self.answered(request) {
+                if let Some(attempt) = self.take_attempt(|attempt| attempt.is_call(request)) {
                     self.receive(&attempt, token, now);
                 }
             }
             Event::RefreshFailed { request, error } => {
-                if let Some(attempt) = self.answered(request) {
+                if let Some(attempt) = self.take_attempt(|attempt| attempt.request == request) {
                     self.fail_refresh(&attempt, RefreshError::Refresher(error), now);
                 }
             }
-            Event::TimeAdvanced => self.rearm = true,
+            Event::TimeAdvanced => self.announce_timer = true,
             Event::TokenRejected { token } => self.reject(&token, now),
-            Event::TryNow => self.try_now(now),
+            Event::TryNow => self.retry_now(now),
             Event::Disposed => self.dispose(),
         }
         self.settle(asked, now);
     }
 
     fn forget(&mut self, waiter: &W) {
-        let checks = self.checks.iter_mut().flat_map(|checks| [&mut checks.joined, &mut checks.later]);
+        let checks = self.source.iter_mut().flat_map(|source| [&mut source.checking, &mut source.next]);
         for queue in core::iter::once(&mut self.waiters).chain(checks) {
             if queue.remove(|other| other == waiter).is_some() {
                 return;
             }
         }
-        self.failed.remove(|(other, _)| other == waiter);
+        self.refused.remove(|refused| refused.0 == *waiter);
     }
 }
 
-impl<W> Machine<W> {
-    // What follows from an event.
+impl Attempt {
+    /// Whether this is the refresher's call of that id.
+    fn is_call(&self, request: RequestId) -> bool {
+        self.request == request && self.stage == Stage::Refreshing
+    }
+}
 
+// What follows from an event.
+impl<W> Machine<W> {
     /// Where a request waits.
     fn queue(&mut self) -> &mut Queue<W> {
-        match &mut self.checks {
-            Some(checks) if checks.each_request && self.kind == Kind::Refreshing => match &self.attempt {
-                None | Some(Attempt { stage: Stage::Asking, .. }) => &mut checks.joined,
-                Some(Attempt { stage: Stage::Cleared | Stage::Exchanging { .. }, .. }) => &mut checks.later,
+        match &mut self.source {
+            Some(source) if source.each_request && self.kind == Kind::Refreshing => match &self.attempt {
+                None | Some(Attempt { stage: Stage::Checking, .. }) => &mut source.checking,
+                Some(Attempt { stage: Stage::AwaitingStart | Stage::Refreshing, .. }) => &mut source.next,
             },
             Some(_) | None => &mut self.waiters,
         }
     }
 
     pub(super) fn checks_each_request(&self) -> bool {
-        self.checks.as_ref().is_some_and(|checks| checks.each_request)
+        self.source.as_ref().is_some_and(|source| source.each_request)
     }
 
-    /// Whoever waited for the check, or for the exchange it led to, gets what there is; the others get a check of their own.
+    /// Those who waited for the check, or for the refresh it led to, get what there is. The others get a check of their own.
     fn end_check(&mut self) {
-        if let Some(checks) = &mut self.checks {
-            self.waiters.extend(checks.joined.take());
-            checks.joined = checks.later.take();
+        if let Some(source) = &mut self.source {
+            source.checking.take().for_each(|waiter| self.waiters.push(waiter));
+            source.next.take().for_each(|waiter| source.checking.push(waiter));
         }
     }
 
-    fn answered(&mut self, request: RequestId) -> Option<Attempt> {
-        self.attempt.take_if(|attempt| attempt.request == request)
+    /// The attempt, if it is the one that is meant. It is over then.
+    fn take_attempt(&mut self, is_meant: impl FnOnce(&Attempt) -> bool) -> Option<Attempt> {
+        self.attempt.take_if(|attempt| is_meant(attempt))
+    }
+
+    /// The attempt, if it is to be given up. The host is told to drop it, if it knows of it.
+    fn abandon_if(&mut self, is_given_up: impl FnOnce(&Attempt) -> bool) -> Option<Attempt> {
+        let attempt = self.take_attempt(is_given_up)?;
+        let is_answered = self.source.as_ref().is_some_and(|source| source.of_attempt.is_some());
+        if attempt.announced || is_answered {
+            self.abandoned = Some(attempt.request);
+        }
+        Some(attempt)
+    }
+
+    fn source_checked(&mut self, request: RequestId, given: Source, now: Now) {
+        let is_held = self.token(now).is_some();
+        // A renewal, and what nobody asked for, wait for the timer's backoff. Jitter may end that before a request's.
+        let timer_backs_off = matches!(self.timer_backoff(), TimerBackoff::Until(_));
+        let is_asked =
+            !self.waiters.is_empty() || self.source.as_ref().is_some_and(|source| !source.checking.is_empty());
+        let backs_off = is_asked && self.request_backoff().is_some() || (is_held || !is_asked) && timer_backs_off;
+        let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.request == request) else { return };
+        let Some(source) = &mut self.source else { return };
+        source.of_attempt = Some(given);
+        if attempt.stage != Stage::Checking {
+            return;
+        }
+        let each_request = source.each_request;
+        if is_held && source.of_lease == Some(given) {
+            self.abandon_if(|_| true);
+            self.keep(now);
+        } else if source.of_failure != Some(given) {
+            if attempt.trigger == Trigger::Retry {
+                attempt.trigger = Trigger::SourceChanged;
+            }
+            self.await_start(now);
+            self.start_clean();
+        } else if each_request && backs_off {
+            self.abandon_if(|_| true);
+            self.end_check();
+        } else {
+            self.await_start(now);
+        }
+    }
+
+    /// The check is over, and the refresher's turn comes.
+    fn await_start(&mut self, now: Now) {
+        let each_request = self.checks_each_request();
+        let interval = self.min_interval.map_or(0, |interval| interval.left(now));
+        if let Some(attempt) = &mut self.attempt {
+            (attempt.stage, attempt.announced) = (Stage::Refreshing, false);
+            if each_request {
+                // A wait for the minimum interval does not count as a slow answer.
+                attempt.timeout = attempt.timeout.map(|end| end.plus(interval));
+                attempt.stage = Stage::AwaitingStart;
+            }
+        }
+    }
+
+    /// The token held is the answer.
+    fn keep(&mut self, now: Now) {
+        self.end_backoff();
+        self.origin = None;
+        if let Some(lease) = &mut self.lease
+            && let Some(expiry) = lease.expiry
+        {
+            let renewal = backoff::until_half(&self.policy, expiry.left(now), &mut self.random);
+            lease.renewal = Some(now.plus(renewal));
+        }
+        self.end_check();
     }
 
     fn receive(&mut self, attempt: &Attempt, token: NewToken, now: Now) {
@@ -92,8 +190,8 @@ impl<W> Machine<W> {
                 self.fail_refresh(attempt, RefreshError::ExpiredToken { expires_on: token.expires_on() }, now);
             }
             Ok((token, left)) => {
-                self.notices.push(News::TokenChanged(token.expires_on()));
-                self.wake_up();
+                self.notices.push(PendingNotice::TokenChanged(token.expires_on()));
+                self.end_backoff();
                 self.hold(token, left, now);
                 self.end_check();
             }
@@ -101,125 +199,139 @@ impl<W> Machine<W> {
     }
 
     pub(super) fn hold(&mut self, token: Token, left: u64, now: Now) {
-        let renew = backoff::until_renewal(&self.policy, left, &mut self.random);
-        self.lease = Some(Lease { token, dead: Some(now.plus(left)), renew: Some(now.plus(renew)) });
-        // Of a token that was on trial itself, and not rejected, the trial ends with it.
-        self.trial.take_if(|trial| trial.until.is_some());
-        match (&mut self.trial, self.policy.retry_millis()) {
-            (Some(trial), Some((_, max))) => trial.until = Some(now.plus(max).plus(1)),
-            (trial, _) => *trial = None,
+        let renewal = backoff::until_renewal(&self.policy, left, &mut self.random);
+        self.lease = Some(Lease { token, expiry: Some(now.plus(left)), renewal: Some(now.plus(renewal)) });
+        self.origin = None;
+        if let Some(source) = &mut self.source {
+            source.of_lease = source.of_attempt;
+            source.of_failure = None;
+        }
+        // A token on probation that was not rejected ends the probation.
+        self.probation.take_if(|probation| probation.until.is_some());
+        match (&mut self.probation, self.policy.retry_millis()) {
+            (Some(probation), Some((_, max))) => {
+                probation.rejected = None;
+                probation.until = Some(now.plus(max).plus(1));
+            }
+            (probation, _) => *probation = None,
         }
     }
 
-    /// Ends the rest, and the row of failed refreshes.
-    fn wake_up(&mut self) {
-        self.setback = None;
+    /// Ends the backoff, and the streak of failed refreshes.
+    fn end_backoff(&mut self) {
+        self.backoff = None;
     }
 
-    /// That of rejections, too.
+    /// Ends the streak of rejections, too.
     fn start_clean(&mut self) {
-        self.wake_up();
-        if let Some(trial) = &mut self.trial {
-            (trial.rejections, trial.row) = (0, None);
+        self.end_backoff();
+        if let Some(probation) = &mut self.probation {
+            (probation.rejections, probation.streak) = (0, None);
         }
     }
 
-    pub(super) fn timer_rest(&self) -> TimerRest {
-        self.setback.as_ref().map_or(TimerRest::Over, |setback| setback.timer_rest)
-    }
-
-    pub(super) fn request_rest(&self) -> Option<Until> {
-        self.setback.as_ref()?.request_rest
-    }
-
-    /// The refresh failed: whoever waited for it, for want of a valid token, is told so.
+    /// The refresh failed. Those who waited for it, because no valid token is held, are told so.
     fn fail_refresh(&mut self, attempt: &Attempt, cause: RefreshError, now: Now) {
-        if attempt.stranger || cause.forgets_token() {
-            self.lease = None;
+        let revokes = cause.revokes() || self.is_of_other_user();
+        if revokes && self.lease.take().is_some() {
+            (self.lost, self.origin) = (Trigger::SourceChanged, None);
         }
-        let row = self.setback.as_ref().map_or(0, |setback| setback.failures).saturating_add(1);
-        self.fail(cause.clone(), row, now).failures = row;
+        if let Some(source) = &mut self.source {
+            // Before the refresher is at work, the source failed, or the time ran out. And a user who signs out, even then,
+            // says nothing of what was given before.
+            let is_of_source = attempt.stage != Stage::Refreshing || cause.revokes();
+            source.of_failure = source.of_attempt.filter(|_| !is_of_source);
+        }
+        let streak = self.failures().saturating_add(1);
+        self.fail(cause.clone(), streak, now).failures = streak;
         self.end_check();
         if self.token(now).is_none() {
             self.refuse_waiters(&cause, now);
         }
     }
 
-    /// Rests after the `row`-th failure in a row, and reports it.
-    fn fail(&mut self, cause: RefreshError, row: u32, now: Now) -> &mut Setback {
-        let left = self.lease.as_ref().and_then(|lease| lease.dead).map_or(0, |dead| dead.left(now));
-        let failure = Failure { row, permanent: cause.is_permanent(), retry_after: cause.retry_after(), left };
+    /// Whether the attempt is for another user than the token held was got for: its failure revokes that token.
+    fn is_of_other_user(&self) -> bool {
+        let users = self.source.as_ref().and_then(|source| Some((source.of_lease?.user, source.of_attempt?.user)));
+        users.is_some_and(|(of_lease, of_attempt)| of_lease != of_attempt)
+    }
+
+    /// Backs off after a failure, the `streak`-th in its streak, and reports it.
+    fn fail(&mut self, cause: RefreshError, streak: u32, now: Now) -> &mut BackoffState {
+        let left = self.lease.as_ref().and_then(|lease| lease.expiry).map_or(0, |expiry| expiry.left(now));
+        let failure = Failure { streak, permanent: cause.is_permanent(), retry_after: cause.retry_after(), left };
         let last_failure = cause.clone();
-        let mut setback = match self.setback.take() {
+        let mut state = match self.backoff.take() {
             Some(mut before) => {
                 before.last_failure = last_failure;
                 before
             }
-            None => Box::new(Setback::none(last_failure)),
+            None => Box::new(BackoffState::new(last_failure)),
         };
-        match backoff::rest(&self.policy, failure, &mut self.random) {
-            Some(rest) => {
-                // A rest that is running is never shortened.
-                let timer = match setback.timer_rest {
-                    TimerRest::Until(end) => end.later(now.plus(rest.timer)),
-                    TimerRest::Over | TimerRest::UntilAccepted => now.plus(rest.timer),
+        match backoff::after(&self.policy, failure, &mut self.random) {
+            Some(backoff) => {
+                // A backoff that is running is never shortened.
+                let timer = match state.timer {
+                    TimerBackoff::Until(end) => end.later(now.plus(backoff.timer)),
+                    TimerBackoff::Over | TimerBackoff::UntilAccepted => now.plus(backoff.timer),
                 };
-                let request = now.plus(rest.request);
-                setback.timer_rest = TimerRest::Until(timer);
-                setback.request_rest = Some(setback.request_rest.map_or(request, |end| end.later(request)));
-                setback.row = self.policy.retry_millis().map(|(_, max)| timer.plus(max).plus(1));
+                let request = now.plus(backoff.request);
+                state.timer = TimerBackoff::Until(timer);
+                state.request = Some(state.request.map_or(request, |end| end.later(request)));
+                state.streak = self.policy.retry_millis().map(|(_, max)| timer.plus(max).plus(1));
             }
-            None => setback.timer_rest = TimerRest::UntilAccepted,
+            None => state.timer = TimerBackoff::UntilAccepted,
         }
-        self.urged &= self.checks.is_some();
-        let request_rest = setback.request_rest;
-        let retry_in = match (self.policy.refreshes_proactively(), setback.timer_rest) {
-            (true, TimerRest::Until(end)) => Some(end.left(now)),
-            (_, TimerRest::UntilAccepted) => None,
-            // As long as a token is valid, what a request starts is a renewal, and that waits for the timer's rest.
-            (false, TimerRest::Until(end)) => request_rest.map(|rest| rest.left(now).max(end.left(now).min(left))),
-            (_, TimerRest::Over) => request_rest.map(|rest| rest.left(now)),
+        // With a source the wish stays: whether anything has changed is for the source to say.
+        self.requested &= self.source.is_some();
+        let retry_in = match (self.policy.refreshes_proactively(), state.timer) {
+            (true, TimerBackoff::Until(end)) => Some(end.left(now)),
+            (_, TimerBackoff::UntilAccepted) => None,
+            // As long as a token is valid, what a request starts is a renewal, and that waits for the timer's backoff.
+            (false, TimerBackoff::Until(end)) => {
+                state.request.map(|request| request.left(now).max(end.left(now).min(left)))
+            }
+            (_, TimerBackoff::Over) => state.request.map(|request| request.left(now)),
         };
-        self.notices.push(News::RefreshFailed(Box::new((cause, retry_in.map(Duration::from_millis)))));
-        self.setback.insert(setback)
+        self.notices.push(PendingNotice::RefreshFailed(Box::new((cause, retry_in.map(Duration::from_millis)))));
+        self.backoff.insert(state)
     }
 
     fn refuse_waiters(&mut self, cause: &RefreshError, now: Now) {
-        self.refuse(&self.refused_for(cause, now));
+        self.refuse(&self.error_for(cause, now));
     }
 
-    pub(super) fn refused_for(&self, cause: &RefreshError, now: Now) -> Error {
-        let retry_in = self.request_rest().map(|end| Duration::from_millis(end.left(now)));
+    pub(super) fn error_for(&self, cause: &RefreshError, now: Now) -> Error {
+        let retry_in = self.request_backoff().map(|end| Duration::from_millis(end.left(now)));
         Error::RefreshFailed { cause: cause.clone(), retry_in }
     }
 
     fn refuse(&mut self, error: &Error) {
-        for waiter in self.waiters.take() {
-            self.failed.push((waiter, error.clone()));
-        }
+        self.waiters.take().for_each(|waiter| self.refused.push(Box::new((waiter, error.clone()))));
     }
 
     fn reject(&mut self, token: &Token, now: Now) {
-        if self.kind != Kind::Refreshing {
+        if self.kind != Kind::Refreshing || self.lease.take_if(|lease| lease.token.is_same(token)).is_none() {
             return;
         }
-        if self.lease.take_if(|lease| lease.token.is_same(token)).is_none() {
-            return;
+        (self.lost, self.origin) = (Trigger::Rejected, None);
+        let mut probation = self.probation.take().unwrap_or_default();
+        probation.rejected = Some(token.clone());
+        if probation.until.take().is_some() {
+            probation.rejections = probation.rejections.saturating_add(1);
+            probation.streak = self.fail(RefreshError::Rejected, probation.rejections, now).streak;
+            if let Some(source) = &mut self.source {
+                source.of_failure = source.of_lease;
+            }
         }
-        let mut trial = self.trial.take().unwrap_or_default();
-        if trial.until.take().is_some() {
-            trial.rejections = trial.rejections.saturating_add(1);
-            trial.row = self.fail(RefreshError::Rejected, trial.rejections, now).row;
-        }
-        self.trial = Some(trial);
+        self.probation = Some(probation);
     }
 
-    fn try_now(&mut self, now: Now) {
+    fn retry_now(&mut self, now: Now) {
         self.start_clean();
-        let due = self.token(now).is_none() || self.lease.as_ref().is_some_and(|lease| lease.renew.is_none());
-        // Whether anything has changed is for the source to say, if there is one; if it is being asked, it may have
-        // answered before that.
-        self.urged = self.checks.is_some() || due && self.attempt.is_none();
+        let is_due = self.token(now).is_none() || self.lease.as_ref().is_some_and(|lease| lease.renewal.is_none());
+        // With a source, that one says whether anything has changed. It may have answered the attempt in flight before.
+        self.requested = self.source.is_some() || is_due && self.attempt.is_none();
     }
 
     fn dispose(&mut self) {
@@ -228,210 +340,116 @@ impl<W> Machine<W> {
         }
         self.kind = Kind::Disposed;
         self.abandon_if(|_| true);
-        self.end_check();
-        self.end_check();
+        // All who wait, those too who are to hear of a failure, hear of the end.
+        let mut waiters = Queue::new();
+        self.refused.take().for_each(|refused| waiters.push(refused.0));
+        self.waiters.take().for_each(|waiter| waiters.push(waiter));
+        if let Some(mut source) = self.source.take() {
+            source.checking.take().chain(source.next.take()).for_each(|waiter| waiters.push(waiter));
+        }
+        self.waiters = waiters;
         self.lease = None;
-        self.wake_up();
-        self.urged = false;
+        self.probation = None;
+        self.end_backoff();
+        self.requested = false;
         self.notices = Queue::new();
-        self.notices.push(News::Disposed);
-        self.failed.iter_mut().for_each(|(_, error)| *error = Error::Disposed);
+        self.notices.push(PendingNotice::Disposed);
     }
+}
 
-    fn abandon_if(&mut self, given_up: impl FnOnce(&Attempt) -> bool) -> Option<Attempt> {
-        let attempt = self.attempt.take_if(|attempt| given_up(attempt))?;
-        if attempt.announced {
-            self.abandoned = Some(attempt.request);
-        }
-        Some(attempt)
-    }
-
-    // What follows from the time.
-
-    /// Forgets the waits that are over.
-    pub(super) fn lapse(&mut self, now: Now) {
-        let over = |end: &mut Until| end.has_come(now);
-        self.floor.take_if(over);
-        if let Some(setback) = &mut self.setback {
-            setback.request_rest.take_if(over);
-            if setback.row.take_if(over).is_some() {
-                setback.failures = 0;
-            }
-            if matches!(setback.timer_rest, TimerRest::Until(end) if end.has_come(now)) {
-                setback.timer_rest = TimerRest::Over;
-            }
-        }
-        if let Some(lease) = &mut self.lease {
-            lease.renew.take_if(over);
-        }
-        if let Some(trial) = &mut self.trial
-            && trial.row.take_if(over).is_some()
-        {
-            trial.rejections = 0;
-        }
-        self.trial.take_if(|trial| trial.until.is_some_and(|end| end.has_come(now)));
-    }
-
+// What follows from the state.
+impl<W> Machine<W> {
     /// Runs what follows from the state, however it came about; `asked`: a request has just come.
     pub(super) fn settle(&mut self, asked: bool, now: Now) {
-        if self.lease.take_if(|lease| lease.is_dead(now)).is_some() {
-            self.notices.push(News::TokenExpired);
+        if self.lease.take_if(|lease| lease.has_expired(now)).is_some() {
+            self.lost = Trigger::Expired;
+            self.notices.push(PendingNotice::TokenExpired);
         }
         if let Some(attempt) = self.abandon_if(|attempt| attempt.timeout.is_some_and(|end| end.has_come(now))) {
-            let timeout = Duration::from_millis(self.policy.timeout_millis().unwrap_or_default());
-            self.fail_refresh(&attempt, RefreshError::TimedOut { timeout }, now);
+            self.time_out(&attempt, self.policy.timeout_millis().unwrap_or_default(), now);
         }
-        let overdue = self.check().is_some_and(|end| end.has_come(now));
-        if let Some(attempt) = self.abandon_if(|_| overdue) {
-            let timeout = Duration::from_millis(self.policy.source_check_millis());
-            self.fail_refresh(&attempt, RefreshError::TimedOut { timeout }, now);
+        if self.source_timeout().is_some_and(|end| end.has_come(now))
+            && let Some(attempt) = self.abandon_if(|_| true)
+        {
+            self.time_out(&attempt, self.policy.source_check_millis(), now);
         }
         if self.kind == Kind::Disposed {
             self.refuse(&Error::Disposed);
         } else if self.lease.is_none()
             && self.attempt.is_none()
-            && let Some(setback) = &self.setback
-            && setback.request_rest.is_some()
+            && let Some(backoff) = &self.backoff
+            && backoff.request.is_some()
         {
-            self.refuse_waiters(&setback.last_failure.clone(), now);
+            self.refuse_waiters(&backoff.last_failure.clone(), now);
         }
         if self.until_start(asked, now) == Some(0) {
             self.start(now);
         }
         if let Some(attempt) = &mut self.attempt
-            && attempt.stage == Stage::Cleared
-            && self.floor.is_none()
+            && attempt.stage == Stage::AwaitingStart
+            && self.min_interval.is_none()
         {
-            attempt.stage = Stage::Exchanging { announced: false };
-            self.raise_floor(now);
+            attempt.stage = Stage::Refreshing;
+            self.start_interval(now);
         }
         let deadline = self.until_due(now).map(|wait| now.monotonic.saturating_add_millis(wait));
-        self.rearm |= deadline != self.deadline;
+        self.announce_timer |= deadline != self.deadline;
         self.deadline = deadline;
     }
 
+    fn time_out(&mut self, attempt: &Attempt, timeout: u64, now: Now) {
+        self.fail_refresh(attempt, RefreshError::TimedOut { timeout: Duration::from_millis(timeout) }, now);
+    }
+
     fn start(&mut self, now: Now) {
-        self.urged = false;
-        // A check is no refresh, and knows no floor; the exchange that may follow does.
-        match &mut self.checks {
-            Some(checks) if checks.each_request => {
-                checks.until = Some(now.plus(self.policy.source_check_millis()));
+        let trigger = self.trigger();
+        self.requested = false;
+        let stage = if self.source.is_some() { Stage::Checking } else { Stage::Refreshing };
+        match &mut self.source {
+            // A check is no refresh, and knows no minimum interval. The refresh that may follow does.
+            Some(source) if source.each_request => {
+                source.timeout = Some(now.plus(self.policy.source_check_millis()));
+                source.of_attempt = None;
             }
-            Some(_) | None => self.raise_floor(now),
+            Some(source) => {
+                source.of_attempt = None;
+                self.start_interval(now);
+            }
+            None => self.start_interval(now),
         }
         self.attempt = Some(Attempt {
             request: self.next_request,
+            trigger,
             started: now,
             timeout: self.policy.timeout_millis().map(|timeout| now.plus(timeout)),
+            stage,
             announced: false,
-            stage: Stage::Asking,
-            stranger: false,
         });
         self.next_request = self.next_request.next();
     }
 
-    /// Until when the valid token held waits for the source.
-    fn check(&self) -> Option<Until> {
-        let asking = self.attempt.as_ref().is_some_and(|attempt| attempt.stage == Stage::Asking);
-        self.checks.as_ref().filter(|_| asking && self.lease.is_some()).and_then(|checks| checks.until)
-    }
-
-    fn raise_floor(&mut self, now: Now) {
-        self.floor = (self.policy.floor_millis() > 0).then(|| now.plus(self.policy.floor_millis()));
-    }
-
-    /// In how many milliseconds a refresh is to start, if nothing else happens.
-    fn until_start(&self, asked: bool, now: Now) -> Option<u64> {
-        if self.kind != Kind::Refreshing || self.attempt.is_some() {
-            return None;
-        }
-        if self.checks.as_ref().is_some_and(|checks| !checks.joined.is_empty()) {
-            return Some(0);
-        }
-        // Whoever may not ask yet has been refused.
-        let demanded = self.urged || self.lease.is_none() && !self.waiters.is_empty();
-        let rested = match self.timer_rest() {
-            TimerRest::Over => Some(0),
-            TimerRest::Until(end) => Some(end.left(now)),
-            TimerRest::UntilAccepted => None,
+    /// Why a refresh starts; the reason of the first one is kept until a token is accepted.
+    fn trigger(&mut self) -> Trigger {
+        let is_first = self.origin.is_none();
+        let cause = match &self.lease {
+            None => self.lost,
+            Some(lease) if lease.renewal.is_none() => Trigger::Renewal,
+            Some(_) => Trigger::SourceChanged,
         };
-        let renewal = self.lease.as_ref().and_then(|lease| lease.renew).map_or(0, |renew| renew.left(now));
-        let due = rested.map(|rest| rest.max(renewal));
-        let wait = if demanded {
-            Some(0)
-        } else if self.policy.refreshes_proactively() {
-            due
+        self.origin.get_or_insert(cause);
+        if cause == Trigger::First && is_first {
+            Trigger::First
+        } else if self.requested {
+            Trigger::Requested
+        } else if self.failures() > 0 {
+            Trigger::Retry
         } else {
-            due.filter(|wait| *wait == 0 && asked && self.lease.is_some())
-        };
-        wait.map(|wait| wait.max(self.floor.map_or(0, |floor| floor.left(now))))
-    }
-
-    /// In how many milliseconds something follows from the time.
-    fn until_due(&self, now: Now) -> Option<u64> {
-        let start = self.until_start(false, now);
-        let timeout = self.attempt.as_ref().and_then(|attempt| attempt.timeout).map(|end| end.left(now));
-        let proactive = self.policy.refreshes_proactively();
-        let death = self.lease.as_ref().filter(|_| proactive).and_then(|lease| lease.dead).map(|dead| dead.left(now));
-        let check = self.check().map(|end| end.left(now));
-        let cleared = self.attempt.as_ref().filter(|attempt| attempt.stage == Stage::Cleared);
-        let floor = cleared.and(self.floor).map(|floor| floor.left(now));
-        [start, timeout, death, check, floor].into_iter().flatten().min()
-    }
-}
-
-/// For the exchange of Entra tokens.
-#[cfg(feature = "entra")]
-impl<W> Machine<W> {
-    /// The source has answered the call in flight.
-    pub(crate) fn source_answered(&mut self, request: RequestId, given: Given, now: Now) {
-        self.lapse(now);
-        let each_request = self.checks_each_request();
-        let held = self.token(now).is_some();
-        let floor = self.floor.map_or(0, |floor| floor.left(now));
-        // With a valid token held this is a renewal, and that waits for the timer's rest.
-        let rests = self.request_rest().is_some() || held && matches!(self.timer_rest(), TimerRest::Until(_));
-        if let Some(attempt) = &mut self.attempt
-            && attempt.request == request
-            && matches!(attempt.stage, Stage::Asking)
-        {
-            if each_request {
-                // Waiting for the floor is not taking too long.
-                attempt.timeout = attempt.timeout.map(|end| end.plus(floor));
-                attempt.stage = Stage::Cleared;
-            } else {
-                attempt.stage = Stage::Exchanging { announced: false };
-            }
-            attempt.stranger = given.stranger;
-            if given.unchanged && held {
-                self.attempt = None;
-                self.keep(now);
-            } else if given.another {
-                self.start_clean();
-            } else if each_request && rests {
-                self.attempt = None;
-                self.end_check();
-            }
-        }
-        self.settle(false, now);
-    }
-
-    /// The exchange goes on with another Entra token than the source first gave.
-    pub(crate) fn source_changed_its_mind(&mut self, request: RequestId, stranger: bool) {
-        if let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.request == request) {
-            attempt.stranger = stranger;
+            cause
         }
     }
 
-    /// The token held is the answer.
-    fn keep(&mut self, now: Now) {
-        self.wake_up();
-        if let Some(lease) = &mut self.lease
-            && let Some(dead) = lease.dead
-        {
-            let renew = backoff::until_half(&self.policy, dead.left(now), &mut self.random);
-            lease.renew = Some(now.plus(renew));
-        }
-        self.end_check();
+    fn start_interval(&mut self, now: Now) {
+        let interval = self.policy.min_interval_millis();
+        self.min_interval = (interval > 0).then(|| now.plus(interval));
     }
 }

@@ -1,31 +1,31 @@
-//! What status 200 brings: a token and its death to the millisecond, or why not.
+//! What status 200 brings: a token and its expiry to the millisecond, or why not.
 
-use acs_common::entra::{BadResponse, EntraEvent, ExchangeError, HttpResponse};
-use acs_common::{CheckSource, FailureKind, Now, Policy, UnixTime};
+use acs_common::entra::{BadResponse, ExchangeError, HttpResponse};
+use acs_common::{CheckSource, Event, FailureKind, Policy, UnixTime};
 
-use super::support::rig::{START, jwt};
-use super::{Host, MINUTE, exact, success, unix};
+use super::support::rig::{MINUTE, Rig, START, jwt, unix};
+use super::{exact, success};
 
 const MIB: usize = 1 << 20;
 
-fn respond(response: HttpResponse) -> Host {
-    let mut host = Host::exchanging("entra", exact());
-    host.respond(response);
-    host
+fn respond(response: HttpResponse) -> Rig {
+    let mut rig = Rig::exchanging("entra", exact());
+    rig.respond(response);
+    rig
 }
 
 fn bad(body: impl Into<Vec<u8>>) -> BadResponse {
-    let host = respond(HttpResponse::new(200).with_body(body.into()));
-    assert!(host.held().is_none() && host.sent.is_none(), "neither taken nor tried again");
-    assert_eq!(host.failure().kind(), FailureKind::BadResponse);
-    assert!(!host.failure().is_permanent());
-    match host.exchange_error() {
+    let rig = respond(HttpResponse::new(200).with_body(body.into()));
+    assert!(rig.held().is_none() && rig.sent.is_none(), "neither taken nor tried again");
+    assert_eq!(rig.failure().kind(), FailureKind::BadResponse);
+    assert!(!rig.failure().is_permanent());
+    match rig.exchange_error() {
         ExchangeError::BadResponse(why) => *why,
         other => panic!("{other:?}"),
     }
 }
 
-/// Bites when `rfc3339` rounds, forgets the offset, or lets a moment through that is none. The start is
+/// Fails when `rfc3339` rounds, forgets the offset, or lets through what is not a moment. The start is
 /// 2023-11-14T22:13:20Z.
 #[test]
 fn an_expiry_is_read_to_the_millisecond_whatever_its_form() {
@@ -64,18 +64,18 @@ fn an_expiry_is_read_to_the_millisecond_whatever_its_form() {
         ("2023-11-14T22:13:21+00:00", 1_000),
     ];
     for (text, left) in table {
-        let mut host = respond(success("opaque", text));
-        let token = host.held().unwrap_or_else(|| panic!("{text}: {:?}", host.failures));
-        let death = UnixTime::from_millis(START * 1_000 + left);
-        assert_eq!(token.expires_on(), death, "{text}");
-        host.at = u64::try_from(left).unwrap() - 1;
-        assert!(host.held().is_some(), "{text}: alive to the last millisecond");
-        host.at += 1;
-        assert!(host.held().is_none(), "{text}: dead");
+        let mut rig = respond(success("opaque", text));
+        let token = rig.held().unwrap_or_else(|| panic!("{text}: {:?}", rig.failures));
+        let expiry = UnixTime::from_millis(START * 1_000 + left);
+        assert_eq!(token.expires_on(), expiry, "{text}");
+        rig.at = u64::try_from(left).unwrap() - 1;
+        assert!(rig.held().is_some(), "{text}: alive to the last millisecond");
+        rig.at += 1;
+        assert!(rig.held().is_none(), "{text}: expired");
     }
 }
 
-/// Bites when a form that is no moment passes for one, since "for ever" is what came of it elsewhere.
+/// Fails when a form that is not a moment passes for one. Elsewhere such a token never expired.
 #[test]
 fn an_expiry_that_cannot_be_read_is_no_expiry() {
     for text in [
@@ -124,17 +124,17 @@ fn an_expiry_that_cannot_be_read_is_no_expiry() {
     }
 }
 
-/// Bites when a token that is dead on arrival is stored, or its `expiresOn` taken for 1970.
+/// Fails when a token that has expired on arrival is stored, or its `expiresOn` taken for 1970.
 #[test]
-fn an_access_token_that_is_dead_on_arrival_is_none() {
+fn an_access_token_that_has_expired_on_arrival_is_not_taken() {
     for text in ["2023-11-14T22:13:20Z", "2023-11-14T22:13:20.0009Z", "1969-12-31T23:59:59Z", "0001-01-01T00:00:00Z"] {
-        let host = respond(success("opaque", text));
-        assert!(host.held().is_none(), "{text}");
-        assert_eq!(host.failure().kind(), FailureKind::ExpiredToken, "{text}");
+        let rig = respond(success("opaque", text));
+        assert!(rig.held().is_none(), "{text}");
+        assert_eq!(rig.failure().kind(), FailureKind::ExpiredToken, "{text}");
     }
 }
 
-/// Bites when a JWT's own `exp` is not asked, or asked before a readable `expiresOn`.
+/// Fails when a JWT's own `exp` is not asked, or asked before a readable `expiresOn`.
 #[test]
 fn a_jwts_own_expiry_serves_only_where_the_service_states_none() {
     let exp = START + 600;
@@ -143,16 +143,16 @@ fn a_jwts_own_expiry_serves_only_where_the_service_states_none() {
         ["", r#","expiresOn":null"#, r#","expiresOn":"soon""#, r#","expiresOn":1700003600"#, r#","expiresOn":{}"#]
     {
         let body = format!(r#"{{"accessToken":{{"token":"{token}"{expires_on}}}}}"#);
-        let host = respond(HttpResponse::new(200).with_body(body.into_bytes()));
-        assert_eq!(host.held().unwrap().expires_on(), unix(600_000), "{expires_on}");
+        let rig = respond(HttpResponse::new(200).with_body(body.into_bytes()));
+        assert_eq!(rig.held().unwrap().expires_on(), unix(600_000), "{expires_on}");
     }
-    let host = respond(success(&token, "2023-11-14T23:13:20Z"));
-    assert_eq!(host.held().unwrap().expires_on(), unix(3_600_000));
+    let rig = respond(success(&token, "2023-11-14T23:13:20Z"));
+    assert_eq!(rig.held().unwrap().expires_on(), unix(3_600_000));
     let unreadable = jwt(r#"{"sub":"me"}"#);
     assert_eq!(bad(format!(r#"{{"accessToken":{{"token":"{unreadable}"}}}}"#)), BadResponse::NoExpiry);
 }
 
-/// Bites when `token` takes another type for a string, or looks for its fields elsewhere.
+/// Fails when `token` takes another type for a string, or looks for its fields elsewhere.
 #[test]
 fn a_body_without_a_token_in_its_place_is_unusable() {
     let until = r#""expiresOn":"2023-11-14T23:13:20Z""#;
@@ -190,7 +190,7 @@ fn a_body_without_a_token_in_its_place_is_unusable() {
     assert_eq!(bad(latin1), BadResponse::NotJson);
 }
 
-/// Bites when the first of two fields counts, or what else is in the body is looked at.
+/// Fails when the first of two fields counts, or what else is in the body is looked at.
 #[test]
 fn of_two_fields_the_last_counts_and_the_rest_of_the_body_does_not_matter() {
     let good = r#"{"token":"t","expiresOn":"2023-11-14T23:13:20Z"}"#;
@@ -202,17 +202,17 @@ fn of_two_fields_the_last_counts_and_the_rest_of_the_body_does_not_matter() {
         format!(r#"{{"\ud800":"\ud800","accessToken":{good}}}"#),
         r#"{"accessToken":{"token":"\u0074","expiresOn":"2023-11-14T23:13:20\u005a"}}"#.into(),
     ] {
-        let host = respond(HttpResponse::new(200).with_body(body.clone().into_bytes()));
-        let token = host.held().unwrap_or_else(|| panic!("{body}: {:?}", host.failures));
+        let rig = respond(HttpResponse::new(200).with_body(body.clone().into_bytes()));
+        let token = rig.held().unwrap_or_else(|| panic!("{body}: {:?}", rig.failures));
         assert_eq!((token.secret().expose(), token.expires_on()), ("t", unix(3_600_000)), "{body}");
         assert!(!token.is_opaque(), "its life was stated");
     }
-    let host =
+    let rig =
         respond(HttpResponse::new(200).with_body(format!(r#"{{"accessToken":{good},"accessToken":{{}}}}"#).into()));
-    assert!(host.held().is_none());
+    assert!(rig.held().is_none());
 }
 
-/// Bites when `body` takes a byte more, or refuses the last one that is allowed.
+/// Fails when `body` takes a byte more, or refuses the last one that is allowed.
 #[test]
 fn a_body_of_a_mebibyte_is_read_and_one_byte_more_is_not() {
     let good = r#"{"accessToken":{"token":"t","expiresOn":"2023-11-14T23:13:20Z"}}"#;
@@ -222,51 +222,54 @@ fn a_body_of_a_mebibyte_is_read_and_one_byte_more_is_not() {
     assert_eq!(bad(padded(MIB + 1)), BadResponse::TooLong);
 }
 
-/// Bites when an unusable answer is kept in any way: the next one starts from nothing.
+/// Fails when an unusable answer is kept in any way: the next one starts from nothing.
 #[test]
 fn nothing_of_an_unusable_answer_is_kept() {
-    let mut host = respond(success("canary", "soon"));
-    assert!(!format!("{:?}{:?}{}", host.machine, host.failures, host.failure()).contains("canary"));
-    host.at = 1_000;
-    host.handle(EntraEvent::TokenRequested { waiter: 1 });
-    host.sign_in("entra");
-    host.respond(success("t", "2023-11-14T23:13:20Z"));
-    assert!(matches!(&host.answers[..], [(1, Ok(token))] if token.secret().expose() == "t"));
+    let mut rig = respond(success("canary", "soon"));
+    assert!(!format!("{:?}{:?}{}", rig.credential, rig.failures, rig.failure()).contains("canary"));
+    rig.at = 1_000;
+    rig.handle(Event::TokenRequested { waiter: 1 });
+    rig.sign_in("entra");
+    rig.respond(success("t", "2023-11-14T23:13:20Z"));
+    assert!(matches!(&rig.answers[..], [(1, Ok(token))] if token.secret().expose() == "t"));
 }
 
-/// Bites when `snapshot` is none, so that every request has to be handed in; or is there although the source goes first.
+/// Fails when there is no `snapshot`, so that every request has to be handed in; or there is one although the source goes
+/// first.
 #[test]
 fn a_token_held_is_there_to_be_served_past_the_machine_unless_the_source_goes_first() {
     let snapshot = |policy: Policy| {
-        let mut host = Host::exchanging("entra", policy);
-        host.respond(success("acs", "2023-11-14T23:13:20Z"));
-        let held = host.held().expect("it was accepted");
-        host.machine.snapshot().map(|snapshot| snapshot.token(host.now()).is_some_and(|token| token.is_same(&held)))
+        let mut rig = Rig::exchanging("entra", policy);
+        rig.respond(success("acs", "2023-11-14T23:13:20Z"));
+        let held = rig.held().expect("it was accepted");
+        rig.machine.snapshot().map(|snapshot| snapshot.token(rig.now()).is_some_and(|token| token.is_same(&held)))
     };
     assert_eq!(snapshot(exact()), Some(true));
     assert_eq!(snapshot(Policy::builder().check_source(CheckSource::EachRequest).build().unwrap()), None);
 }
 
-/// Bites when `snapshot` forgets the pause between two tries: a request would have ended that.
+/// Fails when a pause between two tries is laid on the monotonic clock alone, or ends a snapshot: the token is good all the
+/// same.
 #[test]
-fn a_snapshot_ends_with_the_pause_of_a_renewal() {
-    let mut host = Host::exchanging("entra", exact());
-    host.respond(success("acs", "2023-11-14T23:13:20Z"));
-    host.at = MINUTE;
-    host.handle(EntraEvent::TryNow);
-    host.sign_in("another");
-    host.respond(HttpResponse::new(503));
-    let snapshot = host.machine.snapshot().expect("the token is good");
+fn a_pause_of_a_renewal_is_over_as_soon_as_either_clock_says_so() {
+    let mut rig = Rig::exchanging("entra", exact());
+    rig.respond(success("acs", "2023-11-14T23:13:20Z"));
+    rig.pass(MINUTE);
+    rig.handle(Event::TryNow);
+    rig.sign_in("another");
+    rig.respond(HttpResponse::new(503));
+    let snapshot = rig.machine.snapshot().expect("the token is good");
     // The wall clock is set forward, which no timer tells of.
-    let at = |ahead| Now::new(host.now().monotonic, unix(host.at + ahead));
-    assert!(snapshot.token(at(799)).is_some());
-    assert!(snapshot.token(at(800)).is_none());
-    host.machine.handle(EntraEvent::TokenRequested { waiter: 1 }, at(800));
-    host.drain();
-    assert!(host.sent.is_some(), "the request has had it tried again");
+    rig.set_forward(799);
+    rig.handle(Event::TimeAdvanced);
+    assert!(rig.sent.is_none() && snapshot.token(rig.now()).is_some());
+    rig.set_forward(1);
+    assert!(snapshot.token(rig.now()).is_some());
+    rig.request(1);
+    assert!(rig.sent.is_some(), "the request was a look at the clocks");
 }
 
-/// Bites when a claim that is missing, or no string, counts as one: of the same user are only those who say so, both of them.
+/// Fails when a claim that is missing, or no string, counts as one: of the same user are only those who say so, both of them.
 #[test]
 fn a_refusal_costs_the_held_token_unless_both_entra_tokens_name_one_user() {
     let whole = r#"{"tid":"t","oid":"o"}"#;
@@ -288,7 +291,7 @@ fn a_refusal_costs_the_held_token_unless_both_entra_tokens_name_one_user() {
     }
 }
 
-/// Bites when a payload with bytes that are no text is refused, or one that is not base64 to its end is read.
+/// Fails when a payload with bytes that are no text is refused, or one that is not base64 to its end is read.
 #[test]
 fn a_user_is_known_by_a_payload_that_is_not_all_text_but_not_by_half_of_one() {
     let whole = jwt(r#"{"tid":"t","oid":"o"}"#);
@@ -299,11 +302,11 @@ fn a_user_is_known_by_a_payload_that_is_not_all_text_but_not_by_half_of_one() {
 }
 
 fn refusal_spares_the_token(before: &str, now: &str) -> bool {
-    let mut host = Host::exchanging(before, exact());
-    host.respond(success("acs", "2023-11-14T23:13:20Z"));
-    host.at = MINUTE;
-    host.handle(EntraEvent::TryNow);
-    host.sign_in(now);
-    host.respond(HttpResponse::new(403));
-    host.held().is_some()
+    let mut rig = Rig::exchanging(before, exact());
+    rig.respond(success("acs", "2023-11-14T23:13:20Z"));
+    rig.at = MINUTE;
+    rig.handle(Event::TryNow);
+    rig.sign_in(now);
+    rig.respond(HttpResponse::new(403));
+    rig.held().is_some()
 }

@@ -40,7 +40,7 @@ const TABLE: &[(&str, &[By])] = &[
         &[
             Life("clients: an expired access token is an error, and the next call exchanges again"),
             Life("an expired access token is no token"),
-            Test("an_access_token_that_is_dead_on_arrival_is_none"),
+            Test("an_access_token_that_has_expired_on_arrival_is_not_taken"),
         ],
     ),
     (
@@ -143,7 +143,7 @@ const TABLE: &[(&str, &[By])] = &[
         &[Life("proactive: while the Entra token stays the same it is asked at half-lives, and nothing is exchanged")],
     ),
     (
-        "row 81: an unreadable expiry for ever",
+        "row 81: an unreadable expiry never ends",
         &[
             Test("an_expiry_that_cannot_be_read_is_no_expiry"),
             Life("200 with an expiry that cannot be read is a bad response, not tried again within the refresh"),
@@ -198,7 +198,7 @@ const TABLE: &[(&str, &[By])] = &[
     ),
 ];
 
-/// Bites when a life or a test is renamed or lost, and when a row has none.
+/// Fails when a life or a test is renamed or lost, and when a row has none.
 #[test]
 fn every_case_and_defect_of_the_others_is_tried_here() {
     let lives: BTreeSet<String> = [

@@ -3,18 +3,18 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use acs_common::entra::{EntraEvent, ErrorResponse, ExchangeError, HttpResponse};
-use acs_common::{Error, FailureKind, RefreshError, RefresherError};
+use acs_common::entra::{ErrorResponse, ExchangeError, ExchangeEvent, HttpResponse};
+use acs_common::{Error, Event, FailureKind, RefreshError, RefresherError};
 
-use super::support::rig::jwt;
-use super::{Host, MINUTE, SECOND, exact, success};
+use super::support::rig::{MINUTE, Rig, SECOND, jwt};
+use super::{exact, success};
 
 const ENTRA: &str = "entra+canary/of==one";
 
 fn refused_for(entra: &str, response: HttpResponse) -> ErrorResponse {
-    let mut host = Host::exchanging(entra, exact());
-    host.respond(response);
-    match host.exchange_error() {
+    let mut rig = Rig::exchanging(entra, exact());
+    rig.respond(response);
+    match rig.exchange_error() {
         ExchangeError::Refused(response) => (**response).clone(),
         other => panic!("{other:?}"),
     }
@@ -24,7 +24,7 @@ fn refused(body: impl Into<Vec<u8>>) -> ErrorResponse {
     refused_for(ENTRA, HttpResponse::new(403).with_body(body.into()))
 }
 
-/// Bites when a field is not read, or read from elsewhere.
+/// Fails when a field is not read, or read from elsewhere.
 #[test]
 fn a_refusal_carries_what_the_service_said() {
     let body = r#"{"error": {"code": "Forbidden", "message": "not assigned", "target": "user",
@@ -50,7 +50,7 @@ fn a_refusal_carries_what_the_service_said() {
     );
 }
 
-/// Bites when `advice` is for another status, or speaks although the service has.
+/// Fails when `advice` is for another status, or speaks although the service has.
 #[test]
 fn a_refusal_without_words_says_what_to_look_at() {
     let shown = |status, body: &str| {
@@ -67,13 +67,13 @@ fn a_refusal_without_words_says_what_to_look_at() {
     let told = shown(404, r#"{"error":{"message":"no such user"}}"#);
     assert_eq!(told, "the exchange was refused with status 404: no such user [request service-id]");
 
-    let mut host = Host::exchanging(ENTRA, exact());
-    host.respond(HttpResponse::new(401));
-    host.sign_in(ENTRA);
-    assert!(host.exchange_error().to_string().contains("status 401: is the Entra token for the scopes"));
+    let mut rig = Rig::exchanging(ENTRA, exact());
+    rig.respond(HttpResponse::new(401));
+    rig.sign_in(ENTRA);
+    assert!(rig.exchange_error().to_string().contains("status 401: is the Entra token for the scopes"));
 }
 
-/// Bites when an unusual body panics, or is carried as it is.
+/// Fails when an unusual body panics, or is carried as it is.
 #[test]
 fn a_refusal_without_words_has_a_status_all_the_same() {
     for body in [
@@ -103,7 +103,7 @@ fn a_refusal_without_words_has_a_status_all_the_same() {
     assert_eq!(refused(too_long).code, None);
 }
 
-/// Bites when `read_detail` goes as deep, or as broad, as it is led.
+/// Fails when `read_detail` goes as deep, or as broad, as it is led.
 #[test]
 fn errors_within_errors_are_read_to_a_depth_and_a_breadth() {
     let mut nested = r#"{"code":"0"}"#.to_owned();
@@ -126,7 +126,7 @@ fn errors_within_errors_are_read_to_a_depth_and_a_breadth() {
     assert_eq!(refused(bomb).code, None);
 }
 
-/// Bites when `text` cuts at a byte that is none of a character's first, or not at all.
+/// Fails when `text` cuts at a byte that is not the first of a character, or not at all.
 #[test]
 fn long_words_are_cut_at_a_kibibyte_between_characters() {
     for (message, kept) in [
@@ -150,7 +150,7 @@ fn long_words_are_cut_at_a_kibibyte_between_characters() {
     assert!(refused_for(ENTRA, id).request_id.len() <= 1_024 + "…".len());
 }
 
-/// Bites when `scrub` misses a field, a form of the token, or what looks like one.
+/// Fails when `scrub` misses a field, a form of the token, or what looks like one.
 #[test]
 fn no_token_is_left_in_the_services_words() {
     let readable = jwt(r#"{"tid":"t","oid":"o","canary":"canary"}"#);
@@ -195,13 +195,13 @@ fn no_token_is_left_in_the_services_words() {
     assert_eq!(error.message.as_deref(), Some(words));
 }
 
-/// Bites when a caller's error loses the exchange's own on its way.
+/// Fails when a caller's error loses that of the exchange on its way.
 #[test]
-fn a_caller_finds_the_exchanges_error_in_his_own() {
-    let mut host = Host::exchanging(ENTRA, exact());
-    host.handle(EntraEvent::TokenRequested { waiter: 1 });
-    host.respond(HttpResponse::new(422));
-    let Some((1, Err(error))) = host.answers.pop() else { panic!("{:?}", host.answers) };
+fn a_caller_finds_the_exchanges_error_in_the_one_returned() {
+    let mut rig = Rig::exchanging(ENTRA, exact());
+    rig.handle(Event::TokenRequested { waiter: 1 });
+    rig.respond(HttpResponse::new(422));
+    let Some((1, Err(error))) = rig.answers.pop() else { panic!("{:?}", rig.answers) };
     let Error::RefreshFailed { cause: RefreshError::Refresher(cause), retry_in, .. } = &error else {
         panic!("{error}")
     };
@@ -214,24 +214,24 @@ fn a_caller_finds_the_exchanges_error_in_his_own() {
     assert!(error.source().is_none(), "its text says it all");
 }
 
-/// Bites when `unreachable` loses what the host reported, or takes its word for permanence.
+/// Fails when `unreachable` loses what the host reported, or believes it that this is permanent.
 #[test]
 fn a_host_that_gets_no_answer_finds_its_error_again() {
-    let mut host = Host::exchanging(ENTRA, exact());
+    let mut rig = Rig::exchanging(ENTRA, exact());
     for attempt in 1..=4 {
-        assert_eq!(host.sent.as_ref().unwrap().1.attempt(), attempt);
-        host.unreachable(RefresherError::new(std::io::Error::from(std::io::ErrorKind::ConnectionReset)).permanent());
+        assert_eq!(rig.sent.as_ref().unwrap().1.attempt(), attempt);
+        rig.unreachable(RefresherError::new(std::io::Error::from(std::io::ErrorKind::ConnectionReset)).permanent());
         if attempt < 4 {
-            host.pause().expect("it is tried again");
+            rig.pause().expect("it is tried again");
         }
     }
-    assert!(!host.failure().is_permanent());
-    match host.exchange_error() {
+    assert!(!rig.failure().is_permanent());
+    match rig.exchange_error() {
         ExchangeError::Transport(error) => assert!(error.get_ref().is::<std::io::Error>()),
         other => panic!("{other:?}"),
     }
-    assert_eq!(host.failure().kind(), FailureKind::RefreshFailed);
-    assert!(host.failure().to_string().contains("connection reset"), "{}", host.failure());
+    assert_eq!(rig.failure().kind(), FailureKind::RefreshFailed);
+    assert!(rig.failure().to_string().contains("connection reset"), "{}", rig.failure());
 }
 
 /// As HTTP clients' errors do, it leaves to its source what came about, and that one to its own.
@@ -243,41 +243,40 @@ struct Because {
     source: Option<Box<Self>>,
 }
 
-/// Bites when `down_to_the_cause` stops before the last source, or repeats what has been said.
+/// Fails when `down_to_the_cause` stops before the last source, or repeats what has been said.
 #[test]
 fn a_host_that_gets_no_answer_says_why_down_to_the_cause_and_each_thing_once() {
     let because = |text, source| Because { text, source: Some(Box::new(source)) };
     let refused = Because { text: "connection refused", source: None };
     let connect = because("cannot connect: connection refused", refused);
-    let mut host = Host::exchanging(ENTRA, exact());
+    let mut rig = Rig::exchanging(ENTRA, exact());
     let error = RefresherError::new(because("cannot send", because("client error", connect)));
     for attempt in 1..=4 {
-        host.unreachable(error.clone());
+        rig.unreachable(error.clone());
         if attempt < 4 {
-            host.pause().expect("it is tried again");
+            rig.pause().expect("it is tried again");
         }
     }
     let said = "no complete answer from the exchange: cannot send: client error: cannot connect: connection refused";
-    assert_eq!(host.exchange_error().to_string(), said);
-    assert!(host.exchange_error().source().is_none(), "its text says it all");
+    assert_eq!(rig.exchange_error().to_string(), said);
+    assert!(rig.exchange_error().source().is_none(), "its text says it all");
 }
 
-/// Bites when the first rejection of a token counts as a failure of the Entra token it came of.
+/// Fails when the first rejection of a token counts as a failure of the Entra token it came of.
 #[test]
 fn a_failure_of_the_source_does_not_count_against_what_it_gives_after_a_rejection() {
-    let mut host = Host::exchanging(ENTRA, exact());
-    host.respond(success("acs", "2023-11-14T23:13:20Z"));
-    host.at = 58 * MINUTE;
-    host.handle(EntraEvent::TokenRequested { waiter: 1 });
-    let call = host.source.take().expect("it is renewed in the background");
-    host.handle(EntraEvent::EntraTokenFailed { call, error: RefresherError::new("no network") });
+    let mut rig = Rig::exchanging(ENTRA, exact());
+    rig.respond(success("acs", "2023-11-14T23:13:20Z"));
+    rig.at = 58 * MINUTE;
+    rig.handle(Event::TokenRequested { waiter: 1 });
+    rig.source_answers(ExchangeEvent::EntraTokenFailed { error: RefresherError::new("no network") });
 
-    host.handle(EntraEvent::TokenRejected { token: host.held().expect("the failure did not cost it") });
-    host.at += 2 * SECOND;
-    host.handle(EntraEvent::TokenRequested { waiter: 2 });
-    host.sign_in(ENTRA);
-    host.respond(HttpResponse::new(200));
-    match host.answers.pop() {
+    rig.handle(Event::TokenRejected { token: rig.held().expect("the failure did not cost it") });
+    rig.at += 2 * SECOND;
+    rig.handle(Event::TokenRequested { waiter: 2 });
+    rig.sign_in(ENTRA);
+    rig.respond(HttpResponse::new(200));
+    match rig.answers.pop() {
         Some((2, Err(Error::RefreshFailed { retry_in, .. }))) => assert_eq!(retry_in, Some(Duration::from_secs(1))),
         other => panic!("{other:?}"),
     }

@@ -2,22 +2,23 @@
 
 use std::time::Duration;
 
-use acs_common::Policy;
 use acs_common::entra::{ExchangeError, HttpResponse};
+use acs_common::{Event, Policy};
 
-use super::{Host, SECOND, exact};
+use super::exact;
+use super::support::rig::{Rig, SECOND};
 
 /// What the error says of when to come back, from a response that is not tried again.
 fn hint(headers: &[(&str, &str)]) -> Option<u64> {
-    let mut host = Host::exchanging("entra", exact());
-    host.respond(headers.iter().fold(HttpResponse::new(403), |it, (name, value)| it.with_header(name, value)));
-    match host.exchange_error() {
+    let mut rig = Rig::exchanging("entra", exact());
+    rig.respond(headers.iter().fold(HttpResponse::new(403), |it, (name, value)| it.with_header(name, value)));
+    match rig.exchange_error() {
         ExchangeError::Refused(response) => response.retry_after.map(|delay| u64::try_from(delay.as_millis()).unwrap()),
         other => panic!("{other:?}"),
     }
 }
 
-/// Bites when `retry_after` reads a form it does not know, or misses one it should. The start is 22:13:20.
+/// Fails when `retry_after` reads a form it does not know, or misses one it should. The start is 22:13:20.
 #[test]
 fn a_hint_is_digits_or_a_date_and_nothing_else() {
     for (value, millis) in [
@@ -77,7 +78,7 @@ fn a_hint_is_digits_or_a_date_and_nothing_else() {
     }
 }
 
-/// Bites when the order of the three is another, or garbage in one hides the next.
+/// Fails when the order of the three is another, or garbage in one hides the next.
 #[test]
 fn the_finer_hint_goes_first_and_garbage_is_as_good_as_none() {
     let (fine, ours, plain) = ("Retry-After-MS", "X-MS-Retry-After-MS", "RETRY-AFTER");
@@ -95,7 +96,7 @@ fn the_finer_hint_goes_first_and_garbage_is_as_good_as_none() {
     }
 }
 
-/// Bites when a hint is shortened, or held against the wrong limit.
+/// Fails when a hint is shortened, or held against the wrong limit.
 #[test]
 fn what_the_service_asks_for_is_kept_to_the_millisecond_or_ends_the_refresh() {
     let full_jitter = Policy::builder().exchange_jitter(1.0).refresh_timeout(Duration::from_secs(90)).build().unwrap();
@@ -107,52 +108,52 @@ fn what_the_service_asks_for_is_kept_to_the_millisecond_or_ends_the_refresh() {
         (503, "retry-after-ms", "60001", None),
         (503, "Retry-After", "99999999999999999999", None),
     ] {
-        let mut host = Host::exchanging("entra", full_jitter.clone());
-        host.respond(HttpResponse::new(status).with_header(header, value));
+        let mut rig = Rig::exchanging("entra", full_jitter.clone());
+        rig.respond(HttpResponse::new(status).with_header(header, value));
         match pause {
-            Some(pause) => assert_eq!(host.pause(), Some(pause), "{status} {header}: {value}"),
-            None => assert!(host.sent.is_none() && host.failures.len() == 1, "{status} {header}: {value}"),
+            Some(pause) => assert_eq!(rig.pause(), Some(pause), "{status} {header}: {value}"),
+            None => assert!(rig.sent.is_none() && rig.failures.len() == 1, "{status} {header}: {value}"),
         }
     }
     // Of ten seconds, four are gone.
     let short = Policy::builder().refresh_timeout(Duration::from_secs(10)).build().unwrap();
     for (millis, goes_on) in [("6000", true), ("6001", false)] {
-        let mut host = Host::exchanging("entra", short.clone());
-        host.at = 4 * SECOND;
-        host.respond(HttpResponse::new(429).with_header("retry-after-ms", millis));
-        assert_eq!(host.failures.is_empty(), goes_on, "{millis}");
+        let mut rig = Rig::exchanging("entra", short.clone());
+        rig.at = 4 * SECOND;
+        rig.respond(HttpResponse::new(429).with_header("retry-after-ms", millis));
+        assert_eq!(rig.failures.is_empty(), goes_on, "{millis}");
     }
     // No more tries, no more pauses: but the error tells.
-    let mut host = Host::exchanging("entra", exact());
+    let mut rig = Rig::exchanging("entra", exact());
     for _ in 0..3 {
-        host.respond(HttpResponse::new(503).with_header("Retry-After", "0"));
+        rig.respond(HttpResponse::new(503).with_header("Retry-After", "0"));
     }
-    host.respond(HttpResponse::new(503).with_header("Retry-After", "20"));
-    assert!(host.sent.is_none() && host.failures.len() == 1);
-    host.handle(acs_common::entra::EntraEvent::TokenRequested { waiter: 1 });
-    assert!(host.source.is_none(), "within the rest");
-    host.at = 20 * SECOND;
-    host.handle(acs_common::entra::EntraEvent::TokenRequested { waiter: 2 });
-    assert!(host.source.is_some(), "after it");
+    rig.respond(HttpResponse::new(503).with_header("Retry-After", "20"));
+    assert!(rig.sent.is_none() && rig.failures.len() == 1);
+    rig.handle(Event::TokenRequested { waiter: 1 });
+    assert!(rig.asked.is_none(), "within the backoff");
+    rig.at = 20 * SECOND;
+    rig.handle(Event::TokenRequested { waiter: 2 });
+    assert!(rig.asked.is_some(), "after it");
 }
 
-/// Bites when pauses do not double, are longer than they say, or are cut by more than the jitter.
+/// Fails when pauses do not double, are longer than they say, or are cut by more than the jitter.
 #[test]
 fn pauses_without_a_hint_double_and_are_cut_by_jitter_within_bounds() {
     for (jitter, least) in [(0.0, 1.0), (0.5, 0.5), (1.0, 0.0)] {
         let mut shares = [Vec::new(), Vec::new(), Vec::new()];
         for seed in 0..200 {
             let policy = Policy::builder().exchange_jitter(jitter).seed(seed).build().unwrap();
-            let mut host = Host::exchanging("entra", policy);
+            let mut rig = Rig::exchanging("entra", policy);
             for (base, shares) in [800, 1_600, 3_200].into_iter().zip(&mut shares) {
-                host.respond(HttpResponse::new(503));
+                rig.respond(HttpResponse::new(503));
                 // With all of it cut away the next try is at once.
-                let pause = if host.sent.is_some() { 0 } else { host.pause().unwrap() };
+                let pause = if rig.sent.is_some() { 0 } else { rig.pause().unwrap() };
                 assert!(pause <= base, "{pause} of {base}");
                 shares.push(pause as f64 / base as f64);
             }
-            host.respond(HttpResponse::new(503));
-            assert_eq!(host.failures.len(), 1, "the fourth is the last");
+            rig.respond(HttpResponse::new(503));
+            assert_eq!(rig.failures.len(), 1, "the fourth is the last");
         }
         for shares in shares {
             let (low, high) = shares.iter().fold((1.0_f64, 0.0_f64), |(low, high), it| (low.min(*it), high.max(*it)));
@@ -163,33 +164,33 @@ fn pauses_without_a_hint_double_and_are_cut_by_jitter_within_bounds() {
     }
 }
 
-/// Bites when the jitter is drawn from anything but the seed.
+/// Fails when the jitter is drawn from anything but the seed.
 #[test]
 fn the_same_seed_pauses_the_same_and_another_does_not() {
     let pauses = |seed| {
-        let mut host = Host::exchanging("entra", Policy::default().with_seed(seed));
+        let mut rig = Rig::exchanging("entra", Policy::default().with_seed(seed));
         [(); 3].map(|()| {
-            host.respond(HttpResponse::new(503));
-            host.pause().unwrap()
+            rig.respond(HttpResponse::new(503));
+            rig.pause().unwrap()
         })
     };
     assert_eq!(pauses(1), pauses(1));
     assert_ne!(pauses(1), pauses(2));
 }
 
-/// Bites when a status is on the wrong side.
+/// Fails when a status is on the wrong side.
 #[test]
 fn only_what_may_pass_is_tried_again() {
     for status in 0..=1_000 {
         if matches!(status, 200 | 401) {
             continue;
         }
-        let mut host = Host::exchanging("entra", exact());
-        host.respond(HttpResponse::new(status));
-        let again = host.failures.is_empty() && host.pause() == Some(800);
+        let mut rig = Rig::exchanging("entra", exact());
+        rig.respond(HttpResponse::new(status));
+        let again = rig.failures.is_empty() && rig.pause() == Some(800);
         let meant = matches!(status, 408 | 429) || (500..600).contains(&status) && !matches!(status, 501 | 505);
         assert_eq!(again, meant, "{status}");
-        assert_eq!(host.failures.is_empty(), meant, "{status}");
-        assert!(host.failures.iter().all(acs_common::RefreshError::is_permanent), "{status}");
+        assert_eq!(rig.failures.is_empty(), meant, "{status}");
+        assert!(rig.failures.iter().all(acs_common::RefreshError::is_permanent), "{status}");
     }
 }

@@ -6,7 +6,7 @@ const CLIENTS: &str = "https://communication.azure.com/clients/";
 const COM: &str = "https://auth.msft.communication.azure.com/";
 const US: &str = "https://auth.msft.communication.azure.us/";
 
-/// Bites when `check_endpoint` does not trim slashes, takes no port or path, or compares schemes with regard to case.
+/// Fails when `check_endpoint` does not trim slashes, takes no port or path, or compares schemes with regard to case.
 #[test]
 fn an_endpoint_is_taken_as_it_is_but_for_slashes_at_its_end() {
     for (given, kept) in [
@@ -38,7 +38,7 @@ fn an_endpoint_is_taken_as_it_is_but_for_slashes_at_its_end() {
     }
 }
 
-/// Bites when any check of `check_endpoint` is left out, or when port 0 is taken for one.
+/// Fails when any check of `check_endpoint` is left out, or when port 0 is taken for one.
 #[test]
 fn an_endpoint_that_is_none_is_refused_with_what_is_wrong() {
     let table: [(&str, Wrong, &str); 47] = [
@@ -97,7 +97,7 @@ fn an_endpoint_that_is_none_is_refused_with_what_is_wrong() {
     }
 }
 
-/// Bites when an error quotes the endpoint.
+/// Fails when an error quotes the endpoint.
 #[test]
 fn what_is_refused_of_an_endpoint_is_not_echoed() {
     for given in [
@@ -115,7 +115,7 @@ fn what_is_refused_of_an_endpoint_is_not_echoed() {
     }
 }
 
-/// Bites when `family` compares hosts with regard to case, or the two Teams clouds are taken for two families.
+/// Fails when `family` compares hosts with regard to case, or the two Teams clouds are taken for two families.
 #[test]
 fn scopes_of_one_family_are_taken_and_asked_for_as_they_were_given() {
     for (scopes, path) in [
@@ -128,16 +128,16 @@ fn scopes_of_one_family_are_taken_and_asked_for_as_they_were_given() {
         (vec![COM.to_uppercase() + "x"], "/access/teamsExtension/"),
         (vec![format!("{COM}ü")], "/access/teamsExtension/"),
     ] {
-        let options = super::contoso().with_scopes(scopes.clone()).unwrap();
+        let options = super::support::rig::contoso().with_scopes(scopes.clone()).unwrap();
         assert_eq!(options.scopes(), scopes);
-        let mut host = super::Host::new(options, super::exact());
-        host.sign_in("entra");
-        assert!(host.sent.unwrap().1.url().contains(path), "{scopes:?}");
+        let mut rig = super::support::rig::Rig::of_entra_user(options, super::exact());
+        rig.sign_in("entra");
+        assert!(rig.sent.unwrap().1.url().contains(path), "{scopes:?}");
     }
-    assert_eq!(super::contoso().scopes(), [format!("{CLIENTS}.default")]);
+    assert_eq!(super::support::rig::contoso().scopes(), [format!("{CLIENTS}.default")]);
 }
 
-/// Bites when a scope is checked by its start alone, or the first one only.
+/// Fails when a scope is checked by its start alone, or the first one only.
 #[test]
 fn scopes_of_no_family_or_of_two_are_refused_by_name() {
     let unknown = [
@@ -167,31 +167,31 @@ fn scopes_of_no_family_or_of_two_are_refused_by_name() {
     for scope in unknown {
         let good = format!("{CLIENTS}VoIP");
         for scopes in [vec![scope], vec![&good, scope], vec![scope, &good]] {
-            match super::contoso().with_scopes(scopes) {
+            match super::support::rig::contoso().with_scopes(scopes) {
                 Err(Wrong::UnknownScope { scope: named, .. }) => assert_eq!(named, scope),
                 other => panic!("{scope:?}: {other:?}"),
             }
         }
-        let said = super::contoso().with_scopes([scope]).unwrap_err().to_string();
+        let said = super::support::rig::contoso().with_scopes([scope]).unwrap_err().to_string();
         assert!(said.contains(&format!("{scope:?}")), "{said}");
     }
     for (one, other) in [(CLIENTS, COM), (COM, CLIENTS), (US, CLIENTS)] {
         let scopes = [format!("{one}x"), format!("{one}y"), format!("{other}z")];
-        match super::contoso().with_scopes(scopes.clone()) {
+        match super::support::rig::contoso().with_scopes(scopes.clone()) {
             Err(Wrong::MixedScopes { scope, .. }) => assert_eq!(scope, scopes[2]),
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(super::contoso().with_scopes(Vec::<String>::new()), Err(Wrong::NoScopes));
+    assert_eq!(super::support::rig::contoso().with_scopes(Vec::<String>::new()), Err(Wrong::NoScopes));
 }
 
-/// Bites when the options borrow what they were made of, and when they lose a setting at the next one.
+/// Fails when the options borrow what they were made of, and when they lose a setting at the next one.
 #[test]
 fn options_keep_what_they_were_given_whatever_becomes_of_it() {
     let mut scopes = vec![format!("{CLIENTS}VoIP")];
-    let options = super::contoso().with_prewarm(false).with_scopes(scopes.clone()).unwrap();
+    let options = super::support::rig::contoso().with_prewarm(false).with_scopes(scopes.clone()).unwrap();
     scopes[0] = "https://example.com/x".to_owned();
     assert_eq!(options.scopes(), [format!("{CLIENTS}VoIP")]);
-    let host = super::Host::new(options, super::exact());
-    assert!(host.source.is_none(), "not pre-warmed");
+    let rig = super::support::rig::Rig::of_entra_user(options, super::exact());
+    assert!(rig.asked.is_none(), "not pre-warmed");
 }

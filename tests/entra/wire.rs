@@ -1,11 +1,14 @@
 //! The request on the wire, byte for byte, and what the service knows it by.
 
 use std::collections::BTreeSet;
+#[cfg(feature = "http")]
+use std::rc::Rc;
 
-use acs_common::entra::{EntraEvent, EntraToken, HttpRequest, HttpResponse};
-use acs_common::{Policy, RefresherError};
+use acs_common::entra::{EntraToken, HttpRequest, HttpResponse};
+use acs_common::{Event, Policy, RefresherError};
 
-use super::{Host, MINUTE, contoso, exact, success, unix};
+use super::support::rig::{MINUTE, Rig, contoso, unix};
+use super::{exact, success};
 
 /// In the form of the recorded samples: the request line, headers, an empty line, the body.
 fn recorded(request: &HttpRequest) -> String {
@@ -13,7 +16,7 @@ fn recorded(request: &HttpRequest) -> String {
     format!("{} {}\n{headers}\n{}\n", request.method(), request.url(), request.body())
 }
 
-/// Bites when a path, an API version, a header or the body differs in a byte from what the service expects.
+/// Fails when a path, an API version, a header or the body differs in a byte from what the service expects.
 #[test]
 fn the_request_is_what_the_service_was_seen_to_take() {
     let teams = |cloud| format!("https://auth.msft.communication.azure.{cloud}/TeamsExtension.ManageCalls");
@@ -27,46 +30,45 @@ fn the_request_is_what_the_service_was_seen_to_take() {
             Some(scope) => contoso().with_scopes([scope]).unwrap(),
             None => contoso(),
         };
-        let mut host = Host::new(options, exact());
-        host.sign_in("entra-token");
-        let (_, request) = host.sent.take().unwrap();
+        let mut rig = Rig::of_entra_user(options, exact());
+        rig.sign_in("entra-token");
+        let (_, request) = rig.sent.take().unwrap();
         assert_eq!(recorded(&request), sample.replace("REQUEST-ID", request.request_id()));
     }
 }
 
-/// Bites when a try draws an id of its own, or a refresh repeats the last one's; or when tries are miscounted.
+/// Fails when each try draws another id, or a refresh repeats the last id; or when tries are miscounted.
 #[test]
 fn every_try_of_a_refresh_has_its_id_and_the_next_refresh_another() {
-    let mut host = Host::exchanging("one", exact());
-    let first = host.respond(HttpResponse::new(503));
-    host.pause().unwrap();
-    let second = host.respond(HttpResponse::new(401));
-    assert!(host.fresh);
-    host.sign_in("two");
-    let third = host.respond(HttpResponse::new(503));
-    host.pause().unwrap();
-    let (call, fourth) = host.sent.take().unwrap();
-    host.handle(EntraEvent::TransportFailed { call, error: RefresherError::new("reset") });
-    host.pause().unwrap();
-    let fifth = host.respond(HttpResponse::new(404));
+    let mut rig = Rig::exchanging("one", exact());
+    let first = rig.respond(HttpResponse::new(503));
+    rig.pause().unwrap();
+    let second = rig.respond(HttpResponse::new(401));
+    assert!(rig.fresh);
+    rig.sign_in("two");
+    let third = rig.respond(HttpResponse::new(503));
+    rig.pause().unwrap();
+    let fourth = rig.unreachable(RefresherError::new("reset"));
+    rig.pause().unwrap();
+    let fifth = rig.respond(HttpResponse::new(404));
     let tries = [first, second, third, fourth, fifth];
     assert_eq!(tries.each_ref().map(HttpRequest::attempt), [1, 2, 3, 4, 5]);
     assert!(tries.iter().all(|request| request.request_id() == tries[0].request_id()), "{tries:?}");
 
-    host.at += 6 * MINUTE;
-    host.handle(EntraEvent::TokenRequested { waiter: 1 });
-    host.sign_in("two");
-    let next = host.respond(success("acs", "2030-01-01T00:00:00Z"));
+    rig.at += 6 * MINUTE;
+    rig.handle(Event::TokenRequested { waiter: 1 });
+    rig.sign_in("two");
+    let next = rig.respond(success("acs", "2030-01-01T00:00:00Z"));
     assert_ne!(next.request_id(), tries[0].request_id());
     assert_eq!(next.attempt(), 1);
 }
 
-/// Bites when `guid` sets neither version nor variant, or does not draw its bits anew.
+/// Fails when `guid` sets neither version nor variant, or does not draw its bits anew.
 #[test]
 fn a_request_id_is_a_random_guid_of_its_seed() {
     let id = |seed| {
-        let mut host = Host::exchanging("entra", Policy::default().with_seed(seed));
-        host.sent.take().unwrap().1.request_id().to_owned()
+        let mut rig = Rig::exchanging("entra", Policy::default().with_seed(seed));
+        rig.sent.take().unwrap().1.request_id().to_owned()
     };
     let mut seen = BTreeSet::new();
     let mut ones = [0_u32; 36];
@@ -89,12 +91,12 @@ fn a_request_id_is_a_random_guid_of_its_seed() {
     assert_eq!(id(7), id(7), "same seed, same life");
 }
 
-/// Bites when `HttpRequest` derives `Debug`, or the Entra token gets into the URL.
+/// Fails when `HttpRequest` derives `Debug`, or the Entra token gets into the URL.
 #[test]
 fn the_token_is_in_one_header_and_is_not_shown() {
-    let mut host = Host::exchanging("canary", exact());
-    let (_, request) = host.sent.take().unwrap();
-    let shown = format!("{request:?}{}{}{:?}", request.url(), request.body(), host.machine);
+    let mut rig = Rig::exchanging("canary", exact());
+    let (_, request) = rig.sent.take().unwrap();
+    let shown = format!("{request:?}{}{}{:?}", request.url(), request.body(), rig.credential);
     assert!(!shown.contains("canary"), "{shown}");
     let debug = format!("{request:?}");
     assert!(debug.contains(request.url()) && debug.contains(request.request_id()), "{debug}");
@@ -102,13 +104,14 @@ fn the_token_is_in_one_header_and_is_not_shown() {
     assert_eq!(with, [("Authorization", "Bearer canary")]);
 }
 
-/// Bites when the `http` crate's request is not the same one, or shows the token.
+/// Fails when the `http` crate's request is not the same one, or shows the token.
 #[cfg(feature = "http")]
 #[test]
 fn the_http_crates_request_is_the_same_one() {
-    let mut host = Host::exchanging("entra-token", exact());
-    let (_, request) = host.sent.take().unwrap();
+    let mut rig = Rig::exchanging("entra-token", exact());
+    let (_, request) = rig.sent.take().unwrap();
     let plain = recorded(&request);
+    let request = Rc::into_inner(request).expect("nobody has a copy");
     let converted = http::Request::try_from(request).unwrap();
     for (name, value) in converted.headers() {
         let (name, value) = (name.as_str(), value.to_str().unwrap());
@@ -120,7 +123,7 @@ fn the_http_crates_request_is_the_same_one() {
     assert_eq!(*converted.body(), b"{}");
 }
 
-/// Bites when `HttpResponse` derives `Debug`, or does not show what a log may hold.
+/// Fails when `HttpResponse` derives `Debug`, or does not show what a log may hold.
 #[test]
 fn of_a_response_the_status_and_the_headers_names_are_shown_and_no_word_more() {
     let response = HttpResponse::new(429).with_header("Retry-After", "canary").with_body(b"canary".to_vec());
@@ -128,7 +131,7 @@ fn of_a_response_the_status_and_the_headers_names_are_shown_and_no_word_more() {
     assert_eq!((response.status(), response.header("RETRY-AFTER")), (429, Some("canary")));
 }
 
-/// Bites when the first value that is no text ends the reading, or panics.
+/// Fails when the first value that is no text ends the reading, or panics.
 #[cfg(feature = "http")]
 #[test]
 fn a_header_that_is_no_text_is_left_out_of_the_http_crates_response_and_nothing_else() {
@@ -142,7 +145,7 @@ fn a_header_that_is_no_text_is_left_out_of_the_http_crates_response_and_nothing_
     );
 }
 
-/// Bites when an Entra token does not keep the expiry it was given.
+/// Fails when an Entra token does not keep the expiry it was given.
 #[test]
 fn an_entra_token_tells_the_expiry_it_was_given() {
     assert_eq!(EntraToken::new("entra").expires_on(), None);

@@ -16,50 +16,50 @@ fn spread(value: impl Fn(u64) -> u64) -> Vec<u64> {
     values
 }
 
-/// Bites when `new` seeds from anything but the policy, or the generator's state is shared.
+/// Fails when `new` seeds from anything but the policy, or the generator's state is shared.
 #[test]
 fn one_seed_is_one_life_and_another_seed_another() {
-    let life = |seed: u64| (timer_rests(&jittery(0.5, seed), 12), renewal(&jittery(0.5, seed), HOUR));
+    let life = |seed: u64| (timer_backoffs(&jittery(0.5, seed), 12), renewal(&jittery(0.5, seed), HOUR));
     for seed in 0..20 {
         assert_eq!(life(seed), life(seed));
         assert_ne!(life(seed), life(seed + 1));
     }
     let unseeded = proactive(|policy| policy.jitter(0.5));
-    assert_eq!(timer_rests(&unseeded, 12), timer_rests(&jittery(0.5, 0), 12), "no seed is seed 0 to the machine");
-    let rests = timer_rests(&jittery(1.0, 7), 40);
-    let late: Vec<_> = rests[20..].iter().collect();
+    assert_eq!(timer_backoffs(&unseeded, 12), timer_backoffs(&jittery(0.5, 0), 12), "no seed is seed 0 to the machine");
+    let backoffs = timer_backoffs(&jittery(1.0, 7), 40);
+    let late: Vec<_> = backoffs[20..].iter().collect();
     assert!(late.windows(2).all(|pair| pair[0] != pair[1]), "drawn anew for each failure: {late:?}");
 }
 
-/// Bites when a shift or an exclusive or of `Random::next` is another, or `shorten` draws fewer than 53 bits.
+/// Fails when a shift or an exclusive or of `Random::next` is another, or `shorten` draws fewer than 53 bits.
 #[test]
 fn a_seed_is_the_same_life_in_every_release() {
     const ALL: u64 = 1 << 53;
-    // Of so long a rest, all of it to be cut at random, one millisecond is one unit of what is drawn.
-    let rests = |seed: u64| {
+    // Of so long a backoff, all of it to be cut at random, one millisecond is one unit of what is drawn.
+    let backoffs = |seed: u64| {
         let policy = proactive(|policy| {
             let policy = policy.retry_initial(millis(ALL)).retry_max(millis(ALL)).refresh_timeout(None);
             policy.min_refresh_interval(Duration::ZERO).jitter(1.0).seed(seed)
         });
-        timer_rests(&policy, 3)
+        timer_backoffs(&policy, 3)
     };
     // The first numbers of SplitMix64, as published for these two seeds.
     for (seed, drawn) in [
         (0, [0xE220_A839_7B1D_CDAF_u64, 0x6E78_9E6A_A1B9_65F4, 0x06C4_5D18_8009_454F]),
         (1_234_567, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]),
     ] {
-        assert_eq!(rests(seed), drawn.map(|number| ALL - (number >> 11)), "seed {seed}");
+        assert_eq!(backoffs(seed), drawn.map(|number| ALL - (number >> 11)), "seed {seed}");
     }
 }
 
-/// Bites when anything is subtracted although the fraction is 0.
+/// Fails when anything is subtracted although the fraction is 0.
 #[test]
 fn no_jitter_is_the_same_for_every_seed() {
     assert_eq!(spread(|seed| renewal(&jittery(0.0, seed), HOUR)), [50 * MINUTE]);
-    assert_eq!(spread(|seed| timer_rests(&jittery(0.0, seed), 3)[2]), [4 * SECOND]);
+    assert_eq!(spread(|seed| timer_backoffs(&jittery(0.0, seed), 3)[2]), [4 * SECOND]);
 }
 
-/// Bites when more than the fraction is subtracted, anything is added, or the floor is undercut.
+/// Fails when more than the fraction is subtracted, anything is added, or the minimum interval is undercut.
 #[test]
 fn a_renewal_comes_earlier_by_no_more_than_the_fraction() {
     for fraction in [0.1, 0.5, 1.0] {
@@ -72,37 +72,37 @@ fn a_renewal_comes_earlier_by_no_more_than_the_fraction() {
         assert!(*found.last().unwrap() > due - (due as f64 * fraction) as u64 / 50, "{fraction}: {found:?}");
     }
     let found = spread(|seed| renewal(&jittery(1.0, seed), 2_400));
-    assert!(found[0] == SECOND && *found.last().unwrap() <= 1_200, "the floor holds: {found:?}");
+    assert!(found[0] == SECOND && *found.last().unwrap() <= 1_200, "the minimum interval holds: {found:?}");
     assert_eq!(spread(|seed| renewal(&jittery(1.0, seed), 700)), [700], "and never after its end");
 }
 
-/// Bites when a rest is cut below the floor or the issuer's wish, or by more than the fraction.
+/// Fails when a backoff is cut below the minimum interval or the issuer's wish, or by more than the fraction.
 #[test]
-fn a_rest_is_cut_by_no_more_than_the_fraction_and_never_below_the_issuers_wish() {
-    let nth = |fraction: f64, k: usize| spread(move |seed| timer_rests(&jittery(fraction, seed), k)[k - 1]);
-    assert_eq!(nth(1.0, 1), [SECOND], "the floor holds");
+fn a_backoff_is_cut_by_no_more_than_the_fraction_and_never_below_the_issuers_wish() {
+    let nth = |fraction: f64, k: usize| spread(move |seed| timer_backoffs(&jittery(fraction, seed), k)[k - 1]);
+    assert_eq!(nth(1.0, 1), [SECOND], "the minimum interval holds");
     let third = nth(0.25, 3);
     assert!(third[0] >= 3_000 && third[0] < 3_050 && *third.last().unwrap() <= 4_000, "{third:?}");
     let fourth = nth(1.0, 4);
     assert!(fourth[0] == SECOND && *fourth.last().unwrap() > 7_900, "{fourth:?}");
 
-    let rest = |error: RefresherError| {
+    let backoff = |error: RefresherError| {
         spread(move |seed| {
             let mut rig = Rig::empty(jittery(1.0, seed));
             retry_in(&rig.fail(error.clone())).unwrap()
         })
     };
-    assert_eq!(rest(down().with_retry_after(millis(20 * SECOND))), [20 * SECOND]);
-    let permanent = rest(down().permanent().with_retry_after(millis(100 * SECOND)));
+    assert_eq!(backoff(down().with_retry_after(millis(20 * SECOND))), [20 * SECOND]);
+    let permanent = backoff(down().permanent().with_retry_after(millis(100 * SECOND)));
     assert!(permanent[0] >= 100 * SECOND && *permanent.last().unwrap() <= 300 * SECOND, "{permanent:?}");
     assert!(permanent.len() > 100);
-    let permanent = rest(down().permanent());
+    let permanent = backoff(down().permanent());
     assert!(permanent[0] >= SECOND && *permanent.last().unwrap() > 290 * SECOND, "{permanent:?}");
 }
 
-/// Bites when the request's rest is drawn too, or left longer than the timer's.
+/// Fails when the request's backoff is drawn too, or left longer than the timer's.
 #[test]
-fn a_requests_rest_is_not_cut_but_never_longer_than_the_timers() {
+fn a_requests_backoff_is_not_cut_but_never_longer_than_the_timers() {
     for seed in 0..SEEDS {
         let mut rig = Rig::empty(jittery(1.0, seed));
         for _ in 0..3 {
@@ -110,16 +110,16 @@ fn a_requests_rest_is_not_cut_but_never_longer_than_the_timers() {
             rig.run_until(rig.deadline().unwrap());
         }
         let timer = retry_in(&rig.fail(down())).unwrap();
-        assert_eq!(request_rest(&rig), timer.min(8 * SECOND), "seed {seed}");
+        assert_eq!(request_backoff(&rig), timer.min(8 * SECOND), "seed {seed}");
     }
 }
 
-/// Bites when what cuts the timer's rest cuts that of requests after a permanent failure too.
+/// Fails when what cuts the timer's backoff cuts that of requests after a permanent failure too.
 #[test]
-fn after_a_permanent_failure_a_request_rests_for_as_long_as_the_policy_says() {
+fn after_a_permanent_failure_a_request_backs_off_for_as_long_as_the_policy_says() {
     for seed in 0..SEEDS {
         let mut rig = Rig::empty(jittery(1.0, seed));
         rig.fail(down().permanent());
-        assert_eq!(request_rest(&rig), 300 * SECOND, "seed {seed}");
+        assert_eq!(request_backoff(&rig), 300 * SECOND, "seed {seed}");
     }
 }

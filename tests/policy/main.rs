@@ -1,10 +1,10 @@
-//! Every knob: what its default does, what is refused, and what either extreme means.
+//! Every option: what its default does, what is refused, and what either extreme means.
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backoff;
 mod jitter;
-mod rests;
 
 use std::time::Duration;
 
@@ -13,12 +13,9 @@ use acs_common::{
     UnixTime,
 };
 
-use rests::{request_rests, timer_rests};
-use support::rig::{self, Did, Rig, until};
+use backoff::{request_backoffs, timer_backoffs};
+use support::rig::{self, Did, HOUR, MINUTE, Rig, SECOND, until};
 
-const SECOND: u64 = 1_000;
-const MINUTE: u64 = 60 * SECOND;
-const HOUR: u64 = 60 * MINUTE;
 /// Longer than any test looks.
 const AGES: u64 = 100_000 * HOUR;
 const NANO: Duration = Duration::from_nanos(1);
@@ -35,16 +32,9 @@ fn proactive(set: impl FnOnce(PolicyBuilder) -> PolicyBuilder) -> Policy {
     build(|policy| set(policy.refresh_proactively(true)))
 }
 
-/// Holds a token from the start, for so many milliseconds.
-fn holding(life: u64, policy: Policy) -> Rig {
-    let mut rig = Rig::new(Some(until(life)), policy).unwrap();
-    rig.drain();
-    rig
-}
-
 /// When a token that lives for `life` is renewed: by timer, or else by the first request that does so.
 fn renewal(policy: &Policy, life: u64) -> u64 {
-    let mut rig = holding(life, policy.clone());
+    let mut rig = Rig::holding(life, policy.clone());
     if policy.refreshes_proactively() {
         let done = rig.run_until(life);
         return done.iter().find(|(_, did)| matches!(did, Did::Call(_))).expect("it is renewed").0;
@@ -65,7 +55,7 @@ fn first(mut early: u64, mut late: u64, holds: impl Fn(u64) -> bool) -> u64 {
 }
 
 /// How long from now a request is refused.
-fn request_rest(rig: &Rig) -> u64 {
+fn request_backoff(rig: &Rig) -> u64 {
     let refused = |did: &Did| matches!(did, Did::Error(1, _));
     let refuses = |at: u64| rig.clone().sleep_until(at).request(1).iter().any(refused);
     assert!(refuses(rig.at));
@@ -85,13 +75,13 @@ fn retry_in(done: &[Did]) -> Option<u64> {
     notice.expect("each failure is reported").map(|wait| u64::try_from(wait.as_millis()).unwrap())
 }
 
-/// Bites when any default is another.
+/// Fails when any default is another.
 #[test]
 fn the_defaults_are_what_the_documentation_says() {
     let policy = Policy::default();
     assert!(!policy.refreshes_proactively() && policy.seed().is_none());
     let (on_demand, by_timer) = (Policy::default(), proactive(|policy| policy));
-    assert_eq!(holding(HOUR, on_demand.clone()).deadline(), None, "an idle on-demand credential sets no timer");
+    assert_eq!(Rig::holding(HOUR, on_demand.clone()).deadline(), None, "an idle on-demand credential sets no timer");
     assert_eq!(renewal(&on_demand, HOUR), HOUR - 2 * MINUTE);
     assert_eq!(renewal(&by_timer, HOUR), HOUR - 10 * MINUTE);
     assert_eq!(renewal(&by_timer, 601 * SECOND), 300_500, "never before half of the life");
@@ -104,15 +94,15 @@ fn the_defaults_are_what_the_documentation_says() {
     assert!(token.is_opaque() && token.expires_on() == rig::unix(10 * MINUTE));
     rig.handle(acs_common::Event::TokenRejected { token });
     rig.request(2);
-    assert_eq!(rig.deadline(), Some(SECOND), "the floor");
+    assert_eq!(rig.deadline(), Some(SECOND), "the minimum interval");
 
-    assert_eq!(timer_rests(&by_timer, 10), [1, 2, 4, 8, 16, 32, 64, 128, 256, 300].map(|rest| rest * SECOND));
-    assert_eq!(request_rests(&on_demand, 7), [1, 2, 4, 8, 16, 30, 30].map(|rest| rest * SECOND));
+    assert_eq!(timer_backoffs(&by_timer, 10), [1, 2, 4, 8, 16, 32, 64, 128, 256, 300].map(|backoff| backoff * SECOND));
+    assert_eq!(request_backoffs(&on_demand, 7), [1, 2, 4, 8, 16, 30, 30].map(|backoff| backoff * SECOND));
 }
 
-/// Bites when `Debug` is derived: of the defaults it would say no more than that they are.
+/// Fails when `Debug` is derived: of the defaults it would say no more than that they are.
 #[test]
-fn a_policy_shows_what_its_knobs_are_set_to_although_that_is_the_default() {
+fn a_policy_shows_what_its_options_are_set_to_although_that_is_the_default() {
     for policy in [Policy::default(), build(|policy| policy.jitter(0.5))] {
         let shown = format!("{policy:?}");
         assert!(shown.starts_with("Policy { refresh_proactively: false, seed: None, "), "{shown}");
@@ -120,9 +110,9 @@ fn a_policy_shows_what_its_knobs_are_set_to_although_that_is_the_default() {
     }
 }
 
-/// Bites when `reference` keeps any of the knobs that it turns off, or changes another.
+/// Fails when `reference` keeps any of the options that it turns off, or changes another.
 #[test]
-fn the_reference_policy_neither_rests_nor_renews_in_the_background() {
+fn the_reference_policy_neither_backs_off_nor_renews_in_the_background() {
     let reference = Policy::reference();
     assert_eq!(renewal(&reference, HOUR), HOUR, "only once expired");
     let by_timer = reference.to_builder().refresh_proactively(true).build().unwrap();
@@ -135,18 +125,18 @@ fn the_reference_policy_neither_rests_nor_renews_in_the_background() {
         assert_eq!(retry_in(&rig.fail(down())), None);
         assert_eq!(rig::calls(&rig.request(1)), 1, "each request tries at once");
     }
-    let rested = Policy::reference().to_builder().retry_initial(millis(SECOND)).build().unwrap();
-    assert_eq!(request_rests(&rested, 3), [1; 3], "retrying turned on, the rests of requests are still none");
-    let mut rig = holding(HOUR, by_timer);
+    let retrying = Policy::reference().to_builder().retry_initial(millis(SECOND)).build().unwrap();
+    assert_eq!(request_backoffs(&retrying, 3), [1; 3], "retrying turned on, the backoffs of requests are still none");
+    let mut rig = Rig::holding(HOUR, by_timer);
     rig.run_until(HOUR - 10 * MINUTE);
     rig.fail(down());
     assert_eq!(rig::calls(rig.run_until(AGES).iter().map(|(_, did)| did)), 0, "a failed renewal waits for a request");
     assert_eq!(rig::calls(&rig.request(1)), 1);
 }
 
-/// Bites when `with_refresh_proactively` forgets the rest of the policy, or what it was told.
+/// Fails when `with_refresh_proactively` forgets the other options, or what it was told.
 #[test]
-fn the_one_knob_of_the_credentials_builder_leaves_the_others_alone() {
+fn the_one_option_of_the_credentials_builder_leaves_the_others_alone() {
     for on in [false, true] {
         let built = Policy::reference().to_builder().refresh_proactively(on).build().unwrap();
         assert_eq!(Policy::reference().with_refresh_proactively(on), built);
@@ -154,9 +144,9 @@ fn the_one_knob_of_the_credentials_builder_leaves_the_others_alone() {
     }
 }
 
-/// Bites when a check is dropped, made wider by one, or its text does not name its knob.
+/// Fails when a check is dropped, made wider by one, or its text does not name its option.
 #[test]
-fn a_value_without_meaning_is_refused_by_an_error_that_names_the_knob() {
+fn a_value_without_meaning_is_refused_by_an_error_that_names_the_option() {
     type Set = fn(PolicyBuilder) -> PolicyBuilder;
     let over = |retry_initial, retry_max| PolicyError::RetryInitialOverMax { retry_initial, retry_max };
     let refused: [(Set, PolicyError, &str); 14] = [
@@ -199,16 +189,16 @@ fn a_value_without_meaning_is_refused_by_an_error_that_names_the_knob() {
         (|policy| policy.jitter(f64::INFINITY), PolicyError::JitterOutOfRange, "jitter"),
         (|policy| policy.jitter(f64::NEG_INFINITY), PolicyError::JitterOutOfRange, "jitter"),
     ];
-    for (set, error, knob) in refused {
-        assert_eq!(set(Policy::builder()).build(), Err(error), "{knob}");
-        assert!(error.to_string().contains(knob), "{error}");
+    for (set, error, option) in refused {
+        assert_eq!(set(Policy::builder()).build(), Err(error), "{option}");
+        assert!(error.to_string().contains(option), "{error}");
         let mended = set(Policy::builder())
             .min_refresh_interval(millis(MINUTE))
             .retry_max(Duration::MAX)
             .refresh_timeout(NANO)
             .opaque_token_lifetime(NANO)
             .jitter(1.0);
-        assert!(mended.build().is_ok(), "what was set last counts: {knob}");
+        assert!(mended.build().is_ok(), "what was set last counts: {option}");
     }
     let kept: [Set; 7] = [
         |policy| policy.min_refresh_interval(millis(MINUTE)),
@@ -225,9 +215,9 @@ fn a_value_without_meaning_is_refused_by_an_error_that_names_the_knob() {
     }
 }
 
-/// Bites when `window_millis` takes the wrong window, `until_renewal` forgets the half, or `millis` rounds down.
+/// Fails when `window_millis` takes the wrong window, `until_renewal` forgets the half, or `millis` rounds down.
 #[test]
-fn either_window_may_be_nothing_a_moment_or_for_ever() {
+fn either_window_may_be_nothing_a_moment_or_all() {
     type Window = fn(Duration) -> Policy;
     let both: [Window; 2] = [
         |window| proactive(|policy| policy.refresh_window(window).background_window(millis(7))),
@@ -241,28 +231,29 @@ fn either_window_may_be_nothing_a_moment_or_for_ever() {
         assert_eq!(renewal(&policy(millis(HOUR - 1)), HOUR), HOUR / 2, "wider than half of the life: at half");
         assert_eq!(renewal(&policy(Duration::MAX), HOUR), HOUR / 2);
         assert_eq!(renewal(&policy(Duration::MAX), 5_001), 2_500, "halves are rounded down");
-        assert_eq!(renewal(&policy(Duration::MAX), 1_500), SECOND, "not before the floor");
+        assert_eq!(renewal(&policy(Duration::MAX), 1_500), SECOND, "not before the minimum interval");
         assert_eq!(renewal(&policy(Duration::MAX), 700), 700, "nor after its end");
     }
 }
 
-/// Bites when `until_renewal` takes the half although it is told not to, or renews outside the window's start.
+/// Fails when `until_renewal` takes the half although it is told not to, or renews outside the window's start.
 #[test]
 fn renewing_before_half_of_the_life_must_be_asked_for() {
     let early = proactive(|policy| policy.renew_before_half(true));
     assert_eq!(renewal(&early, HOUR), HOUR - 10 * MINUTE);
     assert_eq!(renewal(&early, 601 * SECOND + 500), 1_500);
-    assert_eq!(renewal(&early, 600_001), SECOND, "the floor holds");
+    assert_eq!(renewal(&early, 600_001), SECOND, "the minimum interval holds");
     assert_eq!(renewal(&early, 600_000), 300_000, "inside the window from the start: at half");
     assert_eq!(renewal(&early, 9_000), 4_500);
 }
 
-/// Bites when the floor is not kept, kept though it is zero, or rounded down.
+/// Fails when the minimum interval is not kept, kept though it is zero, or rounded down.
 #[test]
-fn the_floor_may_be_nothing_a_moment_or_a_minute() {
+fn the_minimum_interval_may_be_nothing_a_moment_or_a_minute() {
     // A refresher whose tokens die within 100 ms, and somebody who asks every millisecond.
-    let second_call = |floor: Duration| {
-        let mut rig = Rig::empty(build(|policy| policy.min_refresh_interval(floor).background_window(Duration::ZERO)));
+    let second_call = |interval: Duration| {
+        let mut rig =
+            Rig::empty(build(|policy| policy.min_refresh_interval(interval).background_window(Duration::ZERO)));
         rig.request(1);
         rig.answer(until(100));
         rig.sleep_until(100).request(2);
@@ -274,16 +265,16 @@ fn the_floor_may_be_nothing_a_moment_or_a_minute() {
     assert_eq!(second_call(millis(100) + NANO), 101, "a fraction of a millisecond counts as one");
     assert_eq!(second_call(millis(MINUTE)), MINUTE);
 
-    let no_floor = proactive(|policy| policy.min_refresh_interval(Duration::ZERO));
-    assert_eq!(renewal(&no_floor, 1), 1, "a renewal waits for 1 ms at least");
-    assert_eq!(renewal(&no_floor, 2), 1);
+    let no_interval = proactive(|policy| policy.min_refresh_interval(Duration::ZERO));
+    assert_eq!(renewal(&no_interval, 1), 1, "a renewal waits for 1 ms at least");
+    assert_eq!(renewal(&no_interval, 2), 1);
     let minute = proactive(|policy| policy.min_refresh_interval(millis(MINUTE)));
-    assert_eq!(timer_rests(&minute, 7), [60, 60, 60, 60, 60, 60, 64].map(|rest| rest * SECOND));
+    assert_eq!(timer_backoffs(&minute, 7), [60, 60, 60, 60, 60, 60, 64].map(|backoff| backoff * SECOND));
 }
 
-/// Bites when the timeout is off by one, rounded down to none, or overflows.
+/// Fails when the timeout is off by one, rounded down to none, or overflows.
 #[test]
-fn a_timeout_may_be_a_moment_for_ever_or_none() {
+fn a_timeout_may_be_a_moment_endless_or_absent() {
     let declared = |policy: Policy| {
         let mut rig = Rig::empty(policy);
         rig.request(1);
@@ -303,9 +294,9 @@ fn a_timeout_may_be_a_moment_for_ever_or_none() {
     assert_eq!(declared(build(|policy| policy.refresh_timeout(None))), None);
 }
 
-/// Bites when the lifetime is ignored, rounded down or overflows, or `reject` is not obeyed.
+/// Fails when the lifetime is ignored, rounded down or overflows, or `reject` is not obeyed.
 #[test]
-fn opaque_tokens_live_a_moment_or_for_ever_or_are_refused() {
+fn opaque_tokens_live_a_moment_or_indefinitely_or_are_refused() {
     let lives = |lifetime: Duration| {
         let policy = build(|policy| policy.opaque_token_lifetime(lifetime));
         Rig::new(Some(NewToken::new("opaque")), policy).unwrap().held().unwrap().expires_on()
@@ -317,16 +308,15 @@ fn opaque_tokens_live_a_moment_or_for_ever_or_are_refused() {
     assert!(Rig::new(Some(NewToken::new("opaque")), strict).is_err());
 }
 
-/// Bites when three hundred years overflow in an expiry, a renewal or a timer.
+/// Fails when three hundred years overflow in an expiry, a renewal or a timer.
 #[test]
 fn a_token_for_three_hundred_years_is_renewed_in_due_time() {
     let life = 300 * 365 * 24 * HOUR;
     let by_timer = proactive(|policy| policy);
     assert_eq!(renewal(&by_timer, life), life - 10 * MINUTE);
     assert_eq!(renewal(&Policy::default(), life), life - 2 * MINUTE);
-    let for_ever = NewToken::new("x").with_expires_on(UnixTime::from_millis(i64::MAX));
-    let mut rig = Rig::new(Some(for_ever), by_timer).unwrap();
-    rig.drain();
+    let endless = NewToken::new("x").with_expires_on(UnixTime::from_millis(i64::MAX));
+    let mut rig = Rig::new(Some(endless), by_timer).unwrap();
     assert!(rig.deadline().unwrap() > life);
     assert_eq!(rig.run_until(AGES).len(), 0);
 }

@@ -1,19 +1,27 @@
-//! A simulated host round the exchange of Entra tokens, with bookkeeping of its own, that checks every law after every
-//! event. It knows the contract, not the machine.
+//! A simulated host around an Entra user's credential. It keeps its own books, and checks every law after every event. It
+//! knows the contract, not the machines.
 
 use std::collections::{BTreeSet, VecDeque};
 
-use acs_common::entra::{CallId, EntraAction, EntraEvent, EntraMachine, EntraOptions};
-use acs_common::{Error, FailureKind, Monotonic, Notice, Now, RefresherError, Token, UnixTime};
+use acs_common::entra::ExchangeAction;
+use acs_common::{Action, Event, Monotonic, Now, RequestId, Token, UnixTime};
 
+use super::credential::{Credential, ToDo};
+use super::rig;
+
+#[path = "exchange_world/alone.rs"]
+pub mod alone;
+#[path = "exchange_world/answers.rs"]
+mod answers;
 #[path = "exchange_world/calls.rs"]
 mod calls;
+#[path = "exchange_world/laws.rs"]
+mod laws;
 #[path = "exchange_world/ops.rs"]
 pub mod ops;
 
 use ops::{Answer, Entra, Op, Setup};
 
-const START: i64 = 1_700_000_000_000;
 /// Nobody's name: a waiter that never asked.
 const NOBODY: u32 = u32::MAX;
 /// How often the timer may fire while time passes, before the host oversleeps.
@@ -37,8 +45,8 @@ struct Held {
     text: String,
     /// What it was exchanged for.
     entra: Entra,
-    /// Dead from then on, by either clock; `None` if only the machine can tell.
-    dead: Option<(u64, i64)>,
+    /// Expired from then on, by either clock; `None` if only the machine can tell.
+    expiry: Option<(u64, i64)>,
     token: Option<Token>,
 }
 
@@ -49,21 +57,28 @@ enum Asked {
 }
 
 struct World {
-    machine: EntraMachine<u32>,
+    credential: Credential<u32>,
     setup: Setup,
     now: Now,
-    timer: Option<Monotonic>,
+    /// What the machine, and the exchange, announced last.
+    timers: [Option<Monotonic>; 2],
     waiting: BTreeSet<u32>,
     waiters: u32,
     issued: u32,
-    outstanding: Option<(CallId, Asked)>,
-    calls: Vec<(CallId, Asked)>,
+    outstanding: Option<(RequestId, Asked)>,
+    /// All refreshes so far.
+    refreshes: Vec<RequestId>,
     held: Option<Held>,
     /// What the next token announced is.
     brought: Option<Held>,
     gone: Vec<Token>,
+    /// What the last failure, or rejection, belongs to.
+    failed: Option<Entra>,
+    failures: u32,
     /// Of the refresh under way.
     in_hand: Option<Entra>,
+    /// What the token rejected last was exchanged for.
+    rejected: Option<Entra>,
     /// Its text, which must not be shown.
     secret: Option<String>,
     requests: u32,
@@ -71,8 +86,10 @@ struct World {
     request_id: Option<String>,
     request_ids: BTreeSet<String>,
     started: Option<Now>,
-    floor_over: bool,
+    interval_over: bool,
     disposed: bool,
+    /// The answer in hand is that the user has signed out.
+    signed_out: bool,
     /// So many events are yet to come before the host drains.
     hold: u8,
     undrained: bool,
@@ -82,30 +99,34 @@ struct World {
 
 impl World {
     fn new(setup: &Setup) -> Self {
-        let now = Now::new(Monotonic::from_millis(1_000), UnixTime::from_millis(START));
-        let options = EntraOptions::new("https://contoso.communication.azure.com").expect("it is right");
+        let now = Now::new(Monotonic::from_millis(1_000), rig::unix(0));
+        let options = rig::contoso().with_prewarm(setup.prewarm);
         let mut world = Self {
-            machine: EntraMachine::new(options.with_prewarm(setup.prewarm), setup.policy(), now),
+            credential: Credential::of_entra_user(options, setup.policy(), now),
             setup: setup.clone(),
             now,
-            timer: None,
+            timers: [None; 2],
             waiting: BTreeSet::new(),
             waiters: 0,
             issued: 0,
             outstanding: None,
-            calls: Vec::new(),
+            refreshes: Vec::new(),
             held: None,
             brought: None,
             gone: Vec::new(),
+            failed: None,
+            failures: 0,
             in_hand: None,
+            rejected: None,
             secret: None,
             requests: 0,
             questions: 0,
             request_id: None,
             request_ids: BTreeSet::new(),
             started: None,
-            floor_over: true,
+            interval_over: true,
             disposed: false,
+            signed_out: false,
             hold: 0,
             undrained: false,
             told: VecDeque::new(),
@@ -117,7 +138,7 @@ impl World {
 
     fn check(&mut self, holds: bool, law: impl FnOnce() -> String) {
         if !holds && self.broken.is_none() {
-            self.broken = Some(format!("{} (at {:?}, {:?})", law(), self.now, self.machine));
+            self.broken = Some(format!("{} (at {:?}, {:?})", law(), self.now, self.credential));
         }
     }
 
@@ -136,11 +157,11 @@ impl World {
                 let waiter = self.waiting.iter().nth(usize::from(*index) % self.waiting.len().max(1)).copied();
                 let waiter = waiter.unwrap_or(NOBODY);
                 self.waiting.remove(&waiter);
-                self.handle(EntraEvent::RequestCancelled { waiter });
+                self.handle(Event::RequestCancelled { waiter });
             }
             Op::Answer(answer) => match self.outstanding {
-                Some((call, asked)) => self.answer(call, asked, answer),
-                None => self.handle(EntraEvent::TimeAdvanced),
+                Some((request, asked)) => self.answer(request, asked, answer),
+                None => self.handle(Event::TimeAdvanced),
             },
             Op::Late(index, answer) => self.answer_late(*index, answer),
             Op::Reject(older) => {
@@ -149,28 +170,28 @@ impl World {
                     Some(token) => {
                         if self.held.as_ref().and_then(|held| held.token.as_ref()).is_some_and(|it| it.is_same(&token))
                         {
-                            self.held = None;
+                            self.rejected = self.held.take().map(|held| held.entra);
                             self.gone.push(token.clone());
                         }
-                        self.handle(EntraEvent::TokenRejected { token });
+                        self.handle(Event::TokenRejected { token });
                     }
-                    None => self.handle(EntraEvent::TimeAdvanced),
+                    None => self.handle(Event::TimeAdvanced),
                 }
             }
-            Op::TryNow => self.handle(EntraEvent::TryNow),
+            Op::TryNow => self.handle(Event::TryNow),
             Op::Dispose => {
                 self.disposed = true;
                 self.held = None;
-                self.handle(EntraEvent::Disposed);
+                self.handle(Event::Disposed);
             }
-            Op::Look => self.handle(EntraEvent::TimeAdvanced),
+            Op::Look => self.handle(Event::TimeAdvanced),
             Op::Advance(millis) => self.advance(*millis),
             Op::Oversleep(millis) => self.pass(*millis),
             Op::ToDeadline(more) => {
-                let due = self.machine.deadline().unwrap_or(self.now.monotonic).saturating_since(self.now.monotonic);
+                let due = self.credential.deadline().unwrap_or(self.now.monotonic).saturating_since(self.now.monotonic);
                 let millis = u64::try_from(due.as_millis()).unwrap_or(u64::MAX).min(1 << 40);
                 self.pass(millis.saturating_add_signed(*more));
-                self.handle(EntraEvent::TimeAdvanced);
+                self.handle(Event::TimeAdvanced);
             }
             Op::StepWall(by) => {
                 self.now.unix = UnixTime::from_millis(self.now.unix.as_millis() + by);
@@ -187,9 +208,10 @@ impl World {
     fn advance(&mut self, millis: u64) {
         let end = self.now.monotonic.as_millis() + millis;
         for _ in 0..WAKE_UPS {
-            let Some(due) = self.timer.map(Monotonic::as_millis).filter(|due| *due <= end) else { break };
+            let due = self.timers.into_iter().flatten().min().map(Monotonic::as_millis);
+            let Some(due) = due.filter(|due| *due <= end) else { break };
             self.pass(due.saturating_sub(self.now.monotonic.as_millis()));
-            self.handle(EntraEvent::TimeAdvanced);
+            self.handle(Event::TimeAdvanced);
         }
         self.pass(end.saturating_sub(self.now.monotonic.as_millis()));
     }
@@ -197,93 +219,16 @@ impl World {
     fn request(&mut self) -> u32 {
         self.waiters += 1;
         self.waiting.insert(self.waiters);
-        self.handle(EntraEvent::TokenRequested { waiter: self.waiters });
+        self.handle(Event::TokenRequested { waiter: self.waiters });
         self.waiters
     }
 
-    /// An answer to a call that is not waited for, or of the wrong kind, changes nothing.
-    fn answer_late(&mut self, index: u8, answer: &Answer) {
-        // First whatever the time brings, with nothing to do with the answer.
-        self.handle(EntraEvent::RequestCancelled { waiter: NOBODY });
-        let Some((call, _)) = self.calls.get(usize::from(index) % self.calls.len().max(1)).copied() else { return };
-        let (asked, current) = match self.outstanding {
-            Some((outstanding, asked)) => (asked, outstanding == call),
-            None => (Asked::Source, false),
-        };
-        let other = if asked == Asked::Source { Asked::Service } else { Asked::Source };
-        let (event, _) = self.event(call, if current { other } else { asked }, answer);
-        let before = format!("{:?}", self.machine);
-        self.machine.handle(event, self.now);
-        let after = format!("{:?}", self.machine);
-        self.check(before == after, || format!("a late answer changed {before}"));
-        self.drain();
-    }
-
-    fn answer(&mut self, call: CallId, asked: Asked, answer: &Answer) {
-        self.outstanding = None;
-        let (event, brought) = self.event(call, asked, answer);
-        match &event {
-            EntraEvent::EntraTokenReceived { .. } => {
-                let Answer::Gives(entra) = answer.of_source() else { unreachable!("it gave one") };
-                if !entra.is_blank() && (self.in_hand.is_none() || self.questions == 2) {
-                    self.in_hand = Some(entra);
-                    // A fuzzer may have guessed it, and put it into a service's mouth before.
-                    let (text, shown) = (entra.text(), format!("{:?}", self.machine));
-                    self.secret = Some(text).filter(|text| !shown.contains(text.as_str()));
-                }
-            }
-            EntraEvent::SignedOut { .. } => self.held = None,
-            _ => {}
+    fn handle(&mut self, event: Event<u32>) {
+        if matches!(event, Event::TimeAdvanced) {
+            self.timers = [None; 2];
         }
-        self.brought = brought;
-        self.handle(event);
-    }
-
-    /// The event of an answer, and what token it would bring.
-    fn event(&mut self, call: CallId, asked: Asked, answer: &Answer) -> (EntraEvent<u32>, Option<Held>) {
-        if asked == Asked::Source {
-            let event = match answer.of_source() {
-                Answer::Gives(entra) => EntraEvent::EntraTokenReceived { call, token: entra.token() },
-                Answer::SignsOut => EntraEvent::SignedOut { call },
-                _ => EntraEvent::EntraTokenFailed { call, error: RefresherError::new("offline") },
-            };
-            return (event, None);
-        }
-        self.issued += 1;
-        let text = format!("acs {}", self.issued);
-        let mut brought = None;
-        let response = match answer {
-            Answer::Succeeds(lives) => {
-                let dead = (
-                    self.now.monotonic.as_millis().saturating_add_signed(*lives),
-                    self.now.unix.as_millis().saturating_add(*lives),
-                );
-                if let Some(entra) = self.in_hand.filter(|_| *lives > 0) {
-                    brought = Some(Held { text: text.clone(), entra, dead: Some(dead), token: None });
-                }
-                ops::success(&text, dead.1)
-            }
-            Answer::Raw(response) => {
-                let entra = self.in_hand.unwrap_or(Entra::ALICE);
-                brought = Some(Held { text: String::new(), entra, dead: None, token: None });
-                response.make(&entra.text())
-            }
-            Answer::Unreachable => {
-                let event = EntraEvent::TransportFailed { call, error: RefresherError::new("reset") };
-                return (event, None);
-            }
-            other => other.refusal(&self.in_hand.unwrap_or(Entra::ALICE).text()),
-        };
-        (EntraEvent::ResponseReceived { call, response }, brought)
-    }
-
-    fn handle(&mut self, event: EntraEvent<u32>) {
-        let timer = matches!(event, EntraEvent::TimeAdvanced);
-        if timer {
-            self.timer = None;
-        }
-        self.pass_floor();
-        self.machine.handle(event, self.now);
+        self.pass_interval();
+        self.credential.handle(event, self.now);
         if self.hold > 0 {
             self.hold -= 1;
             self.undrained = true;
@@ -301,33 +246,44 @@ impl World {
             last = place;
             in_order
         };
-        while let Some(action) = self.machine.poll_action() {
-            let shown = format!("{action:?}");
-            let (place, known) = match &action {
-                EntraAction::ReturnToken { .. } => (0, true),
-                EntraAction::Notify(_) => (1, true),
-                EntraAction::Cancel { call } => (2, self.outstanding.is_some_and(|(other, _)| other == *call)),
-                EntraAction::AcquireEntraToken { .. } | EntraAction::SendRequest { .. } => (3, true),
-                EntraAction::ScheduleTimer { .. } => (4, true),
+        while let Some(to_do) = self.credential.poll(self.now) {
+            let shown = format!("{to_do:?}");
+            let (place, known) = match &to_do {
+                ToDo::Act(Action::ReturnToken { .. }) => (0, true),
+                // A refresh that has no call under way may wait for the interval, or pause.
+                ToDo::Act(Action::CancelRefresher { request }) => (1, self.refreshes.last() == Some(request)),
+                ToDo::Act(Action::Notify(_)) => (2, true),
+                ToDo::Act(Action::ScheduleTimer { .. }) => (3, true),
+                ToDo::Act(Action::CheckSource { .. } | Action::CallRefresher { .. }) => (4, false),
+                ToDo::Exchange(request, _) => {
+                    (4, self.credential.exchange.as_ref().is_some_and(|(current, _)| current == request))
+                }
             };
             let in_order = order(place);
             self.check(in_order && known, || format!("out of order, or of nothing known: {shown}"));
             self.check_secrets(&shown);
-            match action {
-                EntraAction::ReturnToken { waiter, result } => answers.push((waiter, result)),
-                EntraAction::Notify(notice) => self.notice(&notice),
-                EntraAction::Cancel { .. } => self.outstanding = None,
-                EntraAction::AcquireEntraToken { call, fresh, .. } => self.asked(call, fresh),
-                EntraAction::SendRequest { call, request } => {
-                    self.sent(call, request.attempt(), request.request_id());
+            match to_do {
+                ToDo::Act(Action::ReturnToken { waiter, result }) => answers.push((waiter, result)),
+                ToDo::Act(Action::Notify(notice)) => self.notice(&notice),
+                ToDo::Act(Action::CancelRefresher { .. }) => (self.outstanding, self.timers[1]) = (None, None),
+                ToDo::Act(Action::ScheduleTimer { at }) => self.timers[0] = at,
+                ToDo::Exchange(request, ExchangeAction::AcquireEntraToken { fresh, .. }) => self.asked(request, fresh),
+                ToDo::Exchange(request, ExchangeAction::SendRequest { request: sent }) => {
+                    self.sent(request, sent.attempt(), sent.request_id());
                 }
-                EntraAction::ScheduleTimer { at } => self.timer = at,
+                ToDo::Exchange(_, ExchangeAction::ScheduleTimer { at }) => self.timers[1] = at,
+                // The composition passes these on, and what is not known has been reported.
+                ToDo::Act(Action::CheckSource { .. } | Action::CallRefresher { .. })
+                | ToDo::Exchange(_, ExchangeAction::ReportSource { .. } | ExchangeAction::Finish { .. }) => {}
             }
+        }
+        if self.credential.exchange.is_none() {
+            self.timers[1] = None;
         }
         self.brought = None;
         let now = self.now;
         if let Some(held) = &self.held
-            && let Some((mono, wall)) = held.dead
+            && let Some((mono, wall)) = held.expiry
             && (now.monotonic.as_millis() >= mono || now.unix.as_millis() >= wall)
         {
             self.gone.extend(self.held.take().and_then(|held| held.token));
@@ -337,109 +293,26 @@ impl World {
             self.answered(waiter, result);
         }
         self.check_waiting();
-        let (timer, deadline) = (self.timer, self.machine.deadline());
-        self.check(timer == deadline, || format!("the timer is {timer:?}, the deadline {deadline:?}"));
-        let due = deadline.is_some_and(|deadline| deadline <= self.now.monotonic);
+        let (timers, deadlines) =
+            (self.timers, [self.credential.machine.deadline(), self.credential.exchange_deadline()]);
+        self.check(timers == deadlines, || format!("the timers are {timers:?}, the deadlines {deadlines:?}"));
+        let due = deadlines.into_iter().flatten().any(|deadline| deadline <= self.now.monotonic);
         self.check(!due, || "already due".to_owned());
-        let shown = format!("{:?}", self.machine);
+        let shown = format!("{:?}", self.credential);
         self.check_secrets(&shown);
         if self.disposed {
-            let over = deadline.is_none() && self.outstanding.is_none() && self.held.is_none();
+            let over = deadlines == [None; 2]
+                && self.outstanding.is_none()
+                && self.credential.exchange.is_none()
+                && self.held.is_none();
             self.check(over, || "something is left after the end".to_owned());
         }
     }
 
-    fn check_secrets(&mut self, shown: &str) {
-        let leak = self.secret.clone().filter(|secret| shown.contains(secret.as_str()));
-        self.check(leak.is_none(), || format!("{leak:?} is shown in {shown}"));
-    }
-
-    fn notice(&mut self, notice: &Notice) {
-        match notice {
-            Notice::TokenChanged { .. } => {
-                let brought = self.brought.take();
-                self.check(brought.is_some(), || "a token from nowhere".to_owned());
-                self.gone.extend(self.held.take().and_then(|held| held.token));
-                self.held = brought;
-            }
-            Notice::RefreshFailed { cause, .. } if cause.kind() != FailureKind::Rejected => {
-                let stranger = |held: &Held| self.in_hand.is_some_and(|entra| !entra.is_of_same_user(held.entra));
-                if self.held.as_ref().is_some_and(stranger) {
-                    self.gone.extend(self.held.take().and_then(|held| held.token));
-                }
-                let shown = format!("{cause} {cause:?}");
-                self.check_secrets(&shown);
-            }
-            Notice::Disposed => {
-                let disposed = self.disposed;
-                self.check(disposed, || "disposed by nobody".to_owned());
-            }
-            _ => {}
-        }
-    }
-
-    /// What the machine holds is what it should, no more and no less.
-    fn check_held(&mut self) {
-        let has = self.machine.token(self.now).cloned();
-        if let Some(held) = self.held.as_mut().filter(|held| held.dead.is_none()) {
-            // Only the machine can tell how long it lives.
-            match &has {
-                Some(token) => held.text = token.secret().expose().to_owned(),
-                None => self.held = None,
-            }
-        }
-        let (wanted, got) =
-            (self.held.as_ref().map(|held| held.text.clone()), has.as_ref().map(|it| it.secret().expose()));
-        let (agree, said) = (wanted.as_deref() == got, format!("{wanted:?} is held, but the machine has {got:?}"));
-        self.check(agree, || said);
-        if let (Some(held), Some(token)) = (&mut self.held, has) {
-            let expired = token.expires_on() <= self.now.unix && held.dead.is_none();
-            held.token = Some(token);
-            self.check(!expired, || "it is dead".to_owned());
-        }
-    }
-
-    fn answered(&mut self, waiter: u32, result: Result<Token, Error>) {
-        let waited = self.waiting.remove(&waiter);
-        self.check(waited, || format!("{waiter} is answered, but does not wait"));
-        match result {
-            Ok(token) => {
-                let held = self.held.as_ref().and_then(|held| held.token.as_ref()).is_some_and(|it| it.is_same(&token));
-                self.check(held, || format!("{waiter} gets a token that is not held: {token:?}"));
-                self.told.push_back((waiter, Ok(())));
-            }
-            Err(error) => {
-                let shown = format!("{error} {error:?}");
-                self.check_secrets(&shown);
-                let disposed = self.disposed;
-                let right = disposed == matches!(error, Error::Disposed) && (disposed || self.held.is_none());
-                self.check(right, || format!("{waiter} is refused: {error}"));
-                let retry_in = match error {
-                    Error::RefreshFailed { retry_in, .. } => retry_in,
-                    _ => None,
-                };
-                let millis = retry_in.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
-                self.told.push_back((waiter, Err(millis)));
-            }
-        }
-    }
-
-    /// Nobody waits for nothing.
-    fn check_waiting(&mut self) {
-        let served = self.held.is_some() && !self.setup.each_request;
-        let for_something = self.outstanding.is_some() || self.machine.deadline().is_some();
-        let fine = self.waiting.is_empty() || for_something && !served && !self.disposed;
-        let waiting = self.waiting.clone();
-        self.check(fine, || format!("{waiting:?} wait for nothing"));
-        // And whatever is waited for has an end.
-        let endless = self.setup.has_timeout() && self.outstanding.is_some() && self.machine.deadline().is_none();
-        self.check(!endless, || "a call without an end".to_owned());
-    }
-
-    /// Somebody asks, asks again when he is told to, and a good source and a good service answer.
+    /// Somebody asks, and again when told to; and a good source and a good service answer.
     fn recover(&mut self) {
         self.hold = 0;
-        self.handle(EntraEvent::TimeAdvanced);
+        self.handle(Event::TimeAdvanced);
         if self.disposed {
             return;
         }
@@ -455,8 +328,10 @@ impl World {
                     waiter = self.request();
                 }
                 None => match self.outstanding {
-                    Some((call, Asked::Source)) => self.answer(call, Asked::Source, &Answer::Gives(Entra::ALICE)),
-                    Some((call, Asked::Service)) => self.answer(call, Asked::Service, &Answer::Succeeds(3_600_000)),
+                    Some((request, Asked::Source)) => self.answer(request, Asked::Source, &Answer::Gives(Entra::ALICE)),
+                    Some((request, Asked::Service)) => {
+                        self.answer(request, Asked::Service, &Answer::Succeeds(3_600_000))
+                    }
                     None => self.run(&Op::ToDeadline(0)),
                 },
             }

@@ -1,4 +1,4 @@
-//! Values of all knobs at once, at their extremes or anywhere, and what the documentation says of them.
+//! Values of all options at once, at their extremes or anywhere, and what the documentation says of them.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub struct Values {
     proactive: bool,
     window: Duration,
     background_window: Duration,
-    floor: Duration,
+    interval: Duration,
     renew_before_half: bool,
     retries: bool,
     retry_initial: Duration,
@@ -44,7 +44,7 @@ impl Values {
             window: duration(bytes),
             background_window: duration(bytes),
             // Mostly a value that is not refused, so that there are lives to be seen.
-            floor: if flags & 32 == 0 { duration(bytes) } else { Duration::from_millis(u64::from(bytes.byte())) },
+            interval: if flags & 32 == 0 { duration(bytes) } else { Duration::from_millis(u64::from(bytes.byte())) },
             retry_initial: duration(bytes),
             retry_max: if flags & 64 == 0 { duration(bytes) } else { Duration::MAX },
             request_rest_max: duration(bytes),
@@ -62,7 +62,7 @@ impl Values {
             .refresh_proactively(self.proactive)
             .refresh_window(self.window)
             .background_window(self.background_window)
-            .min_refresh_interval(self.floor)
+            .min_refresh_interval(self.interval)
             .renew_before_half(self.renew_before_half)
             .request_rest_max(self.request_rest_max)
             .refresh_timeout(self.timeout)
@@ -92,21 +92,21 @@ impl Values {
         if self.retries { policy } else { policy.no_retry() }
     }
 
-    /// What there is to refuse, and the knob that is to be named.
+    /// What there is to refuse, and the option that is to be named.
     pub fn wrong(&self) -> Vec<(PolicyError, &'static str)> {
         let fits = |fraction: f64| (0.0..=1.0).contains(&fraction);
         let [initial, max] = [self.retry_initial, self.retry_max].map(millis);
         let [retry_initial, retry_max] = [initial, max].map(Duration::from_millis);
         let initial_over_max = PolicyError::RetryInitialOverMax { retry_initial, retry_max };
         let checks = [
-            (millis(self.floor) > MINUTE, PolicyError::MinRefreshIntervalTooLong, "min_refresh_interval"),
+            (millis(self.interval) > MINUTE, PolicyError::MinRefreshIntervalTooLong, "min_refresh_interval"),
             (self.retries && initial > max, initial_over_max, "retry_initial"),
             (self.timeout == Some(Duration::ZERO), PolicyError::ZeroRefreshTimeout, "refresh_timeout"),
             (self.opaque_lifetime.is_zero(), PolicyError::ZeroOpaqueTokenLifetime, "opaque_token_lifetime"),
             (!fits(self.jitter), PolicyError::JitterOutOfRange, "jitter"),
             (!fits(self.exchange_jitter), PolicyError::ExchangeJitterOutOfRange, "exchange_jitter"),
         ];
-        checks.into_iter().filter(|(wrong, ..)| *wrong).map(|(_, error, knob)| (error, knob)).collect()
+        checks.into_iter().filter(|(wrong, ..)| *wrong).map(|(_, error, option)| (error, option)).collect()
     }
 
     pub fn knobs(&self) -> Knobs {
@@ -114,7 +114,7 @@ impl Values {
             proactive: self.proactive,
             window: millis(self.window),
             background_window: millis(self.background_window),
-            floor: millis(self.floor),
+            floor: millis(self.interval),
             renew_before_half: self.renew_before_half,
             retry: self.retries.then(|| (millis(self.retry_initial), millis(self.retry_max))),
             request_rest_max: millis(self.request_rest_max),
@@ -126,12 +126,12 @@ impl Values {
         }
     }
 
-    /// A life of an Entra user's credential under the knobs that its laws can see.
+    /// A life of an Entra user's credential under the options that its laws can see.
     pub fn exchange(&self, setup: exchange::Setup) -> exchange::Setup {
         exchange::Setup {
             each_request: self.each_request,
             proactive: self.proactive,
-            floor: Some(millis(self.floor)),
+            interval: Some(millis(self.interval)),
             timeout: Some(self.timeout.map(millis)),
             check_timeout: millis(self.check_timeout),
             jitter: self.exchange_jitter,

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use super::exchange_world::{self, ops::Bytes};
 use super::extremes::Values;
+use super::rig::START;
 use super::scenario::{self, Base, Malformed};
 use super::world::{self, ops};
 use super::{check, play};
@@ -31,12 +32,18 @@ pub fn machine(bytes: &[u8]) {
 /// timers and clocks that are set.
 pub fn exchange(bytes: &[u8]) {
     let (setup, ops) = exchange_world::ops::ops(bytes);
-    if let Err(broken) = exchange_world::play(&setup, &ops) {
-        panic!("{broken}\nin {setup:?}\n{ops:?}");
+    exchanges(&setup, &ops);
+}
+
+fn exchanges(setup: &exchange_world::ops::Setup, ops: &[exchange_world::ops::Op]) {
+    for play in [exchange_world::play, exchange_world::alone::play] {
+        if let Err(broken) = play(setup, ops) {
+            panic!("{broken}\nin {setup:?}\n{ops:?}");
+        }
     }
 }
 
-/// Any values of all knobs are refused, by an error that names one that is wrong, or make a policy under which every law
+/// Any values of all options are refused, by an error that names one that is wrong, or make a policy under which every law
 /// holds. The last of the bytes are a life under it.
 pub fn policy(bytes: &[u8]) {
     let mut bytes = Bytes(bytes);
@@ -55,10 +62,7 @@ pub fn policy(bytes: &[u8]) {
     }
     if entra {
         let (setup, ops) = exchange_world::ops::ops(bytes.0);
-        let setup = values.exchange(setup);
-        if let Err(broken) = exchange_world::play(&setup, &ops) {
-            panic!("{broken}\nin {setup:?}\n{ops:?}");
-        }
+        exchanges(&values.exchange(setup), &ops);
     } else {
         let (setup, ops) = ops::ops(bytes.0);
         let setup = ops::Setup { knobs: values.knobs(), ..setup };
@@ -115,7 +119,7 @@ pub fn token(bytes: &[u8]) {
     }
 }
 
-const NOW: i64 = 1_700_000_000_000;
+const NOW: i64 = START * 1_000;
 const LIFETIME: u64 = 600_000;
 
 fn now() -> Now {
@@ -269,11 +273,11 @@ fn digits(json: &str) -> Option<Moment> {
 fn answer(text: &str, policy: &Policy) {
     let mut machine = Machine::new(None, policy.clone(), now()).expect("no initial token, nothing to be wrong with");
     machine.handle(Event::TokenRequested { waiter: () }, now());
-    let Some(Action::CallRefresher { request }) = machine.poll_action() else { panic!("there is no token yet") };
+    let Some(Action::CallRefresher { request, .. }) = machine.poll_action() else { panic!("there is no token yet") };
     machine.handle(Event::TokenReceived { request, token: text.into() }, now());
     match machine.poll_action() {
         Some(Action::ReturnToken { result: Ok(token), .. }) => {
-            assert!(token.expires_on() > now().unix, "{text:?} is served dead");
+            assert!(token.expires_on() > now().unix, "{text:?} is served expired");
             assert_eq!(token.secret().expose(), text);
         }
         Some(Action::ReturnToken { result: Err(_), .. }) => assert!(machine.token(now()).is_none(), "{text:?}"),

@@ -2,15 +2,14 @@
 #![allow(dead_code, unreachable_pub, reason = "each includer uses a part of it")]
 
 pub mod check;
+pub mod credential;
 pub mod exchange_world;
 pub mod extremes;
 pub mod fuzzed;
-pub mod host;
 pub mod node;
 pub mod play;
 pub mod rig;
 pub mod scenario;
-pub mod subject;
 pub mod tokens;
 pub mod vectors;
 pub mod world;

@@ -2,28 +2,52 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use acs_common::entra::{EntraEvent, EntraMachine, EntraToken, HttpResponse};
-use acs_common::{Error, Event, Machine, Monotonic, Notice, Now, RefresherError, RequestId, Token, UnixTime};
+use acs_common::entra::{EntraToken, ExchangeAction, ExchangeEvent, HttpRequest, HttpResponse};
+use acs_common::{Action, Error, Event, Machine, Monotonic, Notice, Now, RefresherError, RequestId, Token, UnixTime};
 use serde_json::{Value, json};
 
+use super::credential::{self, ToDo};
 use super::scenario::{Credential, Do, Exchanged, Failed, Given, Outcome, Scenario};
-use super::subject::{Happened, Pending, Subject, Told};
-use super::tokens::{entra_token, new_token, token_response};
+use super::tokens::{entra_text, new_token, token_response};
 
 /// How long after a step of the wall clock, or a suspension, a host that sleeps in slices looks at its clocks.
 const SLICE: u64 = 60_000;
 
-/// The timeline of a scenario, as its file would have it.
-pub fn timeline(scenario: &Scenario) -> Vec<Value> {
-    beginning(scenario, usize::MAX)
+/// What came of a scenario.
+#[derive(Debug, Default)]
+pub struct Played {
+    /// The timeline, as the scenario's file would have it.
+    pub timeline: Vec<Value>,
+    /// The HTTP requests of an Entra user's credential, with tokens by their names.
+    pub requests: Vec<Value>,
 }
 
-/// What comes of the first so many things that happen: a life may be long, and busy.
+/// The timeline of a scenario, as its file would have it.
+pub fn timeline(scenario: &Scenario) -> Vec<Value> {
+    play(scenario).timeline
+}
+
+/// What comes of the first so many things that happen: a scenario may be long, and busy.
 pub fn beginning(scenario: &Scenario, most: usize) -> Vec<Value> {
-    let policy = match &scenario.policy {
-        Ok(policy) => policy.clone(),
-        Err(_) => return vec![construction_failed("invalid_policy")],
-    };
+    play_at_most(scenario, most).timeline
+}
+
+pub fn play(scenario: &Scenario) -> Played {
+    play_at_most(scenario, usize::MAX)
+}
+
+fn play_at_most(scenario: &Scenario, most: usize) -> Played {
+    match credential(scenario) {
+        Ok(credential) => Host::new(scenario, credential).play(most),
+        Err(error) => {
+            let timeline = vec![json!({"at": 0, "event": "construction_failed", "error": error})];
+            Played { timeline, ..Played::default() }
+        }
+    }
+}
+
+fn credential(scenario: &Scenario) -> Result<credential::Credential<&str>, &'static str> {
+    let policy = scenario.policy.clone().map_err(|_| "invalid_policy")?;
     let now = Clocks::new(scenario.start).now(0);
     let machine = match &scenario.credential {
         Credential::Static(token) => {
@@ -33,20 +57,12 @@ pub fn beginning(scenario: &Scenario, most: usize) -> Vec<Value> {
             let initial = initial.as_ref().map(|token| new_token(token, "initial", scenario.start));
             Machine::new(initial, policy, now)
         }
-        Credential::Entra { options: Ok(options), .. } => {
-            let machine = EntraMachine::new(options.clone(), policy, now);
-            return Host::new(scenario, Subject::Entra(Box::new(machine))).play(most);
+        Credential::Entra { options, .. } => {
+            let options = options.clone().map_err(|_| "invalid_options")?;
+            return Ok(credential::Credential::of_entra_user(options, policy, now));
         }
-        Credential::Entra { options: Err(_), .. } => return vec![construction_failed("invalid_options")],
     };
-    match machine {
-        Ok(machine) => Host::new(scenario, Subject::Refresher(Box::new(machine))).play(most),
-        Err(_) => vec![construction_failed("invalid_token")],
-    }
-}
-
-fn construction_failed(error: &str) -> Value {
-    json!({"at": 0, "event": "construction_failed", "error": error})
+    machine.map(credential::Credential::new).map_err(|_| "invalid_token")
 }
 
 /// Both clocks of the host, told from the true time, as a watch outside would show it.
@@ -82,9 +98,17 @@ enum Next {
     Look,
 }
 
+/// A call whose answer is to come, and which of its kind it is, from 0.
+#[derive(Clone, Copy, Debug)]
+enum Call {
+    Refresher(RequestId, usize),
+    Source(RequestId, usize),
+    Service(RequestId, usize),
+}
+
 struct Host<'a> {
     scenario: &'a Scenario,
-    machine: Subject<'a>,
+    credential: credential::Credential<&'a str>,
     clocks: Clocks,
     at: u64,
     /// The end of the suspension; nothing happens before.
@@ -95,18 +119,22 @@ struct Host<'a> {
     exchanges: usize,
     /// Who is signed in, and with which Entra token.
     signed_in: Option<&'a str>,
-    /// By when they are due, in the order of the calls; and which of its kind each is, from 0.
-    answers: BTreeMap<(u64, usize), (Pending, usize)>,
+    /// The names of the Entra tokens that the source has given.
+    given: Vec<&'a str>,
+    /// By when they are due, in the order of the calls.
+    answers: BTreeMap<(u64, usize), Call>,
     timer: Option<Monotonic>,
     /// When to look at the clocks besides.
     looks: VecDeque<Monotonic>,
     /// The accepted tokens, the latest last.
     tokens: Vec<(Token, String)>,
-    timeline: Vec<Value>,
+    /// What the next token to be accepted is called.
+    naming: String,
+    played: Played,
 }
 
 impl<'a> Host<'a> {
-    fn new(scenario: &'a Scenario, machine: Subject<'a>) -> Self {
+    fn new(scenario: &'a Scenario, credential: credential::Credential<&'a str>) -> Self {
         let (name, signed_in) = match &scenario.credential {
             Credential::Static(_) => ("static", None),
             Credential::Refreshing { .. } => ("initial", None),
@@ -114,7 +142,7 @@ impl<'a> Host<'a> {
         };
         let mut host = Self {
             scenario,
-            machine,
+            credential,
             clocks: Clocks::new(scenario.start),
             at: 0,
             awake: 0,
@@ -122,18 +150,20 @@ impl<'a> Host<'a> {
             calls: 0,
             exchanges: 0,
             signed_in,
+            given: Vec::new(),
             answers: BTreeMap::new(),
             timer: None,
             looks: VecDeque::new(),
             tokens: Vec::new(),
-            timeline: Vec::new(),
+            naming: name.to_owned(),
+            played: Played::default(),
         };
-        host.learn_token(|| name.to_owned());
+        host.learn_token();
         host.drain();
         host
     }
 
-    fn play(mut self, most: usize) -> Vec<Value> {
+    fn play(mut self, most: usize) -> Played {
         for _ in 0..most {
             let Some((at, next)) = self.next().filter(|(at, _)| *at <= self.scenario.until) else { break };
             self.at = at;
@@ -143,20 +173,20 @@ impl<'a> Host<'a> {
                     self.run(&step.action);
                 }
                 Next::Answer => {
-                    let (_, (pending, index)) = self.answers.pop_first().expect("it was next");
-                    self.answer(pending, index);
+                    let (_, call) = self.answers.pop_first().expect("it was next");
+                    self.answer(call);
                 }
                 Next::Timer => {
                     self.timer = None;
-                    self.handle(Happened::TimeAdvanced);
+                    self.handle(Event::TimeAdvanced);
                 }
                 Next::Look => {
                     self.looks.pop_front();
-                    self.handle(Happened::TimeAdvanced);
+                    self.handle(Event::TimeAdvanced);
                 }
             }
         }
-        self.timeline
+        self.played
     }
 
     /// When the next thing happens. What falls into a suspension happens at its end, in its original order.
@@ -171,15 +201,15 @@ impl<'a> Host<'a> {
 
     fn run(&mut self, action: &'a Do) {
         match action {
-            Do::GetToken { id } => self.handle(Happened::Requested(id)),
-            Do::Cancel { id } => self.handle(Happened::Cancelled(id)),
+            Do::GetToken { id } => self.handle(Event::TokenRequested { waiter: id.as_str() }),
+            Do::Cancel { id } => self.handle(Event::RequestCancelled { waiter: id.as_str() }),
             Do::Reject { token } => {
                 let known = self.tokens.iter().find(|(_, name)| name == token).map(|(token, _)| token.clone());
                 // A token that was never accepted is nothing to report; the host has looked at its clocks all the same.
-                self.handle(known.map_or(Happened::TimeAdvanced, Happened::Rejected));
+                self.handle(known.map_or(Event::TimeAdvanced, |token| Event::TokenRejected { token }));
             }
-            Do::Dispose => self.handle(Happened::Disposed),
-            Do::TryNow => self.handle(Happened::TryNow),
+            Do::Dispose => self.handle(Event::Disposed),
+            Do::TryNow => self.handle(Event::TryNow),
             Do::SignIn { with } => self.signed_in = Some(with),
             Do::SignOut => self.signed_in = None,
             Do::StepWallClock { by } => {
@@ -200,44 +230,31 @@ impl<'a> Host<'a> {
         self.looks.push_back(Monotonic::from_millis(monotonic.saturating_add(SLICE)));
     }
 
-    fn answer(&mut self, pending: Pending, index: usize) {
+    fn answer(&mut self, call: Call) {
         let now = self.now();
-        match pending {
-            Pending::Refresh(request) => {
-                let event = self.refreshed(request, index);
-                self.machine.answer(event, now);
-                self.learn_token(|| format!("r{}", index + 1));
+        match call {
+            Call::Refresher(request, index) => {
+                self.naming = format!("r{}", index + 1);
+                self.credential.handle(self.refreshed(request, index), now);
             }
-            Pending::Source { call, .. } => {
+            Call::Source(request, index) => {
                 let event = match self.scenario.source.get(index).map(|answer| &answer.given) {
                     None | Some(Given::WhoIsSignedIn) => match self.signed_in {
-                        Some(with) => EntraEvent::EntraTokenReceived { call, token: entra_token(with) },
-                        None => EntraEvent::SignedOut { call },
+                        Some(with) => {
+                            self.given.push(with);
+                            ExchangeEvent::EntraTokenReceived { token: EntraToken::new(entra_text(with)) }
+                        }
+                        None => ExchangeEvent::SignedOut,
                     },
-                    Some(Given::Blank) => EntraEvent::EntraTokenReceived { call, token: EntraToken::new(" ") },
-                    Some(Given::Error(failed)) => EntraEvent::EntraTokenFailed { call, error: error(failed) },
+                    Some(Given::Blank) => ExchangeEvent::EntraTokenReceived { token: EntraToken::new(" ") },
+                    Some(Given::Error(failed)) => ExchangeEvent::EntraTokenFailed { error: error(failed) },
                 };
-                self.machine.answer_entra(event, now);
+                self.credential.tell_exchange(request, event, now);
             }
-            Pending::Exchange(call) => {
-                let answer = &self.scenario.exchange[index];
-                let respond = |status, body: String| {
-                    let response = HttpResponse::new(status).with_body(body.into_bytes());
-                    let headers = answer.headers.iter();
-                    let response = headers.fold(response, |response, (name, value)| response.with_header(name, value));
-                    EntraEvent::ResponseReceived { call, response }
-                };
-                let event = match &answer.exchanged {
-                    Exchanged::Token(token) => {
-                        respond(200, token_response(token, &format!("x{}", index + 1), self.scenario.start))
-                    }
-                    Exchanged::Response { status, body } => respond(*status, body.clone()),
-                    Exchanged::Unreachable(what) => {
-                        EntraEvent::TransportFailed { call, error: RefresherError::new(what.as_str()) }
-                    }
-                };
-                self.machine.answer_entra(event, now);
-                self.learn_token(|| format!("x{}", index + 1));
+            Call::Service(request, index) => {
+                self.naming = format!("x{}", index + 1);
+                let event = self.exchanged(index);
+                self.credential.tell_exchange(request, event, now);
             }
         }
         self.drain();
@@ -246,89 +263,139 @@ impl<'a> Host<'a> {
     fn refreshed(&self, request: RequestId, call: usize) -> Event<&'a str> {
         match &self.scenario.refresher[call].outcome {
             Outcome::Token(token) => {
-                let token = new_token(token, &format!("r{}", call + 1), self.scenario.start);
+                let token = new_token(token, &self.naming, self.scenario.start);
                 Event::TokenReceived { request, token }
             }
             Outcome::Error(failed) => Event::RefreshFailed { request, error: error(failed) },
         }
     }
 
+    fn exchanged(&self, call: usize) -> ExchangeEvent {
+        let answer = &self.scenario.exchange[call];
+        let (status, body) = match &answer.exchanged {
+            Exchanged::Token(token) => (200, token_response(token, &self.naming, self.scenario.start)),
+            Exchanged::Response { status, body } => (*status, body.clone()),
+            Exchanged::Unreachable(what) => {
+                return ExchangeEvent::TransportFailed { error: RefresherError::new(what.as_str()) };
+            }
+        };
+        let response = HttpResponse::new(status).with_body(body.into_bytes());
+        let headers = answer.headers.iter();
+        let response = headers.fold(response, |response, (name, value)| response.with_header(name, value));
+        ExchangeEvent::ResponseReceived { response }
+    }
+
     fn now(&self) -> Now {
         self.clocks.now(self.at)
     }
 
-    fn handle(&mut self, happened: Happened<'a>) {
-        self.machine.handle(happened, self.now());
+    fn handle(&mut self, event: Event<&'a str>) {
+        self.credential.handle(event, self.now());
         self.drain();
     }
 
     /// Remembers the token held, if it is another than before.
-    fn learn_token(&mut self, name: impl FnOnce() -> String) {
-        if let Some(token) = self.machine.token(self.now())
+    fn learn_token(&mut self) {
+        if let Some(token) = self.credential.machine.token(self.now())
             && self.tokens.last().is_none_or(|(last, _)| !last.is_same(token))
         {
-            self.tokens.push((token.clone(), name()));
+            self.tokens.push((token.clone(), self.naming.clone()));
         }
     }
 
     fn drain(&mut self) {
-        while let Some(told) = self.machine.poll() {
-            match told {
-                Told::Answer(waiter, Ok(token)) => {
+        while let Some(to_do) = self.credential.poll(self.now()) {
+            // What the credential has just heard may have brought it.
+            self.learn_token();
+            match to_do {
+                ToDo::Act(Action::ReturnToken { waiter, result: Ok(token) }) => {
                     let name = self.tokens.iter().rev().find(|(known, _)| known.is_same(&token)).map(|(_, name)| name);
                     let event = json!({"at": self.at, "event": "token", "id": waiter, "token": name});
-                    self.timeline.push(event);
+                    self.played.timeline.push(event);
                 }
-                Told::Answer(waiter, Err(error)) => {
-                    self.timeline.push(json!({"at": self.at, "event": "error", "id": waiter, "error": kind(&error)}));
+                ToDo::Act(Action::ReturnToken { waiter, result: Err(error) }) => {
+                    let event = json!({"at": self.at, "event": "error", "id": waiter, "error": kind(&error)});
+                    self.played.timeline.push(event);
                 }
-                Told::Call(pending) => self.call(pending),
+                ToDo::Act(Action::CallRefresher { request, .. }) => {
+                    let after = self.scenario.refresher.get(self.calls).map(|answer| answer.after);
+                    self.called("refresher_called", self.calls);
+                    self.expect(Call::Refresher(request, self.calls), after);
+                    self.calls += 1;
+                }
                 // A host that cannot cancel: the late answer must change nothing.
-                Told::Cancel => {}
-                Told::Notice(notice) => {
-                    let name = match notice {
-                        Notice::TokenChanged { .. } => "token_changed",
-                        Notice::RefreshFailed { .. } => "refresh_failed",
-                        Notice::TokenExpired => "token_expired",
-                        Notice::Disposed => "disposed",
-                        _ => continue,
-                    };
-                    if self.scenario.notices {
-                        self.timeline.push(json!({"at": self.at, "event": "notice", "notice": name}));
-                    }
+                ToDo::Act(Action::CancelRefresher { .. }) => {}
+                ToDo::Act(Action::CheckSource { .. }) => unreachable!("it is passed on to the exchange"),
+                ToDo::Act(Action::Notify(notice)) => self.notice(&notice),
+                ToDo::Act(Action::ScheduleTimer { .. }) | ToDo::Exchange(_, ExchangeAction::ScheduleTimer { .. }) => {
+                    self.timer = self.credential.deadline();
                 }
-                Told::Timer(at) => self.timer = at,
+                ToDo::Exchange(request, ExchangeAction::AcquireEntraToken { fresh, .. }) => {
+                    self.called("source_called", self.calls);
+                    if fresh && let Some(event) = self.played.timeline.last_mut() {
+                        event["fresh"] = Value::Bool(true);
+                    }
+                    let after = self.scenario.source.get(self.calls).map_or(0, |answer| answer.after);
+                    self.expect(Call::Source(request, self.calls), Some(after));
+                    self.calls += 1;
+                }
+                ToDo::Exchange(request, ExchangeAction::SendRequest { request: sent }) => {
+                    self.called("exchange_requested", self.exchanges);
+                    self.sent(&sent);
+                    let after = self.scenario.exchange.get(self.exchanges).map(|answer| answer.after);
+                    self.expect(Call::Service(request, self.exchanges), after);
+                    self.exchanges += 1;
+                }
+                ToDo::Exchange(_, ExchangeAction::ReportSource { .. } | ExchangeAction::Finish { .. }) => {
+                    unreachable!("it is passed on to the machine")
+                }
             }
+        }
+        self.learn_token();
+    }
+
+    fn notice(&mut self, notice: &Notice) {
+        let name = match notice {
+            Notice::TokenChanged { .. } => "token_changed",
+            Notice::RefreshFailed { .. } => "refresh_failed",
+            Notice::TokenExpired => "token_expired",
+            Notice::Disposed => "disposed",
+            _ => return,
+        };
+        if self.scenario.notices {
+            self.played.timeline.push(json!({"at": self.at, "event": "notice", "notice": name}));
         }
     }
 
-    fn call(&mut self, pending: Pending) {
-        let (index, name, after) = match pending {
-            Pending::Refresh(_) => {
-                let after = self.scenario.refresher.get(self.calls).map(|answer| answer.after);
-                self.calls += 1;
-                (self.calls - 1, "refresher_called", after)
-            }
-            Pending::Source { .. } => {
-                let after = self.scenario.source.get(self.calls).map_or(0, |answer| answer.after);
-                self.calls += 1;
-                (self.calls - 1, "source_called", Some(after))
-            }
-            Pending::Exchange(_) => {
-                let after = self.scenario.exchange.get(self.exchanges).map(|answer| answer.after);
-                self.exchanges += 1;
-                (self.exchanges - 1, "exchange_requested", after)
-            }
-        };
-        let mut event = json!({"at": self.at, "event": name, "call": index + 1});
-        if matches!(pending, Pending::Source { fresh: true, .. }) {
-            event["fresh"] = Value::Bool(true);
-        }
-        self.timeline.push(event);
+    fn called(&mut self, event: &str, index: usize) {
+        self.played.timeline.push(json!({"at": self.at, "event": event, "call": index + 1}));
+    }
+
+    fn expect(&mut self, call: Call, after: Option<u64>) {
         if let Some(after) = after {
             let nth = self.calls + self.exchanges;
-            self.answers.insert((self.at.saturating_add(after), nth), (pending, index));
+            self.answers.insert((self.at.saturating_add(after), nth), call);
         }
+    }
+
+    fn sent(&mut self, request: &HttpRequest) {
+        let header = |(name, value): (&str, &str)| {
+            let is_sent = |entra: &&&str| value.strip_prefix("Bearer ") == Some(&entra_text(entra));
+            let value = match self.given.iter().find(is_sent) {
+                Some(entra) => format!("Bearer {entra}"),
+                None => value.to_owned(),
+            };
+            (name.to_owned(), Value::String(value))
+        };
+        let headers: serde_json::Map<_, _> = request.expose_headers().map(header).collect();
+        self.played.requests.push(json!({
+            "at": self.at,
+            "call": self.exchanges + 1,
+            "method": request.method(),
+            "url": request.url(),
+            "headers": headers,
+            "body": request.body(),
+        }));
     }
 }
 

@@ -1,36 +1,66 @@
-//! A host for tests that step through a machine's life by hand: both clocks run together unless they are set apart, and
-//! the timer fires exactly when it is due.
+//! The host of tests that step through a credential's life by hand. Both clocks run together unless a test sets them
+//! apart, and the timer fires exactly when it is due.
 
+use std::ops::Deref;
+use std::rc::Rc;
+
+use acs_common::entra::{EntraOptions, EntraToken, ExchangeAction, ExchangeError, ExchangeEvent};
+use acs_common::entra::{HttpRequest, HttpResponse};
 use acs_common::{
-    Action, Error, Event, InvalidToken, Machine, Monotonic, NewToken, Notice, Now, Policy, RefresherError, RequestId,
-    Token, UnixTime,
+    Action, Error, Event, InvalidToken, Machine, Monotonic, NewToken, Notice, Now, Policy, RefreshError,
+    RefresherError, RequestId, Token, UnixTime,
 };
 use base64::Engine as _;
 
-/// What the wall clock shows at the start, in seconds.
+use super::credential::{Credential, ToDo};
+
+mod words;
+
+/// What the wall clock shows at the start of every test, in seconds.
 pub const START: i64 = 1_700_000_000;
 
-/// What the machine told its host, but for the timer.
+pub const SECOND: u64 = 1_000;
+pub const MINUTE: u64 = 60 * SECOND;
+pub const HOUR: u64 = 60 * MINUTE;
+pub const DAY: u64 = 24 * HOUR;
+
+/// What the host was told to do, except for the timer.
 #[derive(Debug)]
 pub enum Did {
     Token(u32, Token),
     Error(u32, Error),
     Cancel(RequestId),
     Call(RequestId),
+    /// A check of a source that the test itself plays.
+    Check(RequestId),
     Notice(Notice),
+    /// The source is asked for an Entra token.
+    Ask,
+    Send,
 }
 
 #[derive(Clone, Debug)]
 pub struct Rig {
-    pub machine: Machine<u32>,
-    /// Milliseconds since the start.
+    pub credential: Credential<u32>,
+    /// What the monotonic clock shows, in milliseconds.
     pub at: u64,
     /// How far the wall clock was set forward, in milliseconds.
     pub stepped: i64,
     /// Every call of the refresher so far.
     pub calls: Vec<RequestId>,
+    pub cancelled: Vec<RequestId>,
+    pub answers: Vec<(u32, Result<Token, Error>)>,
+    pub failures: Vec<RefreshError>,
+    /// The source has been asked, and not answered; and whether for a fresh token.
+    pub asked: Option<RequestId>,
+    pub fresh: bool,
+    /// The request that has been sent, and not answered.
+    pub sent: Option<(RequestId, Rc<HttpRequest>)>,
     called_at: Option<u64>,
     timer: Option<Monotonic>,
+    exchange_timer: Option<Monotonic>,
+    /// The last drain has announced the machine's timer.
+    announced: bool,
 }
 
 impl Rig {
@@ -42,15 +72,52 @@ impl Rig {
         Ok(Self::of(Machine::with_static_token(token, policy, now(0))?))
     }
 
-    /// A refreshing credential that holds no token, drained.
+    /// A refreshing credential that holds no token.
     pub fn empty(policy: Policy) -> Self {
-        let mut rig = Self::new(None, policy).expect("no token can be no bad token");
-        rig.drain();
+        Self::new(None, policy).expect("no token can be no bad token")
+    }
+
+    /// A refreshing credential that holds a token for so long.
+    pub fn holding(life: u64, policy: Policy) -> Self {
+        Self::new(Some(until(life)), policy).expect("a good token")
+    }
+
+    /// An Entra user's credential.
+    pub fn of_entra_user(options: EntraOptions, policy: Policy) -> Self {
+        Self::with(Credential::of_entra_user(options, policy, now(0)))
+    }
+
+    /// One that has sent its first request, for this Entra token.
+    pub fn exchanging(entra: &str, policy: Policy) -> Self {
+        let mut rig = Self::of_entra_user(contoso(), policy);
+        rig.sign_in(entra);
         rig
     }
 
-    fn of(machine: Machine<u32>) -> Self {
-        Self { machine, at: 0, stepped: 0, calls: Vec::new(), called_at: None, timer: None }
+    /// Any machine made at the start.
+    pub fn of(machine: Machine<u32>) -> Self {
+        Self::with(Credential::new(machine))
+    }
+
+    fn with(credential: Credential<u32>) -> Self {
+        let mut rig = Self {
+            credential,
+            at: 0,
+            stepped: 0,
+            calls: Vec::new(),
+            cancelled: Vec::new(),
+            answers: Vec::new(),
+            failures: Vec::new(),
+            asked: None,
+            fresh: false,
+            sent: None,
+            called_at: None,
+            timer: None,
+            exchange_timer: None,
+            announced: false,
+        };
+        rig.drain();
+        rig
     }
 
     pub fn now(&self) -> Now {
@@ -65,44 +132,94 @@ impl Rig {
         self
     }
 
+    /// Waits for so long, without a look at the clocks.
+    pub fn pass(&mut self, millis: u64) {
+        self.at += millis;
+    }
+
+    /// The monotonic clock stands still meanwhile: as if the wall clock were set forward.
+    pub fn suspend(&mut self, millis: u64) {
+        self.stepped += i64::try_from(millis).expect("a test's time is short");
+    }
+
+    pub fn set_forward(&mut self, millis: u64) {
+        self.suspend(millis);
+    }
+
+    pub fn set_back(&mut self, millis: u64) {
+        self.stepped -= i64::try_from(millis).expect("a test's time is short");
+    }
+
     pub fn handle(&mut self, event: Event<u32>) -> Vec<Did> {
-        self.machine.handle(event, self.now());
+        self.credential.handle(event, self.now());
         self.drain()
     }
 
     pub fn drain(&mut self) -> Vec<Did> {
         let mut done = Vec::new();
-        let mut timer_last = false;
-        while let Some(action) = self.machine.poll_action() {
-            assert!(!timer_last, "the timer comes last, but then came {action:?}");
-            done.push(match action {
-                Action::ReturnToken { waiter, result: Ok(token) } => Did::Token(waiter, token),
-                Action::ReturnToken { waiter, result: Err(error) } => Did::Error(waiter, error),
-                Action::CancelRefresher { request } => Did::Cancel(request),
-                Action::CallRefresher { request } => {
+        self.announced = false;
+        while let Some(to_do) = self.credential.poll(self.now()) {
+            let is_machines = matches!(to_do, ToDo::Act(_));
+            assert!(!(self.announced && is_machines), "the timer comes last, but then came {to_do:?}");
+            done.push(match to_do {
+                ToDo::Act(Action::ReturnToken { waiter, result }) => {
+                    self.answers.push((waiter, result.clone()));
+                    result.map_or_else(|error| Did::Error(waiter, error), |token| Did::Token(waiter, token))
+                }
+                ToDo::Act(Action::CancelRefresher { request }) => {
+                    self.cancelled.push(request);
+                    self.exchange_timer = None;
+                    Did::Cancel(request)
+                }
+                ToDo::Act(Action::CheckSource { request, .. }) => Did::Check(request),
+                ToDo::Act(Action::CallRefresher { request, .. }) => {
                     self.calls.push(request);
                     self.called_at = Some(self.at);
                     Did::Call(request)
                 }
-                Action::Notify(notice) => Did::Notice(notice),
-                Action::ScheduleTimer { at } => {
-                    timer_last = true;
-                    self.timer = at;
+                ToDo::Act(Action::Notify(notice)) => {
+                    if let Notice::RefreshFailed { cause, .. } = &notice {
+                        self.failures.push(cause.clone());
+                    }
+                    Did::Notice(notice)
+                }
+                ToDo::Act(Action::ScheduleTimer { at }) => {
+                    (self.announced, self.timer) = (true, at);
                     continue;
+                }
+                ToDo::Exchange(request, ExchangeAction::AcquireEntraToken { fresh, .. }) => {
+                    (self.asked, self.fresh) = (Some(request), fresh);
+                    Did::Ask
+                }
+                ToDo::Exchange(request, ExchangeAction::SendRequest { request: sent }) => {
+                    self.sent = Some((request, Rc::new(sent)));
+                    Did::Send
+                }
+                ToDo::Exchange(_, ExchangeAction::ScheduleTimer { at }) => {
+                    self.exchange_timer = at;
+                    continue;
+                }
+                ToDo::Exchange(_, ExchangeAction::ReportSource { .. } | ExchangeAction::Finish { .. }) => {
+                    unreachable!("it is passed on to the machine")
                 }
             });
         }
-        assert_eq!(self.timer, self.machine.deadline(), "the announced timer is the deadline");
-        assert!(self.timer.is_none_or(|due| due.as_millis() > self.at), "a settled machine is never already due");
+        if self.credential.exchange.is_none() {
+            self.exchange_timer = None;
+        }
+        let timers = [self.timer, self.exchange_timer];
+        let deadlines = [self.machine.deadline(), self.credential.exchange_deadline()];
+        assert_eq!(timers, deadlines, "the announced timer is the deadline");
+        let is_later = |due: Monotonic| due.as_millis() > self.at;
+        assert!(deadlines.into_iter().flatten().all(is_later), "a settled machine is never already due");
         done
     }
 
-    /// Runs the timer until `at`, that moment included; what happened, and when.
+    /// Runs the timers until `at`, that moment included; what happened, and when.
     pub fn run_until(&mut self, at: u64) -> Vec<(u64, Did)> {
         let mut done = Vec::new();
-        while let Some(due) = self.timer.map(Monotonic::as_millis).filter(|due| *due <= at) {
+        while let Some(due) = self.deadline().filter(|due| *due <= at) {
             self.at = due.max(self.at);
-            self.timer = None;
             let when = self.at;
             done.extend(self.handle(Event::TimeAdvanced).into_iter().map(|did| (when, did)));
         }
@@ -116,20 +233,39 @@ impl Rig {
 
     /// Answers the last call.
     pub fn answer(&mut self, token: NewToken) -> Vec<Did> {
-        self.handle(Event::TokenReceived { request: self.last_call(), token })
+        self.handle(self.received(token))
     }
 
     /// Lets the last call fail.
     pub fn fail(&mut self, error: RefresherError) -> Vec<Did> {
-        self.handle(Event::RefreshFailed { request: self.last_call(), error })
+        self.handle(self.failed(error))
     }
 
     pub fn last_call(&self) -> RequestId {
         *self.calls.last().expect("the refresher has been called")
     }
 
+    /// The last call brings this token.
+    pub fn received(&self, token: NewToken) -> Event<u32> {
+        Event::TokenReceived { request: self.last_call(), token }
+    }
+
+    /// The last call brings a token for so long, by the wall clock.
+    pub fn received_for(&self, life: u64) -> Event<u32> {
+        let expires_on = self.now().unix.as_millis().saturating_add_unsigned(life);
+        self.received(NewToken::new("opaque").with_expires_on(UnixTime::from_millis(expires_on)))
+    }
+
+    pub fn failed(&self, error: RefresherError) -> Event<u32> {
+        Event::RefreshFailed { request: self.last_call(), error }
+    }
+
     pub fn held(&self) -> Option<Token> {
         self.machine.token(self.now()).cloned()
+    }
+
+    pub fn holds(&self) -> bool {
+        self.machine.token(self.now()).is_some()
     }
 
     /// Whether the last call was made this very millisecond.
@@ -137,14 +273,74 @@ impl Rig {
         self.called_at == Some(self.at)
     }
 
-    /// From when on the next refresh may start, under a floor of so many milliseconds.
+    /// From when on the next refresh may start, under a minimum interval of so many milliseconds.
     pub fn floor(&self, millis: u64) -> u64 {
         self.called_at.map_or(0, |at| at + millis)
     }
 
-    /// When the timer is due.
+    /// When the next timer is due.
     pub fn deadline(&self) -> Option<u64> {
-        self.machine.deadline().map(Monotonic::as_millis)
+        self.credential.deadline().map(Monotonic::as_millis)
+    }
+}
+
+// An exchange by hand.
+impl Rig {
+    /// Answers the source's call, or the request that was sent.
+    pub fn tell(&mut self, request: RequestId, event: ExchangeEvent) -> Vec<Did> {
+        self.credential.tell_exchange(request, event, self.now());
+        self.drain()
+    }
+
+    pub fn source_answers(&mut self, event: ExchangeEvent) -> Vec<Did> {
+        let request = self.asked.take().expect("the source is asked");
+        self.tell(request, event)
+    }
+
+    pub fn sign_in(&mut self, entra: &str) -> Vec<Did> {
+        self.source_answers(ExchangeEvent::EntraTokenReceived { token: EntraToken::new(entra) })
+    }
+
+    /// Answers the request that was sent, and hands it back.
+    pub fn respond(&mut self, response: HttpResponse) -> HttpRequest {
+        let (request, sent) = self.sent.take().expect("a request was sent");
+        self.tell(request, ExchangeEvent::ResponseReceived { response });
+        Rc::into_inner(sent).expect("nobody has a copy")
+    }
+
+    pub fn unreachable(&mut self, error: RefresherError) -> HttpRequest {
+        let (request, sent) = self.sent.take().expect("a request was sent");
+        self.tell(request, ExchangeEvent::TransportFailed { error });
+        Rc::into_inner(sent).expect("nobody has a copy")
+    }
+
+    /// How long until the next request is sent by the timer, if by then.
+    pub fn pause(&mut self) -> Option<u64> {
+        assert!(self.sent.is_none());
+        let due = self.deadline().expect("a refresh in flight has a timeout");
+        let before = self.at;
+        self.at = due;
+        self.handle(Event::TimeAdvanced);
+        self.sent.is_some().then(|| due - before)
+    }
+
+    pub fn failure(&self) -> &RefreshError {
+        self.failures.last().expect("a refresh has failed")
+    }
+
+    /// Why the exchange failed.
+    pub fn exchange_error(&self) -> &ExchangeError {
+        let RefreshError::Refresher(error) = self.failure() else { panic!("{:?}", self.failure()) };
+        error.get_ref().downcast_ref().expect("an error of the exchange")
+    }
+}
+
+/// What its credential can be asked, it can be asked.
+impl Deref for Rig {
+    type Target = Credential<u32>;
+
+    fn deref(&self) -> &Credential<u32> {
+        &self.credential
     }
 }
 
@@ -166,6 +362,10 @@ pub fn until(at: u64) -> NewToken {
 pub fn jwt(payload: impl AsRef<[u8]>) -> String {
     let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(payload);
     format!("eyJhbGciOiJub25lIn0.{payload}.c2ln")
+}
+
+pub fn contoso() -> EntraOptions {
+    EntraOptions::new("https://contoso.communication.azure.com").expect("it is right")
 }
 
 /// The calls of the refresher among what happened.

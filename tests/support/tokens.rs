@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use acs_common::entra::EntraToken;
 use acs_common::{NewToken, UnixTime};
 use base64::Engine as _;
 use serde_json::json;
@@ -38,13 +37,13 @@ fn jwt(payload: &str) -> String {
     format!("eyJhbGciOiJub25lIn0.{}.", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(payload))
 }
 
-/// An Entra token by its name, `USER` or `USER/MORE`; one of a user called `opaque` cannot be read.
-pub fn entra_token(name: &str) -> EntraToken {
+/// The text of an Entra token by its name, `USER` or `USER/MORE`; one of a user called `opaque` cannot be read.
+pub fn entra_text(name: &str) -> String {
     let user = name.split('/').next().unwrap_or_default();
     if user == "opaque" {
-        return EntraToken::new(name);
+        return name.to_owned();
     }
-    EntraToken::new(jwt(&json!({"tid": "tenant", "oid": user, "name": name}).to_string()) + user)
+    jwt(&json!({"tid": "tenant", "oid": user, "name": name}).to_string()) + user
 }
 
 /// What the exchange answers when all is well.

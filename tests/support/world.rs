@@ -1,6 +1,6 @@
 //! A simulated host round the machine that checks every law after every event. It knows the contract, not the machine.
 
-use acs_common::{Event, Machine, Monotonic, NewToken, Now, RequestId, Token, UnixTime};
+use acs_common::{Action, Event, Machine, Monotonic, NewToken, Notice, Now, RequestId, Source, Token, UnixTime};
 
 #[path = "world/drain.rs"]
 mod drain;
@@ -10,10 +10,12 @@ pub mod model;
 pub mod ops;
 #[path = "world/probes.rs"]
 mod probes;
+#[path = "world/reasons.rs"]
+mod reasons;
 #[path = "world/states.rs"]
 pub mod states;
 
-use model::{Broken, Law, Model};
+use model::{Broken, Law, Model, Stage};
 use ops::{Brings, Fails, Op, Rejects, Setup, Span, Verdict};
 
 /// Nobody's name: a waiter that never asked.
@@ -56,7 +58,8 @@ pub struct World {
     now: Now,
     waiters: u32,
     texts: u32,
-    /// Every call announced, and every token accepted.
+    /// Every check and every call announced, and every token accepted.
+    checks: Vec<RequestId>,
     calls: Vec<RequestId>,
     tokens: Vec<Token>,
     timer: Option<Monotonic>,
@@ -83,19 +86,21 @@ pub struct World {
 impl World {
     pub fn new(setup: &Setup) -> Self {
         let now = setup.start;
-        let mut model = Model::new(setup.knobs.clone());
-        let policy = setup.knobs.policy();
+        let mut model = Model::new(setup);
+        let policy = setup.policy();
         let initial = setup.initial.map(|brings| brings.make("initial", &setup.knobs, now, now));
         let (initial, verdict) = initial.unzip();
+        let empty = || Machine::new(None, policy.clone(), now).expect("no initial token, nothing to be wrong with");
         let machine = match (Machine::new(initial, policy.clone(), now), verdict) {
             (Ok(machine), Some(Verdict::Alive { left })) => {
-                model.hold("initial".to_owned(), left, now);
+                model.hold("initial".to_owned(), left, None, now);
                 machine
             }
-            (Ok(machine), None | Some(Verdict::Expired)) => machine,
-            (Err(_), Some(Verdict::Invalid)) => {
-                Machine::new(None, policy, now).expect("no initial token, nothing to be wrong with")
-            }
+            (Ok(machine), None | Some(Verdict::Expired)) => match setup.source {
+                Some(asks) => Machine::with_source(policy, asks.prewarm, now),
+                None => machine,
+            },
+            (Err(_), Some(Verdict::Invalid)) => empty(),
             (machine, verdict) => panic!("{:?} is {verdict:?}, but {:?}", setup.initial, machine.err()),
         };
         let mut world = Self {
@@ -104,6 +109,7 @@ impl World {
             now,
             waiters: 0,
             texts: 0,
+            checks: Vec::new(),
             calls: Vec::new(),
             tokens: Vec::new(),
             timer: None,
@@ -144,7 +150,7 @@ impl World {
                 self.cancel(waiter);
             }
             Op::Ghost => {
-                let joins = !self.undrained && self.hold == 0 && !self.model.waiting.is_empty();
+                let joins = !self.undrained && self.hold == 0 && self.model.may_be_joined();
                 let waiter = self.new_waiter();
                 if joins && self.ghosts_ask {
                     self.ghost = Some(waiter);
@@ -153,36 +159,42 @@ impl World {
                     self.cancel(NOBODY);
                 }
             }
-            Op::Answer(brings) => match self.model.flight.as_ref().map(|flight| flight.request) {
+            Op::Answer(brings) => match self.call() {
                 Some(request) => self.answer(request, brings),
                 None => self.look(),
             },
-            Op::AnswerLate(index, brings) => match self.late_call(index) {
+            Op::AnswerLate(index, brings) => match self.late(&self.calls, index) {
                 Some(request) => self.answer(request, brings),
                 None => self.look(),
             },
-            Op::Fail(fails) => match self.model.flight.as_ref().map(|flight| flight.request) {
+            Op::Fail(fails) => match self.check_in_flight().or(self.call()) {
                 Some(request) => self.fail(request, fails),
                 None => self.look(),
             },
-            Op::FailLate(index, fails) => match self.late_call(index) {
+            Op::FailLate(index, fails) => match self.late(&[&self.checks[..], &self.calls].concat(), index) {
                 Some(request) => self.fail(request, fails),
+                None => self.look(),
+            },
+            Op::Gives(gives) => match self.check_in_flight().or(self.call().filter(|_| self.model.has_source())) {
+                Some(request) => self.source_checked(request, gives.make()),
+                None => self.look(),
+            },
+            Op::GivesLate(index, gives) => match self.late(&self.checks, index) {
+                Some(request) => self.source_checked(request, gives.make()),
                 None => self.look(),
             },
             Op::Reject(rejects) => match self.rejectable(rejects) {
                 Some(token) => {
                     self.model.before_event(self.now);
                     if !matches!(rejects, Rejects::Impostor) {
-                        self.model.reject(&token);
+                        self.model.reject(&token, self.now);
                     }
                     self.hand_in(Event::TokenRejected { token });
                 }
                 None => self.look(),
             },
             Op::TryNow => {
-                self.model.before_event(self.now);
-                self.model.try_now(self.now);
-                self.hand_in(Event::TryNow);
+                self.try_now();
             }
             Op::Dispose => {
                 self.model.before_event(self.now);
@@ -230,7 +242,7 @@ impl World {
 
     fn cancel(&mut self, waiter: u32) {
         self.model.before_event(self.now);
-        self.model.waiting.retain(|other| *other != waiter);
+        self.model.cancel(waiter);
         self.hand_in(Event::RequestCancelled { waiter });
     }
 
@@ -241,7 +253,24 @@ impl World {
         self.hand_in(Event::TimeAdvanced);
     }
 
-    /// The call in flight, as the machine would have it if the host drained first.
+    fn try_now(&mut self) {
+        let in_flight = self.in_flight().is_some();
+        self.model.before_event(self.now);
+        self.model.try_now(self.machine.is_due(self.now), in_flight, self.now);
+        self.hand_in(Event::TryNow);
+    }
+
+    /// The call of the refresher that the host knows to be in flight.
+    fn call(&self) -> Option<RequestId> {
+        self.model.flight.as_ref().filter(|flight| flight.called).map(|flight| flight.request)
+    }
+
+    /// The same of a check.
+    fn check_in_flight(&self) -> Option<RequestId> {
+        self.model.flight.as_ref().filter(|flight| flight.stage == Stage::Checking).map(|flight| flight.request)
+    }
+
+    /// The check or call in flight, as the machine would have it if the host drained first.
     fn in_flight(&self) -> Option<RequestId> {
         let flight = |world: &Self| world.model.flight.as_ref().map(|flight| flight.request);
         if !self.undrained {
@@ -252,9 +281,9 @@ impl World {
         flight(&twin)
     }
 
-    fn late_call(&self, index: u8) -> Option<RequestId> {
+    fn late(&self, known: &[RequestId], index: u8) -> Option<RequestId> {
         let in_flight = self.in_flight();
-        let late: Vec<_> = self.calls.iter().filter(|call| Some(**call) != in_flight).collect();
+        let late: Vec<_> = known.iter().filter(|call| Some(**call) != in_flight).collect();
         late.get(usize::from(index) % late.len().max(1)).map(|call| **call)
     }
 
@@ -286,6 +315,35 @@ impl World {
         }
         self.model.fail(fails, self.now);
         self.hand_in(event);
+    }
+
+    fn source_checked(&mut self, request: RequestId, source: Source) {
+        let late = self.in_flight() != Some(request);
+        let failures = self.pending().1;
+        self.model.before_event(self.now);
+        let event = Event::SourceChecked { request, source };
+        if late {
+            return self.hand_in_late(event);
+        }
+        self.machine.handle(event, self.now);
+        let (dropped, failures_then) = self.pending();
+        // It is not the end of a check that timed out at this moment.
+        let ended = dropped == Some(request) && failures_then == failures;
+        let allowed = self.model.source_checked(source, ended, self.now);
+        self.broken.extend(allowed.err());
+        self.settle();
+    }
+
+    /// What the host would be told if it drained now: which call to drop, and of how many failures.
+    fn pending(&self) -> (Option<RequestId>, usize) {
+        let mut machine = self.machine.clone();
+        let actions: Vec<_> = std::iter::from_fn(|| machine.poll_action()).collect();
+        let dropped = actions.iter().find_map(|action| match action {
+            Action::CancelRefresher { request } => Some(*request),
+            _ => None,
+        });
+        let failed = |action: &&Action<u32>| matches!(action, Action::Notify(Notice::RefreshFailed { .. }));
+        (dropped, actions.iter().filter(failed).count())
     }
 
     fn rejectable(&self, rejects: Rejects) -> Option<Token> {
@@ -410,7 +468,8 @@ impl World {
             self.tokens.push(token);
         }
         let secrets = format!("{:?}", self.machine).matches("Secret(").count();
-        self.check(Law::Secrets, secrets == usize::from(may.is_some()), |_| format!("{secrets} secrets in it"));
+        let most = self.model.secrets();
+        self.check(Law::Secrets, secrets == most, |_| format!("{secrets} secrets in it, not {most}"));
     }
 }
 

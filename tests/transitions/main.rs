@@ -4,6 +4,7 @@
 mod support;
 
 mod diagram;
+mod source;
 mod table;
 mod walk;
 
@@ -35,11 +36,11 @@ const EVENTS: [&str; 8] = [
 const STATES: [&str; 9] = [
     "none, idle",
     "none, in flight",
-    "none, resting",
+    "none, backing off",
     "fresh, idle",
     "due, idle",
     "due, in flight",
-    "due, resting",
+    "due, backing off",
     "disposed",
     "static",
 ];
@@ -56,13 +57,13 @@ const CONDITIONS: [&str; 17] = [
     "not valid",
     "of an earlier call",
     "refresh_timeout is over",
-    "the request's rest is over",
-    "the timer's rest is over",
+    "the request's backoff is over",
+    "the timer's backoff is over",
     "renew_at has come",
-    "its life is over",
+    "it has expired",
     "the token held",
     "another token",
-    "on trial",
+    "on probation",
 ];
 
 /// A row that speaks of one must have a row beside it that speaks of the other.
@@ -73,8 +74,8 @@ const OPPOSITES: [(&str, &str); 4] = [
     ("the token held", "another token"),
 ];
 
-/// Bites when `receive` stores an expired token, `fail_refresh` drops the lease, `settle` forgets the timeout, `reject` forgets the
-/// trial, `try_now` leaves the rest, `dispose` does not cancel; and when any row's state or action is altered.
+/// Fails when `receive` stores an expired token, `fail_refresh` drops the lease, `settle` forgets the timeout, `reject` forgets the
+/// trial, `retry_now` leaves the backoff, `dispose` does not cancel; and when any row's state or action is altered.
 #[test]
 fn every_row_of_the_table_is_what_the_machine_does() {
     let mut walked = 0;
@@ -98,7 +99,40 @@ fn every_row_of_the_table_is_what_the_machine_does() {
     assert!(walked >= 200, "only {walked} cases");
 }
 
-/// Bites when a row is doubled, is the last of its state and event and is deleted, or loses or turns one of its conditions.
+/// Fails when `source_checked` calls the refresher for the source of the token held, or in the backoff of the same source, or
+/// too soon; `settle` forgets the check's timeout; `fail_refresh` keeps the token of another user; `end_check` answers those
+/// who came after the source had answered; and when any row's state or action is altered.
+#[test]
+fn every_row_of_a_credential_with_a_source_is_what_the_machine_does() {
+    let mut walked = 0;
+    let rows = table::read_with_a_source(DOCUMENT);
+    let heads: BTreeSet<_> = rows.iter().map(|row| (&row.state, &row.event, &row.conditions)).collect();
+    assert_eq!(heads.len(), rows.len(), "two rows say the same, or contradict");
+    for row in &rows {
+        let known = |condition: &String| CONDITIONS.into_iter().chain(source::CONDITIONS).any(|one| one == condition);
+        assert!(row.conditions.iter().all(known), "{}", row.text);
+        let mut walked_row = 0;
+        for mode in source::Mode::all().filter(|mode| mode.admits(row)) {
+            let mut life = source::Life::at(row, mode);
+            let place = format!("{mode:?}: {}", row.text);
+            assert_eq!(life.state(), row.state, "{place}: the way to it");
+            life.sleep_for(row);
+            let waiting = life.waiting_at(row);
+            let got = life.handle(life.event(row));
+            let answers = got.iter().filter_map(walk::answered).collect::<Vec<_>>();
+            let returns = row.actions.iter().any(|action| action.starts_with("return"));
+            assert_eq!(answers, if returns { waiting } else { Vec::new() }, "{place}: who is answered");
+            assert_eq!(actions(&got), row.actions, "{place}");
+            assert_eq!(life.state(), row.next, "{place}");
+            walked_row += 1;
+        }
+        assert!(walked_row > 0, "no way to walk: {}", row.text);
+        walked += walked_row;
+    }
+    assert!(walked >= 120, "only {walked} cases");
+}
+
+/// Fails when a row is doubled, is the last of its state and event and is deleted, or loses or turns one of its conditions.
 #[test]
 fn no_state_lacks_a_row_for_an_event_and_no_two_rows_contradict() {
     let rows = table::read(DOCUMENT);
@@ -125,14 +159,14 @@ fn no_state_lacks_a_row_for_an_event_and_no_two_rows_contradict() {
     for row in &rows {
         assert!(STATES.contains(&row.state.as_str()) && STATES.contains(&row.next.as_str()), "{}", row.text);
         assert!(EVENTS.contains(&row.event.as_str()), "{}", row.text);
-        let floored = row.says("not too soon") || !row.says("wanted") && !row.says("not wanted");
-        assert!(floored, "what is wanted starts only when it is not too soon: {}", row.text);
+        let waited = row.says("not too soon") || !row.says("wanted") && !row.says("not wanted");
+        assert!(waited, "what is wanted starts only when it is not too soon: {}", row.text);
         let unknown = row.conditions.iter().find(|condition| !CONDITIONS.contains(&condition.as_str()));
         assert_eq!(unknown, None, "{}", row.text);
     }
 }
 
-/// Bites when a row is deleted whose outcome no other row of its state and event has.
+/// Fails when a row is deleted whose outcome no other row of its state and event has.
 #[test]
 fn from_every_place_in_the_table_no_event_leads_out_of_it() {
     let rows: Rc<[Row]> = table::read(DOCUMENT).into();
@@ -156,15 +190,15 @@ fn from_every_place_in_the_table_no_event_leads_out_of_it() {
 /// Every state under every condition, whatever the document says of them.
 fn places(mode: Mode) -> Vec<(Rig, u64)> {
     let single = CONDITIONS.iter().map(|condition| vec![*condition]);
-    let several = [vec![], vec!["its life is over", "too soon"], vec!["on trial", "not too soon"]];
+    let several = [vec![], vec!["it has expired", "too soon"], vec!["on probation", "not too soon"]];
     let all: Vec<_> = single.chain(several).collect();
     let rows = STATES.into_iter().flat_map(|state| all.iter().map(move |conditions| Row::of(state, "", conditions)));
-    // Without a token there is none on trial.
-    let possible = |row: &Row| mode.admits(row) && !(row.says("on trial") && row.state.starts_with("none"));
+    // Without a token there is none on probation.
+    let possible = |row: &Row| mode.admits(row) && !(row.says("on probation") && row.state.starts_with("none"));
     rows.filter(possible).flat_map(|row| walk::places(&row, mode)).collect()
 }
 
-/// Bites when an arrow is removed, added, turned round or given another label; and when a row is changed that it stands for.
+/// Fails when an arrow is removed, added, turned round or given another label; and when a row is changed that it stands for.
 #[test]
 fn the_diagram_has_the_arrows_of_the_table_and_no_others() {
     let rows = table::read(DOCUMENT);
@@ -232,8 +266,8 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Bites when `receive` does not end the rest, `until_start` lets a rest be interrupted, `lapse` does not drop `renew_at`, `start`
-    /// sets no floor; and when a row is changed that no other row makes up for.
+    /// Fails when `receive` does not end the backoff, `until_start` lets one be interrupted, `expire_waits` does not drop `renewal`, `start`
+    /// sets no minimum interval; and when a row is changed that no other row makes up for.
     #[test]
     fn the_machine_makes_no_move_that_is_not_in_the_table(
         proactive: bool,
@@ -243,7 +277,7 @@ proptest! {
         let mut life = Life::new(mode);
         let mut tokens = Vec::new();
         for step in steps {
-            // A refresher takes some time: else the rest after its failure might end with the floor, and look like none.
+            // A refresher takes some time: else the backoff after its failure might end with the minimum interval, and look like none.
             if life.rig.called_just_now() {
                 life.tick();
             }
@@ -270,7 +304,7 @@ proptest! {
                     }
                 }
                 (Step::TryNow, ..) => life.observe(Event::TryNow),
-                // Most lives go on.
+                // Most of them go on.
                 (Step::Dispose, ..) if life.rig.at.is_multiple_of(7) => life.observe(Event::Disposed),
                 (Step::Dispose | Step::Answer { .. } | Step::Late | Step::Fail { .. }, ..) => {}
             }
@@ -279,7 +313,7 @@ proptest! {
     }
 }
 
-/// A machine that is watched: every move of its must be in the table.
+/// A machine that is watched: every move it makes must be in the table.
 #[derive(Clone)]
 struct Life {
     rows: Rc<[Row]>,
@@ -325,12 +359,12 @@ impl Life {
     }
 }
 
-/// But for answers, which depend on who happens to wait.
+/// Without answers, which depend on who happens to wait.
 fn silent(actions: &[String]) -> BTreeSet<String> {
     actions.iter().filter(|action| !action.starts_with("return")).cloned().collect()
 }
 
-/// Bites when `new` does not settle, or the document is not part of the crate's.
+/// Fails when `new` does not settle, or the document is not part of the crate's.
 #[test]
 fn a_credential_starts_where_the_document_says() {
     for (mode, without) in [(Mode::OnDemand, "none, idle"), (Mode::Proactive, "none, in flight")] {

@@ -13,7 +13,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// What a row would begin with, for a place of the test's own.
+    /// What a row would begin with, for a place that a test makes up.
     pub(crate) fn of(state: &str, event: &str, conditions: &[&str]) -> Self {
         Self {
             state: state.to_owned(),
@@ -43,7 +43,18 @@ fn half(state: &str, part: usize) -> &str {
     state.split(", ").nth(part).unwrap_or(state)
 }
 
+/// Where the second table begins, that of a credential with a source.
+const WITH_A_SOURCE: &str = "## With a source";
+
 pub(crate) fn read(document: &str) -> Vec<Row> {
+    table(document.split(WITH_A_SOURCE).next().expect("there is a first part"))
+}
+
+pub(crate) fn read_with_a_source(document: &str) -> Vec<Row> {
+    table(document.split(WITH_A_SOURCE).nth(1).expect("there is a second part"))
+}
+
+fn table(document: &str) -> Vec<Row> {
     let mut lines = document.lines().filter(|line| line.starts_with('|'));
     assert_eq!(lines.next(), Some("| state | event | if | next state | actions |"), "the table's head");
     assert_eq!(lines.next(), Some("|---|---|---|---|---|"));

@@ -29,11 +29,11 @@ impl Mode {
     }
 }
 
-/// The default, but for one window for both modes.
+/// The default, with one window for both modes.
 pub(crate) fn policy(mode: Mode) -> Policy {
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     let policy = Policy::builder().refresh_proactively(mode == Mode::Proactive).background_window(minutes(10));
-    policy.build().expect("no knob is out of range")
+    policy.build().expect("no option is out of range")
 }
 
 /// A life in the fast lane, for random ones.
@@ -43,25 +43,25 @@ pub(crate) fn brief_policy(mode: Mode) -> Policy {
         .refresh_proactively(mode == Mode::Proactive)
         .refresh_window(millis(30))
         .background_window(millis(30))
-        .min_refresh_interval(millis(BRIEF_FLOOR))
+        .min_refresh_interval(millis(BRIEF_INTERVAL))
         .retry_initial(millis(5))
         .retry_max(millis(60))
         .request_rest_max(millis(20))
         .refresh_timeout(millis(25))
         .build()
-        .expect("no knob is out of range")
+        .expect("no option is out of range")
 }
 
 /// A machine in the row's state, an event that meets its conditions, and who waits for a token then.
 pub(crate) type Case = (Rig, Event<u32>, Vec<u32>);
 
-const FLOOR: u64 = 1_000;
-const BRIEF_FLOOR: u64 = 4;
+const INTERVAL: u64 = 1_000;
+const BRIEF_INTERVAL: u64 = 4;
 const TIMEOUT: u64 = 60_000;
-/// The longest rest, and the rest after a permanent failure.
-const REST: u64 = 300_000;
-/// A rest that the issuer asked for, longer than any request's.
-const LONG_REST: u64 = 400_000;
+/// The longest backoff, and the one after a permanent failure.
+const BACKOFF: u64 = 300_000;
+/// A backoff that the issuer asked for, longer than any request's.
+const LONG_BACKOFF: u64 = 400_000;
 
 /// Every way to meet a row's conditions. Leaves nothing due by the time but what the conditions name.
 pub(crate) fn cases(row: &Row, mode: Mode) -> Vec<Case> {
@@ -116,13 +116,13 @@ fn situations(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
             vec![(rig, 0, nobody())]
         }
         "fresh, idle" => {
-            let (rig, renewal, death) = fresh(row, mode);
-            let at = if row.says("its life is over") {
-                death
+            let (rig, renewal, expiry) = fresh(row, mode);
+            let at = if row.says("it has expired") {
+                expiry
             } else if row.says("renew_at has come") {
                 renewal
             } else if row.says("not too soon") {
-                rig.at + FLOOR
+                rig.at + INTERVAL
             } else {
                 rig.at + 50
             };
@@ -134,17 +134,17 @@ fn situations(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
             let at = if row.says("refresh_timeout is over") { rig.at + TIMEOUT - 10 } else { rig.at };
             vec![(rig, at, vec![5, 6])]
         }
-        "none, resting" => {
+        "none, backing off" => {
             let mut rig = none_in_flight(mode);
-            let long = row.conditions.iter().any(|condition| condition.ends_with("rest is over"));
+            let long = row.conditions.iter().any(|condition| condition.ends_with("backoff is over"));
             rig.fail(if long { busy() } else { RefresherError::new("down") });
             let at = rig.at
-                + if row.says("the timer's rest is over") {
-                    LONG_REST
-                } else if row.says("the request's rest is over") {
-                    REST
+                + if row.says("the timer's backoff is over") {
+                    LONG_BACKOFF
+                } else if row.says("the request's backoff is over") {
+                    BACKOFF
                 } else if row.says("not too soon") {
-                    FLOOR - 5
+                    INTERVAL - 5
                 } else {
                     10
                 };
@@ -152,9 +152,9 @@ fn situations(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
         }
         "due, idle" => due_idle(row, mode),
         "due, in flight" => {
-            let (rig, death) = due_in_flight(row, mode);
-            let at = if row.says("its life is over") {
-                death
+            let (rig, expiry) = due_in_flight(row, mode);
+            let at = if row.says("it has expired") {
+                expiry
             } else if row.says("refresh_timeout is over") {
                 rig.at + TIMEOUT - 10
             } else {
@@ -162,24 +162,24 @@ fn situations(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
             };
             vec![(rig, at, nobody())]
         }
-        "due, resting" => {
-            let (mut rig, death) = due_in_flight(row, mode);
-            let error = if row.says("its life is over") {
+        "due, backing off" => {
+            let (mut rig, expiry) = due_in_flight(row, mode);
+            let error = if row.says("it has expired") {
                 RefresherError::new("revoked").permanent()
-            } else if row.says("the request's rest is over") {
+            } else if row.says("the request's backoff is over") {
                 busy()
             } else {
                 RefresherError::new("down")
             };
             rig.fail(error);
-            let at = if row.says("its life is over") {
-                death
-            } else if row.says("the request's rest is over") {
-                rig.at + REST
-            } else if row.says("the timer's rest is over") {
+            let at = if row.says("it has expired") {
+                expiry
+            } else if row.says("the request's backoff is over") {
+                rig.at + BACKOFF
+            } else if row.says("the timer's backoff is over") {
                 rig.at + 1_000
             } else if row.says("not too soon") {
-                rig.at + FLOOR - 5
+                rig.at + INTERVAL - 5
             } else {
                 rig.at + 10
             };
@@ -190,27 +190,27 @@ fn situations(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
 }
 
 fn busy() -> RefresherError {
-    RefresherError::new("busy").with_retry_after(Duration::from_millis(LONG_REST))
+    RefresherError::new("busy").with_retry_after(Duration::from_millis(LONG_BACKOFF))
 }
 
-/// With a token accepted just now; when to renew it, and when it is dead.
+/// With a token accepted just now; when to renew it, and when it expires.
 fn fresh(row: &Row, mode: Mode) -> (Rig, u64, u64) {
     let mut rig = Rig::empty(policy(mode));
     if mode == Mode::OnDemand {
         rig.request(1);
     }
-    let brief = row.says("its life is over") && row.says("too soon") && row.state.starts_with("fresh");
-    let death = if brief { FLOOR - 10 } else { 2_000_010 };
-    rig.sleep_until(10).answer(until(death));
-    if !row.says("on trial") {
-        return (rig, 1_400_010, death);
+    let brief = row.says("it has expired") && row.says("too soon") && row.state.starts_with("fresh");
+    let expiry = if brief { INTERVAL - 10 } else { 2_000_010 };
+    rig.sleep_until(10).answer(until(expiry));
+    if !row.says("on probation") {
+        return (rig, 1_400_010, expiry);
     }
     let token = rig.held().expect("it has been accepted");
     rig.sleep_until(20).handle(Event::TokenRejected { token });
     rig.request(2);
-    rig.run_until(FLOOR);
-    rig.sleep_until(FLOOR + 10).answer(until(FLOOR + 200_010));
-    (rig, FLOOR + 100_010, FLOOR + 200_010)
+    rig.run_until(INTERVAL);
+    rig.sleep_until(INTERVAL + 10).answer(until(INTERVAL + 200_010));
+    (rig, INTERVAL + 100_010, INTERVAL + 200_010)
 }
 
 fn none_idle(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
@@ -225,7 +225,7 @@ fn none_idle(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
     awaited.sleep_until(70).request(5);
     let mut tried = soon.clone();
     tried.sleep_until(70).handle(Event::TryNow);
-    let at = if row.says("too soon") { FLOOR - 1 } else { FLOOR };
+    let at = if row.says("too soon") { INTERVAL - 1 } else { INTERVAL };
     if row.says("not wanted") {
         let mut cancelled = awaited.clone();
         cancelled.sleep_until(80).handle(Event::RequestCancelled { waiter: 5 });
@@ -236,10 +236,10 @@ fn none_idle(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
         all.into_iter().chain(itself).collect()
     } else if row.says("not too soon") {
         let late = (mode == Mode::OnDemand).then(|| (rejected(5_000), 6_000, vec![]));
-        late.into_iter().chain([(soon, FLOOR, vec![]), (awaited, FLOOR, vec![5])]).collect()
+        late.into_iter().chain([(soon, INTERVAL, vec![]), (awaited, INTERVAL, vec![5])]).collect()
     } else {
         let waiting = if row.event == "RequestCancelled" { vec![] } else { vec![5] };
-        vec![(awaited, FLOOR - 1, waiting)]
+        vec![(awaited, INTERVAL - 1, waiting)]
     }
 }
 
@@ -254,19 +254,19 @@ fn none_in_flight(mode: Mode) -> Rig {
     rig.sleep_until(20).handle(Event::TokenRejected { token });
     rig.request(5);
     rig.request(6);
-    rig.run_until(FLOOR);
-    rig.sleep_until(FLOOR + 10);
+    rig.run_until(INTERVAL);
+    rig.sleep_until(INTERVAL + 10);
     rig
 }
 
-/// With a call, ten milliseconds ago; when its token is dead.
+/// With a call, ten milliseconds ago; when its token expires.
 fn due_in_flight(row: &Row, mode: Mode) -> (Rig, u64) {
-    let (mut rig, renewal, death) = fresh(row, mode);
-    // The host's timer may be late; here it is, so that the token dies before the call times out, or within the floor.
-    let at = match (row.says("its life is over"), row.says("too soon")) {
+    let (mut rig, renewal, expiry) = fresh(row, mode);
+    // The host's timer may be late; here it is, so that the token expires before the call times out, or within the minimum interval.
+    let at = match (row.says("it has expired"), row.says("too soon")) {
         (false, _) => renewal,
-        (true, false) => death - 30_000,
-        (true, true) => death - 500,
+        (true, false) => expiry - 30_000,
+        (true, true) => expiry - 500,
     };
     rig.sleep_until(at);
     match mode {
@@ -274,25 +274,25 @@ fn due_in_flight(row: &Row, mode: Mode) -> (Rig, u64) {
         Mode::Proactive => rig.handle(Event::TimeAdvanced),
     };
     rig.sleep_until(at + 10);
-    (rig, death)
+    (rig, expiry)
 }
 
 fn due_idle(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
     // Too soon: after a failure and `TryNow`, so that it is wanted.
-    let (mut tried, death) = due_in_flight(row, mode);
+    let (mut tried, expiry) = due_in_flight(row, mode);
     tried.fail(RefresherError::new("down"));
     tried.sleep_until(tried.at + 10).handle(Event::TryNow);
-    let tried_at = if row.says("its life is over") {
-        death
+    let tried_at = if row.says("it has expired") {
+        expiry
     } else if row.says("not too soon") {
-        tried.at + FLOOR
+        tried.at + INTERVAL
     } else {
         tried.at + 10
     };
     let plain = (mode == Mode::OnDemand).then(|| {
-        let (mut rig, renewal, death) = fresh(row, mode);
+        let (mut rig, renewal, expiry) = fresh(row, mode);
         rig.sleep_until(renewal).handle(Event::TimeAdvanced);
-        (rig, if row.says("its life is over") { death } else { renewal + 10 }, vec![])
+        (rig, if row.says("it has expired") { expiry } else { renewal + 10 }, vec![])
     });
     let tried = (tried, tried_at, vec![]);
     if row.says("not wanted") {
@@ -333,7 +333,7 @@ fn events(row: &Row, rig: &Rig) -> Vec<Event<u32>> {
     }
 }
 
-/// Another machine, with a call and then a token of its own.
+/// Another machine, with a call and then a token.
 fn foreign() -> Rig {
     let mut rig = Rig::empty(Policy::default());
     rig.request(1);
@@ -359,8 +359,8 @@ pub(crate) fn state(rig: &Rig) -> String {
     format!("{}, {}", if rig.machine.is_due(rig.now()) { "due" } else { "fresh" }, attempt(rig))
 }
 
-fn floor(policy: &Policy) -> u64 {
-    if MODES.into_iter().any(|mode| *policy == brief_policy(mode)) { BRIEF_FLOOR } else { FLOOR }
+fn interval(policy: &Policy) -> u64 {
+    if MODES.into_iter().any(|mode| *policy == brief_policy(mode)) { BRIEF_INTERVAL } else { INTERVAL }
 }
 
 fn attempt(rig: &Rig) -> &'static str {
@@ -376,18 +376,18 @@ fn attempt(rig: &Rig) -> &'static str {
         return "idle";
     }
     if rig.clone().request(99).iter().any(|did| matches!(did, Did::Error(99, _))) {
-        return "resting";
+        return "backing off";
     }
-    // Else it shows once the floor allows a refresh: an on-demand credential then starts one when asked, a proactive one
+    // Else it shows once the minimum interval allows a refresh: an on-demand credential then starts one when asked, a proactive one
     // by itself.
     let mut probe = rig.clone();
-    probe.sleep_until(rig.at.max(rig.floor(floor(rig.machine.policy()))));
+    probe.sleep_until(rig.at.max(rig.floor(interval(rig.machine.policy()))));
     let done = if rig.machine.policy().refreshes_proactively() {
         probe.handle(Event::TimeAdvanced)
     } else {
         probe.request(99)
     };
-    if rig::calls(&done) > 0 { "idle" } else { "resting" }
+    if rig::calls(&done) > 0 { "idle" } else { "backing off" }
 }
 
 /// What was done, as the table has it: answers of one kind count once.
@@ -402,12 +402,14 @@ fn name(did: &Did) -> &'static str {
         Did::Token(..) => "return token",
         Did::Error(..) => "return error",
         Did::Cancel(_) => "cancel",
+        Did::Check(_) => "check",
         Did::Call(_) => "call",
         Did::Notice(Notice::TokenChanged { .. }) => "notify token_changed",
         Did::Notice(Notice::RefreshFailed { .. }) => "notify refresh_failed",
         Did::Notice(Notice::TokenExpired) => "notify token_expired",
         Did::Notice(Notice::Disposed) => "notify disposed",
         Did::Notice(_) => "notify of something new",
+        Did::Ask | Did::Send => "an exchange",
     }
 }
 
@@ -415,6 +417,6 @@ fn name(did: &Did) -> &'static str {
 pub(crate) fn answered(did: &Did) -> Option<u32> {
     match did {
         Did::Token(waiter, _) | Did::Error(waiter, _) => Some(*waiter),
-        Did::Cancel(_) | Did::Call(_) | Did::Notice(_) => None,
+        Did::Cancel(_) | Did::Call(_) | Did::Check(_) | Did::Notice(_) | Did::Ask | Did::Send => None,
     }
 }

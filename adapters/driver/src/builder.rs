@@ -7,15 +7,16 @@ use std::sync::Arc;
 use acs_common::{InvalidToken, Machine, NewToken, Policy};
 
 #[cfg(feature = "entra")]
-use acs_common::entra::{EntraMachine, EntraOptions};
+use acs_common::entra::EntraOptions;
 
 use crate::calls::{RefresherCalls, Work};
 use crate::clock::{Clock, Spawn, SpawnError};
 use crate::credential::CommunicationTokenCredential;
 use crate::driver::Driver;
-use crate::engine::Engine;
 #[cfg(feature = "entra")]
-use crate::entra::{EntraTokenSource, Exchanger, HttpClient};
+use crate::entra::{EntraTokenSource, HttpClient};
+#[cfg(feature = "entra")]
+use crate::exchanges::Exchanger;
 use crate::refresher::Refresher;
 use crate::shared::Shared;
 
@@ -137,7 +138,7 @@ impl<C: Clock, R: Refresher> Builder<C, R> {
     #[expect(clippy::type_complexity, reason = "a credential and its driver, or why not")]
     pub fn build(self) -> Result<(CommunicationTokenCredential<C>, Driver<C, RefresherCalls<R>>), InvalidToken> {
         let policy = complete(self.policy, self.proactive);
-        let machine = Engine::Refresher(Machine::new(self.initial, policy, self.clock.now())?);
+        let machine = Machine::new(self.initial, policy, self.clock.now())?;
         Ok(assemble(self.clock, machine, RefresherCalls::new(self.refresher)))
     }
 }
@@ -154,7 +155,11 @@ fn complete(mut policy: Policy, proactive: Option<bool>) -> Policy {
     policy
 }
 
-fn assemble<C: Clock, W: Work>(clock: C, machine: Engine, work: W) -> (CommunicationTokenCredential<C>, Driver<C, W>) {
+fn assemble<C: Clock, W: Work>(
+    clock: C,
+    machine: Machine<usize>,
+    work: W,
+) -> (CommunicationTokenCredential<C>, Driver<C, W>) {
     let shared = Arc::new(Shared::new(clock, machine));
     let driver = Driver::new(Arc::clone(&shared), work);
     (CommunicationTokenCredential::from_shared(shared), driver)
@@ -273,8 +278,8 @@ impl<C: Clock, S: EntraTokenSource, H: HttpClient> EntraBuilder<C, S, H> {
     /// The credential and its driver, a future to be polled wherever you like, to its end.
     pub fn build(self) -> (CommunicationTokenCredential<C>, Driver<C, Exchanger<S, H>>) {
         let policy = complete(self.policy, self.proactive);
-        let machine = EntraMachine::new(self.options, policy, self.clock.now());
-        assemble(self.clock, Engine::Entra(Box::new(machine)), Exchanger::new(self.source, self.client))
+        let machine = Machine::with_source(policy.clone(), self.options.prewarm(), self.clock.now());
+        assemble(self.clock, machine, Exchanger::new(self.options, policy, self.source, self.client))
     }
 }
 

@@ -5,11 +5,10 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use acs_common::{Event, RequestId};
+use acs_common::{Event, Monotonic, Now, RefresherError, RequestId, Until};
 
 use crate::panics::catch_panic;
-use crate::refresher::Refresher;
-use crate::work::{Call, CallKey, Happened};
+use crate::refresher::{Refresher, RefresherPanicked};
 
 /// What does a driver's work: [`RefresherCalls`], or what exchanges Entra tokens (feature `entra`). Not for implementing.
 ///
@@ -36,21 +35,30 @@ pub trait Work: sealed::Work {}
 impl<W: sealed::Work> Work for W {}
 
 pub(crate) mod sealed {
-    use super::{Call, Context, Happened, Poll};
+    use super::{Context, Event, Monotonic, Now, Poll, RequestId, Until};
 
     /// Seals [`Work`](super::Work).
     #[expect(unnameable_types, reason = "sealed")]
     pub trait Work {
-        /// Starts a call, in the place of the one in flight.
-        fn start(&mut self, call: Call);
+        /// Starts to ask the source, in the place of what is in flight.
+        fn start_check(&mut self, request: RequestId);
 
-        /// Drops the call in flight.
+        /// Calls the refresher; for a source that was asked, goes on with what it gave.
+        fn start_refresh(&mut self, request: RequestId, give_up: Option<Until>, now: Now);
+
+        /// Starts what had to wait until now.
+        fn look(&mut self, now: Now);
+
+        /// Drops what is in flight.
         fn cancel(&mut self);
 
-        /// What to tell the machine, once the call in flight has ended.
-        fn poll(&mut self, context: &mut Context<'_>) -> Poll<Happened>;
+        /// What to tell the machine, once there is something.
+        fn poll(&mut self, now: impl Fn() -> Now, context: &mut Context<'_>) -> Poll<Event<usize>>;
 
-        /// Whether a call is in flight.
+        /// When to have it look, if nothing else happens before.
+        fn deadline(&self) -> Option<Monotonic>;
+
+        /// Whether anything is in flight.
         fn is_calling(&self) -> bool;
     }
 }
@@ -58,36 +66,45 @@ pub(crate) mod sealed {
 /// A refresher, and its call in flight: what the driver of a refreshing credential works with.
 pub struct RefresherCalls<R: Refresher> {
     refresher: R,
-    call: InFlight<RequestId, R::Future>,
+    request: Option<RequestId>,
+    call: InFlight<R::Future>,
 }
 
 impl<R: Refresher> RefresherCalls<R> {
     pub(crate) fn new(refresher: R) -> Self {
-        Self { refresher, call: InFlight::None }
+        Self { refresher, request: None, call: InFlight::None }
     }
 }
 
 impl<R: Refresher> sealed::Work for RefresherCalls<R> {
-    fn start(&mut self, call: Call) {
-        match call {
-            Call::Refresh(request) => self.call.start(request, || self.refresher.refresh()),
-            #[cfg(feature = "entra")]
-            Call::Acquire(..) | Call::Send(..) => {}
-        }
+    /// Its machine has no source.
+    fn start_check(&mut self, _: RequestId) {}
+
+    fn start_refresh(&mut self, request: RequestId, _: Option<Until>, _: Now) {
+        self.request = Some(request);
+        self.call.start(|| self.refresher.refresh());
     }
+
+    /// It makes one call, and that at once.
+    fn look(&mut self, _: Now) {}
 
     fn cancel(&mut self) {
         self.call.cancel();
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Happened> {
-        let (request, answer) = ready!(self.call.poll(context));
+    fn poll(&mut self, _: impl Fn() -> Now, context: &mut Context<'_>) -> Poll<Event<usize>> {
+        let answer = ready!(self.call.poll(context));
+        let Some(request) = self.request.take() else { return Poll::Pending };
         Poll::Ready(match answer {
             // Its claims are read here, since the machine is behind a lock.
-            Some(Ok(token)) => Happened::Answered(Event::TokenReceived { request, token: token.decoded() }),
-            Some(Err(error)) => Happened::Answered(Event::RefreshFailed { request, error }),
-            None => CallKey::Refresh(request).panicked(),
+            Some(Ok(token)) => Event::TokenReceived { request, token: token.decoded() },
+            Some(Err(error)) => Event::RefreshFailed { request, error },
+            None => Event::RefreshFailed { request, error: RefresherError::new(RefresherPanicked) },
         })
+    }
+
+    fn deadline(&self) -> Option<Monotonic> {
+        None
     }
 
     fn is_calling(&self) -> bool {
@@ -101,20 +118,20 @@ impl<R: Refresher> fmt::Debug for RefresherCalls<R> {
     }
 }
 
-/// At most one call of what is foreign, by its key. It may panic when it is started, polled or dropped.
-pub(crate) enum InFlight<K, F> {
+/// At most one call of foreign code. It may panic when it is started, polled or dropped.
+pub(crate) enum InFlight<F> {
     None,
-    Running(K, Pin<Box<F>>),
+    Running(Pin<Box<F>>),
     /// When it was started.
-    Panicked(K),
+    Panicked,
 }
 
-impl<K: Copy, F: Future> InFlight<K, F> {
-    pub(crate) fn start(&mut self, key: K, call: impl FnOnce() -> F) {
+impl<F: Future> InFlight<F> {
+    pub(crate) fn start(&mut self, call: impl FnOnce() -> F) {
         self.cancel();
         *self = match catch_panic(|| Box::pin(call())) {
-            Some(future) => Self::Running(key, future),
-            None => Self::Panicked(key),
+            Some(future) => Self::Running(future),
+            None => Self::Panicked,
         };
     }
 
@@ -127,12 +144,12 @@ impl<K: Copy, F: Future> InFlight<K, F> {
         !matches!(self, Self::None)
     }
 
-    /// Once it has ended: which call it was, and its answer, unless it panicked.
-    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<(K, Option<F::Output>)> {
-        let (key, polled) = match self {
+    /// Its answer, once it has ended; `None` if it panicked.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<F::Output>> {
+        let polled = match self {
             Self::None => return Poll::Pending,
-            Self::Running(key, future) => (*key, catch_panic(|| future.as_mut().poll(context))),
-            Self::Panicked(key) => (*key, None),
+            Self::Running(future) => catch_panic(|| future.as_mut().poll(context)),
+            Self::Panicked => None,
         };
         let answer = match polled {
             Some(Poll::Pending) => return Poll::Pending,
@@ -140,6 +157,6 @@ impl<K: Copy, F: Future> InFlight<K, F> {
             None => None,
         };
         self.cancel();
-        Poll::Ready((key, answer))
+        Poll::Ready(answer)
     }
 }

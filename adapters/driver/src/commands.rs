@@ -3,29 +3,29 @@
 use std::mem;
 use std::task::Waker;
 
-use acs_common::Monotonic;
+use acs_common::{Monotonic, RequestId, Until};
 
 use crate::effects::Effects;
-use crate::work::Call;
 
+/// In the order in which they are carried out. Of a check and a refresh there is at most one.
 #[derive(Default)]
 pub(crate) struct Commands {
     pub(crate) cancel: bool,
-    pub(crate) call: Option<Call>,
+    pub(crate) check: Option<RequestId>,
+    /// And when it is given up.
+    pub(crate) refresh: Option<(RequestId, Option<Until>)>,
     /// Arm or disarm the timer.
     pub(crate) timer: Option<Option<Monotonic>>,
 }
 
 impl Commands {
     pub(crate) fn is_empty(&self) -> bool {
-        !self.cancel && self.call.is_none() && self.timer.is_none()
+        !self.cancel && self.check.is_none() && self.refresh.is_none() && self.timer.is_none()
     }
 
+    /// Drops what is in flight. What is not begun need not be.
     pub(crate) fn cancel(&mut self) {
-        // A call not yet picked up need not be made.
-        if self.call.take().is_none() {
-            self.cancel = true;
-        }
+        (self.cancel, self.check, self.refresh) = (true, None, None);
     }
 }
 

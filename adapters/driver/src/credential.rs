@@ -6,14 +6,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use acs_common::{Error, InvalidToken, Machine, NewToken, Policy, Token};
+use acs_common::{Error, Event, InvalidToken, Machine, NewToken, Policy, Token};
 
 use crate::clock::Clock;
-use crate::engine::Engine;
 use crate::notices::Notices;
 use crate::requests::Place;
 use crate::shared::{Answer, Shared};
-use crate::work::Happened;
 
 /// Gives a valid token, always and fast, for as long as its issuer lets it.
 ///
@@ -50,7 +48,7 @@ impl<C: Clock> Drop for Owner<C> {
         let mut locked = self.shared.lock();
         // Listeners hear nothing any more, and what they share holds no secret.
         locked.end_notices();
-        locked.handle(Happened::Disposed);
+        locked.handle(Event::Disposed);
     }
 }
 
@@ -66,7 +64,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     {
         let clock = C::default();
         let machine = Machine::with_static_token(token.into(), Policy::default(), clock.now())?;
-        Ok(Self::from_shared(Arc::new(Shared::new(clock, Engine::Refresher(machine)))))
+        Ok(Self::from_shared(Arc::new(Shared::new(clock, machine))))
     }
 
     pub(crate) fn from_shared(shared: Arc<Shared<C>>) -> Self {
@@ -167,7 +165,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// # }
     /// ```
     pub fn reject(&self, token: &Token) {
-        self.shared().lock().handle(Happened::TokenRejected(token.clone()));
+        self.shared().lock().handle(Event::TokenRejected { token: token.clone() });
     }
 
     /// Says that trying makes sense again: the network is back, the user signed in, the device woke up. Ends the rest
@@ -184,7 +182,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_now(&self) {
-        self.shared().lock().handle(Happened::TryNow);
+        self.shared().lock().handle(Event::TryNow);
     }
 
     /// Ends the credential, for all its clones: whoever waits is told so, the refresh in flight is dropped, the token is
@@ -200,12 +198,12 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn dispose(&self) {
-        self.shared().lock().handle(Happened::Disposed);
+        self.shared().lock().handle(Event::Disposed);
     }
 
     /// What happens from now on: token changed, refresh failed, token expired, disposed. For a long-lived connection that
     /// has to pick up a new token, and for an operator who has to see failures. To miss nothing of a credential that
-    /// starts by itself, [`build`](crate::Builder::build) it, listen, then run the driver.
+    /// starts by itself, [`build`](Builder::build) it, listen, then run the driver.
     ///
     /// ```
     /// use acs_common_driver::Notice;
@@ -278,7 +276,7 @@ impl<C: Clock> Future for GetToken<'_, C> {
 impl<C: Clock> GetToken<'_, C> {
     #[cold]
     #[inline(never)]
-    fn poll_locked(&mut self, context: &Context<'_>) -> Poll<Answer> {
+    fn poll_locked(&mut self, context: &mut Context<'_>) -> Poll<Answer> {
         // Cloned with the lock not yet held, since that may run foreign code.
         let waker = context.waker().clone();
         self.shared.lock().poll_request(&mut self.place, waker)

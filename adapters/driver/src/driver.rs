@@ -7,13 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use acs_common::Monotonic;
+use acs_common::{Event, Monotonic};
 
 use crate::calls::Work;
 use crate::clock::Clock;
-use crate::commands::Commands;
 use crate::shared::Shared;
-use crate::work::Happened;
 
 /// The wall clock may move while the driver sleeps, so it looks at least this often.
 const SLICE: Duration = Duration::from_secs(60);
@@ -40,8 +38,10 @@ const TURNS: usize = 64;
 pub struct Driver<C: Clock, W: Work> {
     shared: Arc<Shared<C>>,
     work: W,
+    /// The machine's.
     deadline: Option<Monotonic>,
-    sleep: Option<Pin<Box<C::Sleep>>>,
+    /// Until the machine's deadline or the work's, whichever is first.
+    sleep: Option<(Monotonic, Pin<Box<C::Sleep>>)>,
 }
 
 // Nothing in it is pinned without a box of its own.
@@ -52,42 +52,56 @@ impl<C: Clock, W: Work> Driver<C, W> {
         Self { shared, work, deadline: None, sleep: None }
     }
 
-    fn obey(&mut self, commands: Commands) {
+    /// Does what the machine has said; false once there is nothing left to drive.
+    fn obey(&mut self) -> bool {
+        let commands = self.shared.lock().take_commands();
+        let Some(commands) = commands else { return false };
         if commands.cancel {
             self.work.cancel();
         }
-        if let Some(call) = commands.call {
-            self.work.start(call);
+        if let Some(request) = commands.check {
+            self.work.start_check(request);
+        }
+        if let Some((request, give_up)) = commands.refresh {
+            self.work.start_refresh(request, give_up, self.shared.clock.now());
         }
         if let Some(at) = commands.timer {
             self.deadline = at;
             self.sleep = None;
         }
+        true
     }
 
     /// Whether the call has been answered.
     fn poll_work(&mut self, context: &mut Context<'_>) -> bool {
-        match self.work.poll(context) {
-            Poll::Ready(happened) => {
-                self.shared.lock().handle(happened);
+        match self.work.poll(|| self.shared.clock.now(), context) {
+            Poll::Ready(event) => {
+                self.shared.lock().handle(event);
                 true
             }
             Poll::Pending => false,
         }
     }
 
-    /// Whether it was time to look at the clocks.
+    /// Whether it was time to look at the clocks. The machine looks first: it may give up what the work would go on with.
     fn poll_timer(&mut self, context: &mut Context<'_>) -> bool {
-        let Some(deadline) = self.deadline else { return false };
-        let sleep = self.sleep.get_or_insert_with(|| {
+        let Some(deadline) = [self.deadline, self.work.deadline()].into_iter().flatten().min() else {
+            self.sleep = None;
+            return false;
+        };
+        self.sleep.take_if(|(armed, _)| *armed != deadline);
+        let (_, sleep) = self.sleep.get_or_insert_with(|| {
             let left = deadline.saturating_since(self.shared.clock.now().monotonic);
-            Box::pin(self.shared.clock.sleep(left.min(SLICE)))
+            (deadline, Box::pin(self.shared.clock.sleep(left.min(SLICE))))
         });
         if sleep.as_mut().poll(context).is_pending() {
             return false;
         }
         self.sleep = None;
-        self.shared.lock().handle(Happened::TimeAdvanced);
+        self.shared.lock().handle(Event::TimeAdvanced);
+        if self.obey() {
+            self.work.look(self.shared.clock.now());
+        }
         true
     }
 
@@ -104,13 +118,11 @@ impl<C: Clock, W: Work> Future for Driver<C, W> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         for _ in 0..TURNS {
-            let commands = self.shared.lock().take_commands();
-            let Some(commands) = commands else {
+            if !self.obey() {
                 self.work.cancel();
                 self.sleep = None;
                 return Poll::Ready(());
-            };
-            self.obey(commands);
+            }
             if !self.poll_work(context) && !self.poll_timer(context) && self.fall_asleep(context) {
                 return Poll::Pending;
             }

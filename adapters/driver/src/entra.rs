@@ -1,6 +1,5 @@
 //! Credentials for Entra users: a source of Entra tokens, an HTTP client, and what puts them together.
 
-use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -9,12 +8,6 @@ pub use acs_common::entra::{
     BadResponse, EntraOptions, EntraOptionsError, EntraToken, ErrorDetail, ErrorResponse, ExchangeError, HttpRequest,
     HttpResponse,
 };
-use acs_common::entra::{CallId, EntraEvent};
-
-use crate::calls::{InFlight, sealed};
-#[cfg(feature = "tracing")]
-use crate::panics::catch_panic;
-use crate::work::{Call, CallKey, Happened};
 
 /// What a source of Entra tokens is asked for.
 ///
@@ -191,143 +184,4 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         self.project().future.poll(context).map_err(Into::into)
     }
-}
-
-/// Exchanges Entra tokens: a source and an HTTP client, as a driver's work.
-pub struct Exchanger<S: EntraTokenSource, H: HttpClient> {
-    source: S,
-    client: H,
-    call: InFlight<CallKey, Exchanging<S::Future, H::Future>>,
-}
-
-impl<S: EntraTokenSource, H: HttpClient> Exchanger<S, H> {
-    pub(crate) fn new(source: S, client: H) -> Self {
-        Self { source, client, call: InFlight::None }
-    }
-}
-
-impl<S: EntraTokenSource, H: HttpClient> fmt::Debug for Exchanger<S, H> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exchanger").finish_non_exhaustive()
-    }
-}
-
-impl<S: EntraTokenSource, H: HttpClient> sealed::Work for Exchanger<S, H> {
-    fn start(&mut self, call: Call) {
-        match call {
-            Call::Refresh(_) => {}
-            Call::Acquire(call, wanted) => self.call.start(CallKey::Acquire(call), || {
-                let (scopes, fresh) = *wanted;
-                Exchanging::Source { call, future: self.source.entra_token(EntraTokenRequest { scopes, fresh }) }
-            }),
-            Call::Send(call, request) => self.call.start(CallKey::Send(call), || {
-                let trace = Trace::new(&request);
-                Exchanging::Service { call, trace, future: self.client.send(*request) }
-            }),
-        }
-    }
-
-    fn cancel(&mut self) {
-        self.call.cancel();
-    }
-
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Happened> {
-        self.call.poll(context).map(|(key, happened)| happened.unwrap_or_else(|| key.panicked()))
-    }
-
-    fn is_calling(&self) -> bool {
-        self.call.is_some()
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// A call under way: of the source, or of the service.
-    #[project = ExchangingProjection]
-    #[derive(Debug)]
-    #[non_exhaustive]
-    #[allow(missing_docs, reason = "of a sealed trait")]
-    pub enum Exchanging<S, H> {
-        Source { call: CallId, #[pin] future: S },
-        Service { call: CallId, trace: Trace, #[pin] future: H },
-    }
-}
-
-impl<S, H> Future for Exchanging<S, H>
-where
-    S: Future<Output = Result<EntraToken, SourceError>>,
-    H: Future<Output = Result<HttpResponse, RefresherError>>,
-{
-    type Output = Happened;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Happened> {
-        let event = match self.project() {
-            ExchangingProjection::Source { call, future } => future.poll(context).map(|answer| match answer {
-                Ok(token) => EntraEvent::EntraTokenReceived { call: *call, token },
-                Err(SourceError::SignedOut) => EntraEvent::SignedOut { call: *call },
-                Err(SourceError::Failed(error)) => EntraEvent::EntraTokenFailed { call: *call, error },
-            }),
-            ExchangingProjection::Service { call, trace, future } => future.poll(context).map(|answer| {
-                trace.ended(&answer);
-                match answer {
-                    Ok(response) => EntraEvent::ResponseReceived { call: *call, response },
-                    Err(error) => EntraEvent::TransportFailed { call: *call, error },
-                }
-            }),
-        };
-        event.map(Happened::AnsweredEntra)
-    }
-}
-
-/// Logs a request and what came of it, without headers and bodies: target `acs_common::http`. At the level at which the
-/// Azure SDKs show requests: there are few, since a token lives for an hour or so.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Trace {
-    #[cfg(feature = "tracing")]
-    request_id: String,
-    #[cfg(feature = "tracing")]
-    attempt: u32,
-    #[cfg(feature = "tracing")]
-    /// None where std has no clock and panics when asked: in a browser.
-    sent: Option<std::time::Instant>,
-}
-
-#[cfg(feature = "tracing")]
-impl Trace {
-    fn new(request: &HttpRequest) -> Self {
-        let (method, url, attempt) = (request.method(), request.url(), request.attempt());
-        let request_id = request.request_id().to_owned();
-        catch_panic(|| tracing::info!(target: "acs_common::http", method, url, request_id, attempt, "request"));
-        Self {
-            request_id,
-            attempt,
-            sent: (!cfg!(all(target_family = "wasm", target_os = "unknown"))).then(std::time::Instant::now),
-        }
-    }
-
-    fn ended(&self, answer: &Result<HttpResponse, RefresherError>) {
-        let Self { request_id, attempt, sent } = self;
-        let duration = sent.map(|sent| tracing::field::debug(sent.elapsed()));
-        catch_panic(|| match answer {
-            Ok(response) => {
-                // Nothing of what the service says: it might repeat the token.
-                let status = response.status();
-                tracing::info!(target: "acs_common::http", status, duration, request_id, attempt, "response");
-            }
-            Err(error) => {
-                // Its text goes on to the cause.
-                let error = ExchangeError::Transport(error.clone());
-                tracing::warn!(target: "acs_common::http", duration, request_id, attempt, "{error}");
-            }
-        });
-    }
-}
-
-#[cfg(not(feature = "tracing"))]
-impl Trace {
-    fn new(_: &HttpRequest) -> Self {
-        Self {}
-    }
-
-    fn ended(&self, _: &Result<HttpResponse, RefresherError>) {}
 }

@@ -10,9 +10,10 @@ mod commands;
 mod credential;
 mod driver;
 mod effects;
-mod engine;
 #[cfg(feature = "entra")]
 pub mod entra;
+#[cfg(feature = "entra")]
+mod exchanges;
 mod listeners;
 #[cfg(feature = "tracing")]
 mod log;
@@ -25,8 +26,9 @@ mod requests;
 mod shared;
 mod sync;
 mod ticks;
+#[cfg(feature = "entra")]
+mod trace;
 pub mod wall_clock;
-mod work;
 
 #[cfg(feature = "http")]
 pub use acs_common::InvalidBearer;
@@ -41,6 +43,8 @@ pub use calls::{RefresherCalls, Work};
 pub use clock::{Clock, Spawn, SpawnError};
 pub use credential::{CommunicationTokenCredential, GetToken};
 pub use driver::Driver;
+#[cfg(feature = "entra")]
+pub use exchanges::Exchanger;
 pub use notices::Notices;
 pub use reader::Reader;
 pub use refresher::{Refresh, Refresher, RefresherPanicked};

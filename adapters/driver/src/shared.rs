@@ -3,17 +3,15 @@
 use std::mem;
 use std::task::{Poll, Waker};
 
-use acs_common::{Error, Notice, Now, RefreshError, Snapshot, Token};
+use acs_common::{Action, Error, Event, Machine, Notice, Now, RefreshError, Snapshot, Token};
 
 use crate::clock::Clock;
 use crate::commands::{Commands, Driving};
 use crate::effects::Effects;
-use crate::engine::{Engine, ToDo};
 use crate::listeners::Listeners;
 use crate::published::Published;
 use crate::requests::{Place, Reply, Requests};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
-use crate::work::Happened;
 
 pub(crate) type Answer = Result<Token, Error>;
 
@@ -24,7 +22,7 @@ pub(crate) struct Shared<C> {
 }
 
 struct State {
-    machine: Engine,
+    machine: Machine<usize>,
     requests: Requests,
     commands: Commands,
     driver: Driving,
@@ -49,7 +47,7 @@ pub(crate) struct Locked<'a, C> {
 const NOBODY: usize = usize::MAX;
 
 impl<C: Clock> Shared<C> {
-    pub(crate) fn new(clock: C, machine: Engine) -> Self {
+    pub(crate) fn new(clock: C, machine: Machine<usize>) -> Self {
         let state = State {
             machine,
             requests: Requests::default(),
@@ -85,42 +83,44 @@ impl<C: Clock> Shared<C> {
 /// Steps of the machine.
 impl<C: Clock> Locked<'_, C> {
     /// Tells the machine what happened, and does what it says.
-    pub(crate) fn handle(&mut self, happened: Happened) {
-        if happened.ends_check() {
+    pub(crate) fn handle(&mut self, event: Event<usize>) {
+        if let Event::SourceChecked { .. } = event {
+            // A request that comes later may wait for another check.
             self.state.requests.close();
         }
-        // The machine may have no use for it, and drop it at once.
-        self.effects.drop_errors(happened.error().cloned().map(RefreshError::Refresher));
+        if let Event::RefreshFailed { error, .. } = &event {
+            // The machine may have no use for it, and drop it at once.
+            self.effects.drop_errors([RefreshError::Refresher(error.clone())]);
+        }
         let now = self.now();
-        self.state.machine.handle(happened, now);
+        self.state.machine.handle(event, now);
         self.carry_out();
     }
 
     /// Does what the machine says, and publishes the token it holds.
     fn carry_out(&mut self) {
         let (state, effects) = (&mut *self.state, &mut self.effects);
-        while let Some(to_do) = state.machine.poll() {
-            match to_do {
-                ToDo::Return(round, Ok(_)) => state.requests.answer(round, Reply::Granted, effects),
-                ToDo::Return(round, Err(error)) => state.requests.answer(round, Reply::Refused(error), effects),
-                ToDo::Cancel => {
-                    state.commands.cancel();
-                    state.driver.wake(effects);
+        while let Some(action) = state.machine.poll_action() {
+            match action {
+                Action::ReturnToken { waiter, result } => {
+                    let reply = result.map_or_else(Reply::Refused, |_| Reply::Granted);
+                    state.requests.answer(waiter, reply, effects);
+                    continue;
                 }
-                ToDo::Call(call) => {
+                Action::Notify(notice) => {
+                    state.notify(notice, effects);
+                    continue;
+                }
+                Action::CancelRefresher { .. } => state.commands.cancel(),
+                Action::CheckSource { request, .. } => state.commands.check = Some(request),
+                Action::CallRefresher { request, give_up, .. } => {
                     #[cfg(feature = "tracing")]
-                    if call.starts_refresh() {
-                        effects.log(crate::log::Entry::Refreshing);
-                    }
-                    state.commands.call = Some(call);
-                    state.driver.wake(effects);
+                    effects.log(crate::log::Entry::Refreshing);
+                    state.commands.refresh = Some((request, give_up));
                 }
-                ToDo::Notify(notice) => state.notify(notice, effects),
-                ToDo::Schedule(at) => {
-                    state.commands.timer = Some(at);
-                    state.driver.wake(effects);
-                }
+                Action::ScheduleTimer { at } => state.commands.timer = Some(at),
             }
+            state.driver.wake(effects);
         }
         if state.disposed {
             state.driver.wake(effects);
@@ -174,7 +174,7 @@ impl<C: Clock> Locked<'_, C> {
     /// Gives up a request, answered or not.
     pub(crate) fn leave(&mut self, place: Place) {
         if let Some(round) = self.state.requests.leave(place, &mut self.effects) {
-            self.handle(Happened::RequestCancelled(round));
+            self.handle(Event::RequestCancelled { waiter: round });
         }
     }
 
@@ -185,11 +185,11 @@ impl<C: Clock> Locked<'_, C> {
         }
         let (place, is_new) = self.state.requests.enter();
         self.handle(if is_new {
-            Happened::TokenRequested(place.round)
+            Event::TokenRequested { waiter: place.round }
         } else {
             // All that a request does to a machine that has others of the same kind waiting is to have it look at the clocks,
             // which counts if the timer is late.
-            Happened::RequestCancelled(NOBODY)
+            Event::RequestCancelled { waiter: NOBODY }
         });
         match self.state.requests.take_reply(place) {
             Some(reply) => Ok(self.redeem(reply)),
@@ -251,7 +251,7 @@ impl<C: Clock> Locked<'_, C> {
         self.state.driver = Driving::Ended;
         let now = self.now();
         for round in self.state.requests.waiting() {
-            self.state.machine.handle(Happened::RequestCancelled(round), now);
+            self.state.machine.handle(Event::RequestCancelled { waiter: round }, now);
             self.state.requests.answer(round, Reply::Refused(Error::DriverStopped), &mut self.effects);
         }
         self.carry_out();

@@ -91,9 +91,13 @@ const FATES: [Fate; 3] = [
         stage.drive();
         assert_eq!(stage.credential.try_token().unwrap().unwrap().secret().expose(), "short");
     }),
+    // A rejected token is kept for the refresher to see, until the next one is accepted.
     ("rejected", |stage| {
         let token = stage.credential.try_token().unwrap().unwrap();
         stage.credential.reject(&token);
+        assert!(stage.credential.try_token().unwrap().is_none());
+        stage.drive();
+        assert!(stage.credential.try_token().unwrap().is_some());
     }),
     ("disposed of", |stage| stage.credential.dispose()),
 ];
@@ -113,7 +117,7 @@ fn frees<T>(let_go: impl Fn(Reader<Hand>) -> T) {
     }
 }
 
-/// Bites when `release` forgets the token lent, or the snapshot it came from.
+/// Fails when `release` forgets the token lent, or the snapshot it came from.
 #[test]
 fn a_released_reader_frees_the_secret() {
     frees(|mut reader| {
@@ -122,13 +126,13 @@ fn a_released_reader_frees_the_secret() {
     });
 }
 
-/// Bites when `look` leaves a count of the snapshot behind, as by `mem::forget`.
+/// Fails when `look` leaves a count of the snapshot behind, as by `mem::forget`.
 #[test]
 fn a_dropped_reader_frees_the_secret() {
     frees(drop);
 }
 
-/// Bites when `look` takes over the new snapshot only if there is one, or keeps the token lent before when there is none.
+/// Fails when `look` takes over the new snapshot only if there is one, or keeps the token lent before when there is none.
 #[test]
 fn a_reader_that_is_asked_again_frees_the_secret() {
     frees(|mut reader| {
@@ -141,7 +145,7 @@ fn a_reader_that_is_asked_again_frees_the_secret() {
     });
 }
 
-/// Bites when `look` keeps a snapshot that has nothing more to lend, and when a clock without ticks is taken for one that stands
+/// Fails when `look` keeps a snapshot that has nothing more to lend, and when a clock without ticks is taken for one that stands
 /// still.
 #[test]
 fn a_reader_that_is_the_first_to_find_its_token_dead_frees_the_secret() {
@@ -154,7 +158,7 @@ fn a_reader_that_is_the_first_to_find_its_token_dead_frees_the_secret() {
     assert_eq!(reader.token().unwrap().unwrap().secret().expose(), "short");
 }
 
-/// Bites when `leave` keeps the places of those who waited, or the machine's queue what it grew to.
+/// Fails when `leave` keeps the places of those who waited, or the machine's queue what it grew to.
 #[test]
 fn a_storm_of_requests_leaves_nothing_behind_once_it_is_answered() {
     let mut stage = Stage::new();

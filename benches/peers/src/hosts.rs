@@ -117,13 +117,14 @@ impl Loop {
             self.machines[at].handle(event, now);
             while let Some(action) = self.machines[at].poll_action() {
                 match action {
-                    Action::CallRefresher { request } => {
+                    Action::CallRefresher { request, .. } => {
                         self.fetches += 1;
                         next = Some(Event::TokenReceived { request, token: token(self.life) });
                     }
                     // Below, by the deadline.
                     Action::ScheduleTimer { .. } => {}
                     Action::ReturnToken { .. } | Action::CancelRefresher { .. } | Action::Notify(_) => {}
+                    Action::CheckSource { .. } => unreachable!("these have no source"),
                 }
             }
         }

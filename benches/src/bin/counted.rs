@@ -7,10 +7,16 @@ use std::future::Ready;
 use std::hint::black_box;
 use std::time::Duration;
 
-use acs_common::entra::{CallId, EntraAction, EntraEvent, EntraMachine, EntraOptions, EntraToken, HttpResponse};
-use acs_common::{Event, Machine, NewToken, Now, Policy, UnixTime};
+use acs_common::entra::{EntraOptions, EntraToken, ExchangeAction, ExchangeEvent, HttpResponse};
+use acs_common::{Event, Machine, NewToken, Now, Policy, RequestId, UnixTime};
 use acs_common_benches::{at, drain, get, jwt, lasting, machine, on_smol, on_tokio, refresher};
 use acs_common_driver::{Builder, Clock, Reader, Token};
+
+#[allow(dead_code, unreachable_pub, reason = "the core's tests use all of it")]
+#[path = "../../../tests/support/credential.rs"]
+mod credential;
+
+use credential::{Credential, ToDo};
 
 const TIMES: usize = 1_000;
 
@@ -145,33 +151,35 @@ fn living_an_hour() -> NewToken {
 /// The same with the exchange of an Entra token, whose answer is ready-made.
 fn entra_refresh() {
     let options = EntraOptions::new("https://contoso.communication.azure.com").expect("a good endpoint");
-    let mut machine = EntraMachine::<u32>::new(options.with_prewarm(false), Policy::default(), at(0));
+    let mut credential = Credential::<u32>::of_entra_user(options.with_prewarm(false), Policy::default(), at(0));
     let entra = || EntraToken::new("an Entra token").with_expires_on(UnixTime::from_secs(32_503_680_000));
     let body = format!(r#"{{"accessToken": {{"token": "{}", "expiresOn": "3000-01-01T00:00:00.0+00:00"}}}}"#, jwt());
     let response = || HttpResponse::new(200).with_body(body.clone().into_bytes());
     let mut now = 0;
     a_thousand_times((0..TIMES).map(|_| (entra(), response())).collect(), |(token, response)| {
-        // Later than a rejection that would be taken for one of a row.
+        // Later than a rejection that would belong to a streak.
         now += 1_000_000;
-        if let Some(held) = machine.token(at(now)).cloned() {
-            machine.handle(EntraEvent::TokenRejected { token: held }, at(now));
+        if let Some(held) = credential.machine.token(at(now)).cloned() {
+            credential.handle(Event::TokenRejected { token: held }, at(now));
         }
-        machine.handle(EntraEvent::TokenRequested { waiter: 1 }, at(now));
-        let call = drain_entra(&mut machine).expect("the source is asked");
-        machine.handle(EntraEvent::EntraTokenReceived { call, token }, at(now));
-        let call = drain_entra(&mut machine).expect("the service is asked");
-        machine.handle(EntraEvent::ResponseReceived { call, response }, at(now));
-        assert_eq!(drain_entra(&mut machine), None);
+        credential.handle(Event::TokenRequested { waiter: 1 }, at(now));
+        let request = drain_entra(&mut credential, at(now)).expect("the source is asked");
+        credential.tell_exchange(request, ExchangeEvent::EntraTokenReceived { token }, at(now));
+        let request = drain_entra(&mut credential, at(now)).expect("the service is asked");
+        credential.tell_exchange(request, ExchangeEvent::ResponseReceived { response }, at(now));
+        assert_eq!(drain_entra(&mut credential, at(now)), None);
     });
 }
 
-fn drain_entra(machine: &mut EntraMachine<u32>) -> Option<CallId> {
+fn drain_entra(credential: &mut Credential<u32>, now: Now) -> Option<RequestId> {
     let mut called = None;
-    while let Some(action) = machine.poll_action() {
-        if let EntraAction::AcquireEntraToken { call, .. } | EntraAction::SendRequest { call, .. } = &action {
-            called = Some(*call);
+    while let Some(to_do) = credential.poll(now) {
+        if let ToDo::Exchange(request, ExchangeAction::AcquireEntraToken { .. } | ExchangeAction::SendRequest { .. }) =
+            &to_do
+        {
+            called = Some(*request);
         }
-        black_box(action);
+        black_box(to_do);
     }
     called
 }

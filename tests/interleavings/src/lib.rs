@@ -16,8 +16,6 @@ mod credential;
 mod driver;
 #[path = "../../../adapters/driver/src/effects.rs"]
 mod effects;
-#[path = "../../../adapters/driver/src/engine.rs"]
-mod engine;
 #[path = "../../../adapters/driver/src/listeners.rs"]
 mod listeners;
 #[path = "../../../adapters/driver/src/notices.rs"]
@@ -35,8 +33,6 @@ mod requests;
 #[path = "../../../adapters/driver/src/shared.rs"]
 mod shared;
 mod sync;
-#[path = "../../../adapters/driver/src/work.rs"]
-mod work;
 
 pub use acs_common::Error;
 pub use builder::{BuildError, Builder};

@@ -2,7 +2,7 @@
 //! fails with E0152 (a second panic handler) if std is linked.
 #![no_std]
 
-use acs_common::entra::{EntraMachine, EntraOptions};
+use acs_common::entra::{EntraOptions, Exchange};
 use acs_common::{Action, Event, Machine, Monotonic, NewToken, Now, Policy, UnixTime};
 
 #[global_allocator]
@@ -19,12 +19,12 @@ pub extern "C" fn refresh(millis: u64) -> bool {
     let Ok(mut machine) = Machine::new(None, Policy::default(), now) else { return false };
     machine.handle(Event::TokenRequested { waiter: 1_u8 }, now);
     while let Some(action) = machine.poll_action() {
-        if let Action::CallRefresher { request } = action {
+        if let Action::CallRefresher { request, .. } = action {
             let token = NewToken::new("h.eyJleHAiOjE3MDAwMDM2MDB9.s");
             machine.handle(Event::TokenReceived { request, token }, now);
         }
     }
     let Ok(options) = EntraOptions::new("https://contoso.communication.azure.com") else { return false };
-    let mut entra = EntraMachine::<u8>::new(options, Policy::default(), now);
-    machine.token(now).is_some() && entra.poll_action().is_some()
+    let mut exchange = Exchange::new(options, machine.policy(), millis);
+    machine.token(now).is_some() && exchange.poll_action().is_some()
 }

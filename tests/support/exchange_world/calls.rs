@@ -1,21 +1,25 @@
 //! The laws of the calls: one at a time, each told of once, no more of them than allowed, none too soon.
 
-use acs_common::entra::CallId;
+use acs_common::RequestId;
 
 use super::{Asked, World};
 
 /// The first try, three more, and one with another Entra token.
-const MOST_REQUESTS: u32 = 5;
+pub(super) const MOST_REQUESTS: u32 = 5;
 
 impl World {
-    pub(super) fn asked(&mut self, call: CallId, fresh: bool) {
-        self.called(call, Asked::Source);
+    pub(super) fn asked(&mut self, request: RequestId, fresh: bool) {
+        self.called(request, Asked::Source);
         if fresh {
+            self.goes_on(request);
             self.questions += 1;
             let (questions, requests) = (self.questions, self.requests);
             self.check(questions == 2 && requests > 0, || format!("asked {questions} times, {requests} requests"));
             return;
         }
+        let known = self.refreshes.contains(&request);
+        self.check(!known, || format!("{request:?} again"));
+        self.refreshes.push(request);
         self.in_hand = None;
         self.secret = None;
         self.questions = 1;
@@ -26,8 +30,9 @@ impl World {
         }
     }
 
-    pub(super) fn sent(&mut self, call: CallId, attempt: u32, id: &str) {
-        self.called(call, Asked::Service);
+    pub(super) fn sent(&mut self, request: RequestId, attempt: u32, id: &str) {
+        self.called(request, Asked::Service);
+        self.goes_on(request);
         self.requests += 1;
         let requests = self.requests;
         self.check(attempt == requests && requests <= MOST_REQUESTS, || format!("request {requests} is try {attempt}"));
@@ -49,29 +54,32 @@ impl World {
         }
     }
 
-    /// A refresh starts, or an exchange where checks are none: never within the floor of the last one.
+    /// A refresh starts, or an exchange where a check is no refresh: never within the minimum interval of the last one.
     fn start(&mut self) {
-        let (last, over) = (self.started.replace(self.now), self.floor_over);
+        let (last, over) = (self.started.replace(self.now), self.interval_over);
         self.check(over, || format!("the last refresh started at {last:?}"));
-        self.floor_over = false;
-        self.pass_floor();
+        self.interval_over = false;
+        self.pass_interval();
     }
 
-    /// A floor is over as soon as either clock has said so.
-    pub(super) fn pass_floor(&mut self) {
+    /// An interval is over as soon as either clock has said so.
+    pub(super) fn pass_interval(&mut self) {
         let Some(last) = self.started else { return };
         let mono = self.now.monotonic.as_millis() - last.monotonic.as_millis();
         let wall = self.now.unix.as_millis() - last.unix.as_millis();
-        self.floor_over |= mono.max(u64::try_from(wall).unwrap_or_default()) >= self.setup.floor();
+        self.interval_over |= mono.max(u64::try_from(wall).unwrap_or_default()) >= self.setup.interval();
     }
 
-    fn called(&mut self, call: CallId, asked: Asked) {
-        let outstanding = self.outstanding.replace((call, asked));
+    fn called(&mut self, request: RequestId, asked: Asked) {
+        let outstanding = self.outstanding.replace((request, asked));
         self.check(outstanding.is_none(), || format!("{outstanding:?} is under way"));
-        let known = self.calls.iter().any(|(other, _)| *other == call);
-        self.check(!known, || format!("{call:?} again"));
-        self.calls.push((call, asked));
         let disposed = self.disposed;
         self.check(!disposed, || "called after the end".to_owned());
+    }
+
+    /// The call is of the refresh under way.
+    fn goes_on(&mut self, request: RequestId) {
+        let current = self.refreshes.last().copied();
+        self.check(current == Some(request), || format!("{request:?} goes on, but it is the turn of {current:?}"));
     }
 }

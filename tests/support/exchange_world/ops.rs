@@ -13,7 +13,7 @@ pub struct Setup {
     pub each_request: bool,
     pub reference: bool,
     pub proactive: bool,
-    pub floor: Option<u64>,
+    pub interval: Option<u64>,
     pub timeout: Option<Option<u64>>,
     pub check_timeout: u64,
     pub jitter: f64,
@@ -26,8 +26,8 @@ impl Setup {
         let each = if self.each_request { CheckSource::EachRequest } else { CheckSource::OnRefresh };
         let mut policy = base.to_builder().refresh_proactively(self.proactive).check_source(each).seed(self.seed);
         policy = policy.exchange_jitter(self.jitter).source_check_timeout(Duration::from_millis(self.check_timeout));
-        if let Some(floor) = self.floor {
-            policy = policy.min_refresh_interval(Duration::from_millis(floor));
+        if let Some(interval) = self.interval {
+            policy = policy.min_refresh_interval(Duration::from_millis(interval));
         }
         if let Some(timeout) = self.timeout {
             policy = policy.refresh_timeout(timeout.map(Duration::from_millis));
@@ -35,8 +35,8 @@ impl Setup {
         policy.build().expect("nothing is refused")
     }
 
-    pub fn floor(&self) -> u64 {
-        self.floor.unwrap_or(if self.reference { 0 } else { 1_000 })
+    pub fn interval(&self) -> u64 {
+        self.interval.unwrap_or(if self.reference { 0 } else { 1_000 })
     }
 
     pub fn has_timeout(&self) -> bool {
@@ -44,7 +44,7 @@ impl Setup {
     }
 }
 
-/// An Entra token: whose, and which of his.
+/// An Entra token: of which user, and which of that user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entra(u8);
 
@@ -178,8 +178,8 @@ impl Raw {
 }
 
 /// Status 200 and a token that expires then.
-pub fn success(text: &str, dead: i64) -> HttpResponse {
-    let moment = chrono::DateTime::from_timestamp_millis(dead).expect("a test's moments are in our era");
+pub fn success(text: &str, expiry: i64) -> HttpResponse {
+    let moment = chrono::DateTime::from_timestamp_millis(expiry).expect("a test's moments are in our era");
     let moment = moment.format("%Y-%m-%dT%H:%M:%S%.3f0000+00:00").to_string();
     let body = serde_json::json!({"accessToken": {"token": text, "expiresOn": moment}});
     HttpResponse::new(200).with_body(body.to_string().into_bytes())
@@ -236,7 +236,7 @@ pub fn ops(bytes: &[u8]) -> (Setup, Vec<Op>) {
         each_request: flags & 2 == 0,
         reference: flags & 12 == 12,
         proactive: flags & 16 != 0,
-        floor: [None, Some(0), Some(1), Some(60_000)][usize::from(times & 3)],
+        interval: [None, Some(0), Some(1), Some(60_000)][usize::from(times & 3)],
         timeout: [None, Some(None), Some(Some(1)), Some(Some(5_000))][usize::from(times >> 2 & 3)],
         check_timeout: [5_000, 0, 1, 100_000][usize::from(times >> 4 & 3)],
         jitter: [0.5, 0.0, 1.0, 0.5][usize::from(more & 3)],

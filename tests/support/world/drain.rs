@@ -1,6 +1,6 @@
 //! What comes out of the machine, taken in one action after another.
 
-use acs_common::{Action, Error, Notice, Token};
+use acs_common::{Action, Error, Notice, Reason, RequestId, Token};
 
 use super::World;
 use super::model::Law;
@@ -21,7 +21,7 @@ impl World {
         // The calls off first: they say why somebody is refused.
         for action in &actions {
             if let Action::CancelRefresher { request } = action {
-                let allowed = self.model.call_off(*request, self.now);
+                let allowed = self.model.call_off(*request);
                 self.broken.extend(allowed.err());
             }
             if let Action::Notify(notice) = action {
@@ -37,9 +37,14 @@ impl World {
             self.take(action, &notices);
         }
         self.batch = self.model.events > 1;
-        if self.model.failures > 0 && !self.batch {
-            let waiting = self.model.waiting.clone();
-            self.check(Law::Punctual, waiting.is_empty(), |_| format!("{waiting:?} were not told of the failure"));
+        if !self.batch && !self.at_the_end() {
+            let (owed, waiting) = (self.model.owed.clone(), self.model.waiting.clone());
+            let told = !owed.iter().any(|waiter| waiting.contains(waiter));
+            self.check(Law::Punctual, told, |_| format!("of {owed:?}, who were to be told, {waiting:?} still wait"));
+        }
+        if !self.at_the_end() {
+            let untold = self.model.untold();
+            self.check(Law::Punctual, untold.is_none(), |_| format!("the host is not told: {untold:?}"));
         }
         self.model.drained();
         self.undrained = false;
@@ -64,15 +69,32 @@ impl World {
                 self.take_answer(waiter, result, notices);
             }
             Action::CancelRefresher { .. } | Action::Notify(_) => {}
-            Action::CallRefresher { request } => {
+            Action::CheckSource { request, reason } => {
+                let new = !self.checks.contains(&request) && self.model.has_source();
+                self.check(Law::OneFlight, new, |_| format!("{request:?} is asked again"));
+                self.checks.push(request);
+                self.start(request, &reason);
+            }
+            Action::CallRefresher { request, reason, give_up } => {
                 let new = !self.calls.contains(&request);
                 self.check(Law::OneFlight, new, |_| format!("{request:?} is called again"));
                 self.calls.push(request);
-                let allowed = self.model.start(request, self.now);
-                self.broken.extend(allowed.err());
+                if self.model.has_source() {
+                    let allowed = self.model.call(request, &reason);
+                    self.broken.extend(allowed.err());
+                } else {
+                    self.start(request, &reason);
+                }
+                let told = self.model.gives_up(give_up, self.now);
+                self.broken.extend(told.err());
             }
             Action::ScheduleTimer { at } => self.timer = at,
         }
+    }
+
+    fn start(&mut self, request: RequestId, reason: &Reason) {
+        let allowed = self.model.start(request, reason, self.machine.is_due(self.now), self.now);
+        self.broken.extend(allowed.err());
     }
 
     fn take_answer(&mut self, waiter: u32, result: Result<Token, Error>, notices: &Seen) {
@@ -106,7 +128,7 @@ const TIMER: u8 = 3;
 fn rank(action: &Action<u32>) -> u8 {
     match action {
         Action::ReturnToken { .. } => 0,
-        Action::CancelRefresher { .. } | Action::CallRefresher { .. } => 1,
+        Action::CancelRefresher { .. } | Action::CheckSource { .. } | Action::CallRefresher { .. } => 1,
         Action::Notify(_) => 2,
         Action::ScheduleTimer { .. } => TIMER,
     }

@@ -1,16 +1,38 @@
 //! A life as a list of operations, and how bytes spell one, for proptest and the fuzzer alike.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use acs_common::{Monotonic, NewToken, Now, Policy, RefresherError, UndecodableTokens, UnixTime};
+use acs_common::{CheckSource, Monotonic, NewToken, Now, Policy, RefresherError, Source, UndecodableTokens, UnixTime};
 use base64::Engine as _;
 
 /// How a life begins.
 #[derive(Clone, Debug)]
 pub struct Setup {
     pub knobs: Knobs,
+    /// With a source there is none.
     pub initial: Option<Brings>,
+    pub source: Option<Asks>,
     pub start: Now,
+}
+
+impl Setup {
+    pub fn policy(&self) -> Policy {
+        let policy = self.knobs.policy();
+        let Some(asks) = self.source else { return policy };
+        let check = if asks.each_request { CheckSource::EachRequest } else { CheckSource::OnRefresh };
+        let policy = policy.to_builder().check_source(check).source_check_timeout(duration(asks.timeout));
+        policy.build().expect("the knobs are within their limits")
+    }
+}
+
+/// How a credential asks its source.
+#[derive(Clone, Copy, Debug)]
+pub struct Asks {
+    pub each_request: bool,
+    pub prewarm: bool,
+    /// Milliseconds for which a valid token waits for the answer to a request's check.
+    pub timeout: u64,
 }
 
 /// A policy whose values the laws can see. Milliseconds; `u64::MAX` stands for [`Duration::MAX`].
@@ -41,8 +63,13 @@ pub enum Op {
     Answer(Brings),
     /// Answers a call that is no longer in flight.
     AnswerLate(u8, Brings),
+    /// The refresher fails; or the source does, if that is asked.
     Fail(Fails),
     FailLate(u8, Fails),
+    /// The source gives this; or gives another while the refresher is at work.
+    Gives(Gives),
+    /// The same for a check that is no longer in flight.
+    GivesLate(u8, Gives),
     Reject(Rejects),
     TryNow,
     Dispose,
@@ -90,6 +117,29 @@ pub enum Brings {
     Expired(u64),
     /// A JWT that expires at the end of time.
     Endless,
+}
+
+/// What a source gives: several versions, of two users.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Gives {
+    First,
+    /// Of the same user.
+    Second,
+    /// Of another user, as are all that follow.
+    Third,
+    Fourth,
+}
+
+impl Gives {
+    pub fn make(self) -> Source {
+        let (version, user) = match self {
+            Self::First => (1, 1),
+            Self::Second => (2, 1),
+            Self::Third => (3, 2),
+            Self::Fourth => (4, 2),
+        };
+        Source { version, user }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -213,6 +263,11 @@ impl Ends {
         Some((steady, self.wall - now.unix.as_millis()))
     }
 
+    /// So much later on both clocks.
+    pub fn plus(self, millis: u64) -> Self {
+        Self { mono: self.mono.saturating_add(millis).min(LAST), wall: self.wall.saturating_add_unsigned(millis) }
+    }
+
     pub fn later(self, other: Self) -> Self {
         Self { mono: self.mono.max(other.mono), wall: self.wall.max(other.wall) }
     }
@@ -310,7 +365,12 @@ pub fn ops(bytes: &[u8]) -> (Setup, Vec<Op>) {
         }
     };
     knobs.proactive = at(1) % 2 == 1;
-    let initial = (at(10) % 3 != 0).then(|| brings(at(10) / 3, at(11)));
+    let source = SOURCES.contains(&at(0)).then(|| Asks {
+        each_request: at(0) & 4 != 0,
+        prewarm: at(0) & 8 != 0,
+        timeout: pick(&[5_000, 5_000, 500, 1, 0, 60_000, u64::MAX], at(11)),
+    });
+    let initial = (at(10) % 3 != 0 && source.is_none()).then(|| brings(at(10) / 3, at(11)));
     let (mono, wall) = match at(1) / 2 {
         // The ends of the clocks.
         1 => (0, 0),
@@ -322,8 +382,12 @@ pub fn ops(bytes: &[u8]) -> (Setup, Vec<Op>) {
     };
     let start = Now::new(Monotonic::from_millis(mono), UnixTime::from_millis(wall));
     let list = bytes.get(SETUP..).unwrap_or_default();
-    (Setup { knobs, initial, start }, list.chunks_exact(OP).take(LONGEST).map(|op| read(op[0], op[1], op[2])).collect())
+    let ops = list.chunks_exact(OP).take(LONGEST).map(|op| read(source.is_some(), op[0], op[1], op[2])).collect();
+    (Setup { knobs, initial, source, start }, ops)
 }
+
+/// With one of them as its first byte a life has a source.
+pub const SOURCES: Range<u8> = 208..240;
 
 /// What an operation's first byte says, modulo [`kind::ALL`].
 pub mod kind {
@@ -345,11 +409,17 @@ pub mod kind {
     pub const HOLD: u8 = 22;
     pub const DISPOSE: u8 = 23;
     pub const ALL: u8 = 24;
+    /// From here on, if there is a source; [`REQUEST`] if there is none.
+    pub const GIVES: u8 = 192;
+    pub const GIVES_LATE: u8 = 195;
 }
 
-fn read(first: u8, one: u8, two: u8) -> Op {
+fn read(source: bool, first: u8, one: u8, two: u8) -> Op {
+    let gives = || pick(&[Gives::First, Gives::First, Gives::Second, Gives::Third, Gives::Fourth], one);
     // The commoner ones have several numbers.
     match first % kind::ALL {
+        _ if source && first >= kind::GIVES && first % 4 == kind::GIVES_LATE % 4 => Op::GivesLate(two, gives()),
+        _ if source && first >= kind::GIVES => Op::Gives(gives()),
         0..kind::CANCEL => Op::Request,
         kind::CANCEL => Op::Cancel(one),
         kind::GHOST => Op::Ghost,

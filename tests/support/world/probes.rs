@@ -3,8 +3,8 @@
 use acs_common::{Action, Error, Event, Machine, Now};
 
 use super::drain::Seen;
-use super::model::Law;
-use super::ops::{Brings, Span};
+use super::model::{Law, Stage};
+use super::ops::{Brings, Gives, Span};
 use super::{AGES, World, is_the_end};
 
 /// The waiter of an experiment.
@@ -24,9 +24,7 @@ impl World {
                 && (seen.failed == failures || seen.failed > failures && batch || self.at_the_end())
                 && seen.disposed == 0
         };
-        if seen.failed > self.model.failures {
-            self.model.rejection_failed(self.now);
-        }
+        self.model.failures_seen(seen.failed, self.now);
         self.check(Law::Notices, right, |world| format!("{seen:?}, but {:?}", world.model));
     }
 
@@ -41,7 +39,7 @@ impl World {
             let gone = self.machine.token(now).is_none() && self.machine.snapshot().is_none();
             self.check(Law::Disposed, gone, |_| "it still has a token".to_owned());
         }
-        if self.model.held(now).is_some() {
+        if self.model.held(now).is_some() && !(self.model.checks_each_request() && self.model.flight.is_some()) {
             let waiting = self.model.waiting.clone();
             self.check(Law::Punctual, waiting.is_empty(), |_| format!("{waiting:?} wait though a token is held"));
         }
@@ -97,7 +95,16 @@ impl World {
             Action::ReturnToken { waiter: PROBE, result } => Some(result.as_ref().ok()),
             _ => None,
         });
+        let asks = self.model.checks_each_request() && !self.model.disposed;
+        if asks {
+            let checks = |action: &Action<u32>| matches!(action, Action::CheckSource { .. });
+            let right = actions.iter().any(checks) == self.model.flight.is_none() && got.is_none();
+            self.check(Law::Source, right || self.at_the_end(), |_| {
+                format!("the source is not asked first: {actions:?}")
+            });
+        }
         let agree = match (&held, got) {
+            (Some(_), None) if asks => true,
             (Some(held), Some(Some(token))) => held.is_same(token),
             (None, None | Some(None)) => true,
             _ => false,
@@ -154,7 +161,7 @@ impl World {
     /// Whoever was refused is told when asking makes sense: before that it does not, from then on it does.
     fn probe_promises(&mut self) {
         // What happened after the refusal, and before the drain, may have made another promise.
-        if self.model.disposed || self.batch {
+        if self.model.disposed || self.batch || self.model.checks_each_request() {
             return;
         }
         let refused = self.answers.iter().find_map(|(_, answer)| answer.err());
@@ -195,15 +202,16 @@ impl World {
     }
 
     fn answer_well(&mut self) -> bool {
-        let flight = self.model.flight.as_ref().map(|flight| flight.request);
-        if let Some(request) = flight {
-            self.answer_with(request);
+        match self.model.flight.as_ref().map(|flight| (flight.request, flight.stage)) {
+            Some((request, Stage::Checking)) => {
+                // Whatever is not better than the last.
+                let source = self.model.usual_source().unwrap_or(Gives::First.make());
+                self.source_checked(request, source);
+            }
+            Some((request, Stage::Refreshing)) => self.answer(request, Brings::Until(3_600_000)),
+            Some((_, Stage::AwaitingStart)) | None => return false,
         }
-        flight.is_some()
-    }
-
-    fn answer_with(&mut self, request: acs_common::RequestId) {
-        self.answer(request, Brings::Until(3_600_000));
+        true
     }
 
     /// Somebody asks, waits if he has to, and asks again when he is told to.
@@ -213,7 +221,7 @@ impl World {
         for _ in 0..4 {
             let waiter = self.new_waiter();
             self.request(waiter);
-            for _ in 0..3 {
+            for _ in 0..8 {
                 if self.answers.contains(&(waiter, Ok(()))) {
                     let took = self.now.monotonic.as_millis() - start;
                     return self.check(Law::Recovery, took <= patience, |_| format!("it took {took} ms"));
@@ -231,9 +239,7 @@ impl World {
                 Some(Err(Some(wait))) if wait < AGES => self.pass(wait),
                 Some(Err(_)) => {
                     // Nobody lives to see the end of that rest.
-                    self.model.before_event(self.now);
-                    self.model.try_now(self.now);
-                    self.hand_in(Event::TryNow);
+                    self.try_now();
                 }
                 None => break,
             }
@@ -247,7 +253,7 @@ impl World {
             return;
         }
         let start = self.now.monotonic.as_millis();
-        for _ in 0..8 {
+        for _ in 0..16 {
             if self.model.held(self.now).is_some() {
                 let took = self.now.monotonic.as_millis() - start;
                 return self

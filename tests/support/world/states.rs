@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use acs_common::{Now, RequestId};
 
 use super::World;
-use super::ops::{Brings, Ends, Fails, Op, Rejects, Setup, Span};
+use super::ops::{Brings, Ends, Fails, Gives, Op, Rejects, Setup, Span};
 
 /// What the environment does in a search.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,7 @@ pub struct Alphabet {
     pub callers: usize,
     pub brings: &'static [Brings],
     pub fails: &'static [Fails],
+    pub gives: &'static [Gives],
     /// By which the wall clock is set forward or back, and never more off than that.
     pub step: u64,
 }
@@ -37,6 +38,7 @@ impl World {
             machine,
             model,
             now,
+            checks,
             calls,
             tokens,
             timer,
@@ -62,13 +64,13 @@ impl World {
         assert!(plain, "a search has no batches, no ghosts, no ends of time, and ends where a law is broken");
         let mut writer = self.writer();
         writer.machine(&Value::read(&mut format!("{machine:?}").as_str()));
-        let late = calls.len() > usize::from(model.flight.is_some());
+        let late = [checks, calls].map(|known| self.has_late(known));
         let older = tokens.len() > usize::from(model.death().is_some());
         let timer = timer.map(|at| after(at.as_millis(), *now));
         let look = look.map(|at| after(at, *now));
         let Writer { mut text, next, .. } = writer;
         let skew = skew(setup.start, *now);
-        let _ = write!(text, "{} {late} {older} {timer:?} {look:?} {set_back} {skew}", model.state(*now));
+        let _ = write!(text, "{} {late:?} {older} {timer:?} {look:?} {set_back} {skew}", model.state(*now));
         State { text, next }
     }
 
@@ -90,9 +92,15 @@ impl World {
         self.choices(setup, alphabet, next).into_iter().map(future).collect()
     }
 
+    fn has_late(&self, known: &[RequestId]) -> bool {
+        let in_flight = self.model.flight.as_ref().map(|flight| flight.request);
+        known.iter().any(|request| Some(*request) != in_flight)
+    }
+
     fn writer(&self) -> Writer<'_> {
         let flight = self.model.flight.as_ref().map(|flight| flight.request);
-        let (waiting, long_row) = (&self.model.waiting, self.model.knobs.long_row());
+        // One failure makes a retry of the next call.
+        let (waiting, long_row) = (&self.model.waiting, self.model.knobs.long_row().max(1));
         Writer { now: self.now, flight, waiting, long_row, text: String::with_capacity(512), next: None }
     }
 
@@ -104,13 +112,17 @@ impl World {
             ops.push(Op::Request);
         }
         ops.extend((0..self.model.waiting.len().max(1)).map(|index| Op::Cancel(u8::try_from(index).unwrap_or(0))));
-        if self.model.flight.is_some() {
+        if self.call().is_some() {
             ops.extend(alphabet.brings.iter().map(|brings| Op::Answer(*brings)));
+        }
+        if self.call().or(self.check_in_flight()).is_some() {
             ops.extend(alphabet.fails.iter().map(|fails| Op::Fail(*fails)));
+            ops.extend(alphabet.gives.iter().filter(|_| self.model.has_source()).map(|gives| Op::Gives(*gives)));
         }
-        if self.calls.len() > usize::from(self.model.flight.is_some()) {
-            ops.extend([Op::AnswerLate(0, alphabet.brings[0]), Op::FailLate(0, alphabet.fails[0])]);
-        }
+        let [late_check, late_call] = [&self.checks, &self.calls].map(|known| self.has_late(known));
+        ops.extend(late_call.then_some(Op::AnswerLate(0, alphabet.brings[0])));
+        ops.extend(late_check.then_some(Op::GivesLate(0, Gives::Fourth)));
+        ops.extend((late_check || late_call).then_some(Op::FailLate(0, alphabet.fails[0])));
         if held {
             ops.extend([Op::Reject(Rejects::Held), Op::Reject(Rejects::Impostor)]);
         }
@@ -153,28 +165,67 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn machine(&mut self, machine: &Value<'_>) {
         let is = |field: &str, text: &str| machine.part(field).is_some_and(|value| value.name == text);
-        let disposed = is("kind", "Disposed");
-        let setback = machine.part("setback").and_then(|setback| setback.part(""));
-        let wait = |field| setback.and_then(|setback| setback.part(field)).is_some_and(|wait| self.runs(wait));
-        let (rests, refuses, row) = (wait("timer_rest"), wait("request_rest"), wait("row"));
-        for (field, value) in machine.parts.iter().chain(setback.iter().flat_map(|setback| &setback.parts)) {
+        let (disposed, holds) = (is("kind", "Disposed"), is("lease", "Some"));
+        let backoff = machine.part("backoff").and_then(|backoff| backoff.part(""));
+        let wait = |field| backoff.and_then(|backoff| backoff.part(field)).is_some_and(|wait| self.runs(wait));
+        let until_accepted = backoff.and_then(|backoff| backoff.part("timer"));
+        let until_accepted = until_accepted.is_some_and(|timer| timer.name == "UntilAccepted");
+        let (backs_off, refuses, streak) = (wait("timer"), wait("request"), wait("streak"));
+        for (field, value) in machine.parts.iter().chain(backoff.iter().flat_map(|backoff| &backoff.parts)) {
             match *field {
                 // It never changes; it only has to be new.
                 "policy" | "next_request" => {}
                 // What is in it is looked at by itself.
-                "setback" => {}
-                // After the end there is nothing to wait for.
-                "floor" | "failures" | "trial" | "urged" if disposed => {}
-                // A failure whose waits are over is none, but that it is told to whoever is refused.
-                "timer_rest" if !rests && value.name != "UntilAccepted" => {}
-                "request_rest" | "last_failure" if !refuses => {}
-                "row" if !row => {}
-                // They count as long as the row is remembered.
-                "failures" if !row => {}
+                "backoff" => {}
+                // After the end there is nothing to wait for, and nothing to say why.
+                "min_interval" | "failures" | "probation" | "requested" | "lost" | "origin" if disposed => {}
+                // The next loss says why.
+                "lost" if holds => {}
+                // A failure whose waits are over is none, but that it is told to those who are refused.
+                "timer" if !backs_off && !until_accepted => {}
+                "request" | "last_failure" if !refuses => {}
+                "streak" if !streak => {}
+                // They count as long as the streak is remembered.
+                "failures" if !streak && !until_accepted => {}
                 "failures" => {
                     let _ = write!(self.text, "failures:{},", self.count(value));
                 }
-                "trial" => self.trial(value),
+                "probation" => self.probation(value),
+                "attempt" => self.attempt(value),
+                "source" => self.source(machine, value),
+                _ => {
+                    let _ = write!(self.text, "{field}:");
+                    self.value(field, value);
+                    self.text.push(',');
+                }
+            }
+        }
+    }
+
+    /// Once the refresher is called, why is of no use any more.
+    fn attempt(&mut self, value: &Value<'_>) {
+        let Some(attempt) = value.part("") else { return };
+        let called = attempt.part("stage").is_some_and(|stage| stage.name == "Refreshing");
+        for (field, value) in &attempt.parts {
+            if !(matches!(*field, "started" | "trigger") && (called || *field == "started")) {
+                let _ = write!(self.text, "{field}:");
+                self.value(field, value);
+                self.text.push(',');
+            }
+        }
+    }
+
+    /// What a check in flight, the attempt and the token held need of it.
+    fn source(&mut self, machine: &Value<'_>, value: &Value<'_>) {
+        let Some(source) = value.part("") else { return };
+        let attempt = machine.part("attempt").and_then(|attempt| attempt.part(""));
+        let checking = attempt.and_then(|attempt| attempt.part("stage")).is_some_and(|stage| stage.name == "Checking");
+        let holds = machine.part("lease").is_some_and(|lease| lease.name == "Some");
+        for (field, value) in &source.parts {
+            match *field {
+                "timeout" if !checking => {}
+                "of_attempt" if attempt.is_none() => {}
+                "of_lease" if !holds => {}
                 _ => {
                     let _ = write!(self.text, "{field}:");
                     self.value(field, value);
@@ -185,18 +236,18 @@ impl Writer<'_> {
     }
 
     /// Of a token yet to come, or as long as its rejection is a failure.
-    fn trial(&mut self, value: &Value<'_>) {
-        let Some(trial) = value.part("") else { return };
-        let part = |field| trial.part(field).expect("of a trial");
-        let (until, row) = (part("until"), part("row"));
+    fn probation(&mut self, value: &Value<'_>) {
+        let Some(probation) = value.part("") else { return };
+        let part = |field| probation.part(field).expect("of a probation");
+        let (until, streak) = (part("until"), part("streak"));
         if until.name == "Some" && !self.runs(until) {
             return;
         }
-        self.text.push_str("trial:");
+        let _ = write!(self.text, "probation:{} ", part("rejected").name);
         self.value("until", until);
-        if self.runs(row) {
+        if self.runs(streak) {
             let _ = write!(self.text, " {} in ", self.count(part("rejections")));
-            self.value("row", row);
+            self.value("streak", streak);
         }
         self.text.push(',');
     }
@@ -216,7 +267,7 @@ impl Writer<'_> {
             }
             // What is over is forgotten at the next event, whichever that is. Death and timeout make themselves felt.
             "Some"
-                if !matches!(field, "dead" | "timeout")
+                if !matches!(field, "expiry" | "timeout")
                     && value.part("").is_some_and(|end| end.name == "Until")
                     && !self.runs(value) =>
             {
@@ -233,8 +284,11 @@ impl Writer<'_> {
                 let wall: i64 = value.number_text().parse().expect("a time");
                 let _ = write!(self.text, "{}", wall - self.now.unix.as_millis());
             }
+            name if field == "failures" => {
+                let _ = write!(self.text, "{}", name.parse::<u32>().expect("a counter").min(self.long_row));
+            }
             name => {
-                let waiter = name.parse().ok().filter(|_| matches!(field, "waiter" | "waiters"));
+                let waiter = name.parse().ok().filter(|_| matches!(field, "waiter" | "waiters" | "checking" | "next"));
                 match waiter.map(|waiter: u32| self.waiting.iter().position(|other| *other == waiter)) {
                     Some(Some(place)) => {
                         let _ = write!(self.text, "#{place}");

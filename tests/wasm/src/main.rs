@@ -1,5 +1,5 @@
 //! The recorded lives, played in WebAssembly, where numbers are as wide as elsewhere but addresses are not; and
-//! credentials driven by hand, where std has no clock and no threads, so that who asks for either ends it all.
+//! credentials driven by hand, where std has no clock and no threads, so that code which asks for either ends it all.
 //!
 //! The status is 0, or the number of the first file that fails, or 100 and more for a credential.
 
@@ -56,7 +56,7 @@ fn has_its_timelines(file: &str) -> bool {
     !scenarios.is_empty() && scenarios.iter().all(agrees)
 }
 
-/// Bites when the driver asks std for the time: it panics.
+/// Fails when the driver asks std for the time: it panics.
 fn renewed_by_timer() -> bool {
     let clock = Hand::default();
     let calls = Rc::new(Cell::new(0));
@@ -74,11 +74,11 @@ fn renewed_by_timer() -> bool {
         let token = credential.try_token().ok().flatten();
         pending && token.is_some_and(|token| token.secret().expose() == format!("token {}", calls.get()))
     };
-    // Ten minutes before the end, but for the sleep's slices; the seed of its own that the credential took changes nothing.
+    // Ten minutes before the end, except for the slices of the sleep; the seed that the credential took changes nothing.
     held(0) && held(60_000) && calls.get() == 1 && held(3_000_000) && calls.get() == 2
 }
 
-/// Bites when a request's duration is measured although there is no clock to do so.
+/// Fails when a request's duration is measured although there is no clock to do so.
 fn exchanged() -> bool {
     let Ok(options) = EntraOptions::new("https://contoso.communication.azure.com") else { return false };
     let source = |_: EntraTokenRequest| std::future::ready(Ok::<_, SourceError>("eyJ…"));

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use acs_common::entra::{EntraEvent, EntraMachine};
-use acs_common::{Event, Machine};
+use acs_common::entra::{ExchangeAction, ExchangeEvent};
+use acs_common::{Action, Event, Machine, RequestId};
 use acs_common_driver::entra::{EntraOptions, EntraToken, HttpResponse, SourceError};
 use acs_common_driver::{
     Builder, Clock as _, CommunicationTokenCredential, EntraBuilder, Error, NewToken, Now, Policy, RefresherError,
@@ -15,7 +15,7 @@ use acs_common_driver::{
 use serde_json::json;
 
 use crate::by_hand::ByHand;
-use crate::subject::{Happened, Pending, Subject, Told as Said};
+use crate::composed::{Credential as Composed, ToDo};
 
 pub(crate) type Credential = CommunicationTokenCredential<ByHand>;
 type Driven = Pin<Box<dyn Future<Output = ()>>>;
@@ -113,11 +113,11 @@ impl Kind {
         }
     }
 
-    fn machine(self, policy: &Policy, now: Now) -> Subject<'static> {
+    fn machine(self, policy: &Policy, now: Now) -> Composed<&'static str> {
         let policy = policy.clone();
         match self {
-            Self::Refreshing => Subject::Refresher(Box::new(Machine::new(None, policy, now).expect("no token"))),
-            Self::Exchanging => Subject::Entra(Box::new(EntraMachine::new(options(), policy, now))),
+            Self::Refreshing => Composed::new(Machine::new(None, policy, now).expect("no token")),
+            Self::Exchanging => Composed::of_entra_user(options(), policy, now),
         }
     }
 }
@@ -151,12 +151,20 @@ fn exchanging(clock: &ByHand, policy: &Policy, line: &Line) -> (Credential, Driv
 }
 
 /// The waiter.
-const WHO: &str = "whoever asks";
+const WHO: &str = "the caller";
+
+/// Whom a bare machine's host has called.
+#[derive(Clone, Copy)]
+enum Called {
+    Refresher(RequestId),
+    Source(RequestId),
+    Service(RequestId),
+}
 
 /// A bare machine, on the documented loop.
 pub(crate) struct Bare {
-    machine: Subject<'static>,
-    call: Option<Pending>,
+    credential: Composed<&'static str>,
+    call: Option<Called>,
     pub(crate) calls: u32,
     /// What each waiter got last.
     pub(crate) answers: BTreeMap<&'static str, Result<Token, Error>>,
@@ -164,72 +172,81 @@ pub(crate) struct Bare {
 
 impl Bare {
     pub(crate) fn new(kind: Kind, policy: &Policy, now: Now) -> Self {
-        let mut bare = Self { machine: kind.machine(policy, now), call: None, calls: 0, answers: BTreeMap::new() };
-        bare.drain();
+        let mut bare = Self { credential: kind.machine(policy, now), call: None, calls: 0, answers: BTreeMap::new() };
+        bare.drain(now);
         bare
     }
 
-    pub(crate) fn handle(&mut self, happened: Happened<'static>, now: Now) -> Option<Result<Token, Error>> {
-        self.machine.handle(happened, now);
-        self.drain()
+    pub(crate) fn handle(&mut self, event: Event<&'static str>, now: Now) -> Option<Result<Token, Error>> {
+        self.credential.handle(event, now);
+        self.drain(now)
     }
 
     /// Answers the call in flight, if there is one.
     pub(crate) fn tell(&mut self, told: Told, now: Now) {
-        let entra = match self.call.take() {
+        match self.call.take() {
             None => return,
-            Some(Pending::Refresh(request)) => {
+            Some(Called::Refresher(request)) => {
                 let event = match refreshed(told, now) {
                     Ok(token) => Event::TokenReceived { request, token },
                     Err(error) => Event::RefreshFailed { request, error },
                 };
-                self.machine.answer(event, now);
-                self.drain();
-                return;
+                self.credential.handle(event, now);
             }
-            Some(Pending::Source { call, .. }) => match acquired(told) {
-                Ok(token) => EntraEvent::EntraTokenReceived { call, token },
-                Err(SourceError::Failed(error)) => EntraEvent::EntraTokenFailed { call, error },
-                Err(_) => EntraEvent::SignedOut { call },
-            },
-            Some(Pending::Exchange(call)) => match exchanged(told, now) {
-                Ok(response) => EntraEvent::ResponseReceived { call, response },
-                Err(error) => EntraEvent::TransportFailed { call, error },
-            },
-        };
-        self.machine.answer_entra(entra, now);
-        self.drain();
+            Some(Called::Source(request)) => {
+                let event = match acquired(told) {
+                    Ok(token) => ExchangeEvent::EntraTokenReceived { token },
+                    Err(SourceError::Failed(error)) => ExchangeEvent::EntraTokenFailed { error },
+                    Err(_) => ExchangeEvent::SignedOut,
+                };
+                self.credential.tell_exchange(request, event, now);
+            }
+            Some(Called::Service(request)) => {
+                let event = match exchanged(told, now) {
+                    Ok(response) => ExchangeEvent::ResponseReceived { response },
+                    Err(error) => ExchangeEvent::TransportFailed { error },
+                };
+                self.credential.tell_exchange(request, event, now);
+            }
+        }
+        self.drain(now);
     }
 
-    fn drain(&mut self) -> Option<Result<Token, Error>> {
+    fn drain(&mut self, now: Now) -> Option<Result<Token, Error>> {
         let mut answer = None;
-        while let Some(said) = self.machine.poll() {
-            match said {
-                Said::Answer(waiter, result) => {
+        while let Some(to_do) = self.credential.poll(now) {
+            match to_do {
+                ToDo::Act(Action::ReturnToken { waiter, result }) => {
                     self.answers.insert(waiter, result.clone());
                     answer = Some(result);
                 }
-                Said::Call(call) => {
-                    self.calls += 1;
-                    self.call = Some(call);
+                ToDo::Act(Action::CallRefresher { request, .. }) => self.called(Called::Refresher(request)),
+                ToDo::Exchange(request, ExchangeAction::AcquireEntraToken { .. }) => {
+                    self.called(Called::Source(request))
                 }
-                Said::Cancel => self.call = None,
-                Said::Notice(_) | Said::Timer(_) => {}
+                ToDo::Exchange(request, ExchangeAction::SendRequest { .. }) => self.called(Called::Service(request)),
+                ToDo::Act(Action::CancelRefresher { .. }) => self.call = None,
+                ToDo::Act(_) | ToDo::Exchange(..) => {}
             }
         }
         answer
     }
 
+    fn called(&mut self, call: Called) {
+        self.calls += 1;
+        self.call = Some(call);
+    }
+
     pub(crate) fn wake(&mut self, now: Now) {
-        if self.machine.deadline().is_some() {
-            self.handle(Happened::TimeAdvanced, now);
+        if self.credential.deadline().is_some() {
+            self.handle(Event::TimeAdvanced, now);
         }
     }
 
     pub(crate) fn ask(&mut self, now: Now) -> Result<Option<Token>, Error> {
-        let answer = self.handle(Happened::Requested(WHO), now);
+        let answer = self.handle(Event::TokenRequested { waiter: WHO }, now);
         if answer.is_none() {
-            self.handle(Happened::Cancelled(WHO), now);
+            self.handle(Event::RequestCancelled { waiter: WHO }, now);
         }
         answer.transpose()
     }
@@ -238,9 +255,9 @@ impl Bare {
     pub(crate) fn ask_without_waiting(&mut self, now: Now) -> Result<Option<Token>, Error> {
         match self.ask(now)? {
             Some(token) => Ok(Some(token)),
-            None => match self.machine.token(now) {
+            None => match self.credential.machine.token(now) {
                 Some(token) => Ok(Some(token.clone())),
-                None => self.machine.refusal(now).map_or(Ok(None), Err),
+                None => self.credential.machine.refusal(now).map_or(Ok(None), Err),
             },
         }
     }

@@ -3,17 +3,18 @@
 //! credential. Two ways wait for an answer, and two do not, which is another life where each request has the source asked.
 
 mod by_hand;
+#[allow(dead_code, unreachable_pub, reason = "the core's tests use all of it")]
+#[path = "../../../../tests/support/credential.rs"]
+mod composed;
 mod kinds;
 mod rounds;
-#[allow(dead_code, unreachable_pub, reason = "the core's tests use all of it")]
-#[path = "../../../../tests/support/subject.rs"]
-mod subject;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use acs_common::Event;
 use acs_common_driver::{
     Builder, CheckSource, Clock as _, Error, NewToken, Now, Policy, Reader, RefresherError, Token,
 };
@@ -22,7 +23,6 @@ use proptest::prelude::*;
 
 use by_hand::{ByHand, TICK};
 use kinds::{Bare, Credential, Kind, Line, Told};
-use subject::Happened;
 
 enum Way {
     Get(Credential),
@@ -173,16 +173,16 @@ fn live_by(
                     life.got.iter().for_each(|token| life.way.credential().reject(token));
                 }
                 if let Some(token) = got.clone() {
-                    bare.handle(Happened::Rejected(token), now);
+                    bare.handle(Event::TokenRejected { token }, now);
                 }
             }
             Op::TryNow => {
                 lives.iter().for_each(|life| life.way.credential().try_now());
-                bare.handle(Happened::TryNow, now);
+                bare.handle(Event::TryNow, now);
             }
             Op::Dispose => {
                 lives.iter().for_each(|life| life.way.credential().dispose());
-                bare.handle(Happened::Disposed, now);
+                bare.handle(Event::Disposed, now);
             }
             Op::Release => {
                 for life in &mut lives {
@@ -204,7 +204,7 @@ fn live_by(
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
 
-    /// Bites when `publish` does not count the version, when a reader's `look` keeps a moment for a token that only the exact
+    /// Fails when `publish` does not count the version, when a reader's `look` keeps a moment for a token that only the exact
     /// clock calls good, when `fresh` asks no clock, or when there is a snapshot although each request has the source asked.
     #[test]
     fn no_way_to_a_token_differs_from_the_machine(
@@ -223,7 +223,7 @@ proptest! {
     }
 }
 
-/// Bites when a snapshot outlives the floor: the request it serves would have ended that, which counts once the wall clock is
+/// Fails when a snapshot outlives the floor: the request it serves would have ended that, which counts once the wall clock is
 /// set back.
 #[test]
 fn what_a_request_saw_over_stays_over_although_the_wall_clock_is_set_back() {
@@ -232,7 +232,7 @@ fn what_a_request_saw_over_stays_over_although_the_wall_clock_is_set_back() {
     live(Kind::Refreshing, &Policy::default(), &ops).expect("all agree");
 }
 
-/// Bites when `try_token` drops what it has asked for without a look at what is held, or at why there is nothing.
+/// Fails when `try_token` drops what it has asked for without a look at what is held, or at why there is nothing.
 #[test]
 fn who_does_not_wait_for_the_source_gets_what_its_earlier_answers_led_to() {
     let clock = ByHand::default();
@@ -259,7 +259,7 @@ fn holding_an_hour() -> (ByHand, Credential, impl Sized) {
     (clock, credential, driver)
 }
 
-/// Bites when a reader forgets that it has looked, at which tick or at what: what it lends would be right all the same, and
+/// Fails when a reader forgets that it has looked, at which tick or at what: what it lends would be right all the same, and
 /// cost what asking the credential costs.
 #[test]
 fn a_reader_reads_no_clock_within_a_tick_and_no_exact_one_at_the_next() {

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use acs_common::Event;
 use acs_common_driver::{Clock as _, Error, GetToken, Policy, Token};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::by_hand::ByHand;
 use crate::kinds::{Bare, Kind, Line, Told};
-use crate::subject::Happened;
 use crate::{policy, poll_once, said};
 
 #[derive(Clone, Debug)]
@@ -89,14 +89,14 @@ fn live(kind: Kind, policy: &Policy, ops: &[Op]) -> Result<(), TestCaseError> {
         match op {
             Op::Ask => {
                 asking.insert(requests, Box::pin(credential.get_token()));
-                bare.handle(Happened::Requested(name(requests)), now);
+                bare.handle(Event::TokenRequested { waiter: name(requests) }, now);
                 requests += 1;
                 got = compare(&mut asking, &mut bare)?.or(got);
             }
             Op::GiveUp(which) => {
                 if let Some(request) = asking.keys().copied().nth(which % asking.len().max(1)) {
                     asking.remove(&request);
-                    bare.handle(Happened::Cancelled(name(request)), now);
+                    bare.handle(Event::RequestCancelled { waiter: name(request) }, now);
                 }
             }
             Op::Pass(millis, late) => {
@@ -111,16 +111,16 @@ fn live(kind: Kind, policy: &Policy, ops: &[Op]) -> Result<(), TestCaseError> {
             Op::Reject => {
                 if let Some([own, bares]) = &got {
                     credential.reject(own);
-                    bare.handle(Happened::Rejected(bares.clone()), now);
+                    bare.handle(Event::TokenRejected { token: bares.clone() }, now);
                 }
             }
             Op::TryNow => {
                 credential.try_now();
-                bare.handle(Happened::TryNow, now);
+                bare.handle(Event::TryNow, now);
             }
             Op::Dispose => {
                 credential.dispose();
-                bare.handle(Happened::Disposed, now);
+                bare.handle(Event::Disposed, now);
             }
         }
         ended = ended || poll_once(driver.as_mut()).is_some();

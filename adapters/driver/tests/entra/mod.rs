@@ -151,7 +151,7 @@ fn stage_of(acs: FakeAcs, options: EntraOptions, source: Source, client: rt::Cli
 
 fn spawn<C, S, H>(builder: EntraBuilder<C, S, H>) -> CommunicationTokenCredential<C>
 where
-    C: Clock + Spawn<Driver<C, acs_common_driver::entra::Exchanger<S, H>>> + Clone,
+    C: Clock + Spawn<Driver<C, acs_common_driver::Exchanger<S, H>>> + Clone,
     S: EntraTokenSource,
     H: HttpClient,
 {

@@ -1,0 +1,160 @@
+//! The exchange of Entra tokens in the refresher's place: the core's machine of one exchange, and the calls it asks for.
+
+use std::fmt;
+use std::task::{Context, Poll};
+
+use acs_common::entra::{EntraOptions, Exchange, ExchangeAction, ExchangeEvent, HttpRequest};
+use acs_common::{Event, Monotonic, Now, Policy, RefresherError, RequestId, Until};
+
+use crate::calls::{InFlight, sealed};
+use crate::entra::{EntraTokenRequest, EntraTokenSource, HttpClient, SourceError};
+use crate::panics::catch_panic;
+use crate::refresher::RefresherPanicked;
+use crate::trace::Trace;
+
+/// Exchanges Entra tokens: a source, an HTTP client and the exchange in flight, as a driver's work.
+pub struct Exchanger<S: EntraTokenSource, H: HttpClient> {
+    options: EntraOptions,
+    policy: Policy,
+    source: S,
+    client: H,
+    exchange: Option<(RequestId, Exchange)>,
+    exchanges: u64,
+    asking: InFlight<S::Future>,
+    sending: InFlight<H::Future>,
+    trace: Option<Trace>,
+}
+
+impl<S: EntraTokenSource, H: HttpClient> Exchanger<S, H> {
+    /// With the credential's own policy.
+    pub(crate) fn new(options: EntraOptions, policy: Policy, source: S, client: H) -> Self {
+        Self {
+            options,
+            policy,
+            source,
+            client,
+            exchange: None,
+            exchanges: 0,
+            asking: InFlight::None,
+            sending: InFlight::None,
+            trace: None,
+        }
+    }
+
+    fn tell(&mut self, event: ExchangeEvent, now: Now) {
+        // The exchange may have no use for a foreign error, and drop it at once.
+        let mut error = None;
+        if let ExchangeEvent::EntraTokenFailed { error: foreign } | ExchangeEvent::TransportFailed { error: foreign } =
+            &event
+        {
+            error = Some(foreign.clone());
+        }
+        if let Some((_, exchange)) = &mut self.exchange {
+            exchange.handle(event, now);
+        }
+        catch_panic(|| drop(error));
+    }
+
+    /// Does what the exchange says, until there is something to tell the machine.
+    fn carry_out(&mut self) -> Option<Event<usize>> {
+        while let Some((request, exchange)) = &mut self.exchange {
+            let request = *request;
+            match exchange.poll_action()? {
+                ExchangeAction::ReportSource { source } => return Some(Event::SourceChecked { request, source }),
+                ExchangeAction::Finish { result } => {
+                    self.exchange = None;
+                    return Some(match result {
+                        Ok(token) => Event::TokenReceived { request, token: token.decoded() },
+                        Err(error) => Event::RefreshFailed { request, error },
+                    });
+                }
+                ExchangeAction::AcquireEntraToken { scopes, fresh } => {
+                    self.asking.start(|| self.source.entra_token(EntraTokenRequest { scopes, fresh }));
+                }
+                ExchangeAction::SendRequest { request } => self.send(request),
+                // The driver asks for the deadline each time.
+                ExchangeAction::ScheduleTimer { .. } => {}
+            }
+        }
+        None
+    }
+
+    fn send(&mut self, request: HttpRequest) {
+        self.trace = Some(Trace::new(&request));
+        self.sending.start(|| self.client.send(request));
+    }
+
+    /// What the call in flight has brought.
+    fn poll_calls(&mut self, context: &mut Context<'_>) -> Poll<ExchangeEvent> {
+        if let Poll::Ready(answer) = self.asking.poll(context) {
+            return Poll::Ready(match answer {
+                Some(Ok(token)) => ExchangeEvent::EntraTokenReceived { token },
+                Some(Err(SourceError::SignedOut)) => ExchangeEvent::SignedOut,
+                Some(Err(SourceError::Failed(error))) => ExchangeEvent::EntraTokenFailed { error },
+                None => ExchangeEvent::EntraTokenFailed { error: RefresherError::new(RefresherPanicked) },
+            });
+        }
+        self.sending.poll(context).map(|answer| {
+            let trace = self.trace.take();
+            if let (Some(trace), Some(answer)) = (trace, &answer) {
+                trace.ended(answer);
+            }
+            match answer {
+                Some(Ok(response)) => ExchangeEvent::ResponseReceived { response },
+                Some(Err(error)) => ExchangeEvent::TransportFailed { error },
+                None => ExchangeEvent::TransportFailed { error: RefresherError::new(RefresherPanicked) },
+            }
+        })
+    }
+}
+
+impl<S: EntraTokenSource, H: HttpClient> sealed::Work for Exchanger<S, H> {
+    fn start_check(&mut self, request: RequestId) {
+        self.cancel();
+        // A seed for each exchange, and the same ones again for a credential of the same seed.
+        let seed = self.policy.seed().unwrap_or_default().wrapping_add(self.exchanges);
+        self.exchanges = self.exchanges.wrapping_add(1);
+        self.exchange = Some((request, Exchange::new(self.options.clone(), &self.policy, seed)));
+    }
+
+    fn start_refresh(&mut self, _: RequestId, give_up: Option<Until>, now: Now) {
+        self.tell(ExchangeEvent::Started { give_up }, now);
+    }
+
+    fn look(&mut self, now: Now) {
+        self.tell(ExchangeEvent::TimeAdvanced, now);
+    }
+
+    fn cancel(&mut self) {
+        self.exchange = None;
+        self.asking.cancel();
+        self.sending.cancel();
+        self.trace = None;
+    }
+
+    fn poll(&mut self, now: impl Fn() -> Now, context: &mut Context<'_>) -> Poll<Event<usize>> {
+        loop {
+            if let Some(event) = self.carry_out() {
+                return Poll::Ready(event);
+            }
+            match self.poll_calls(context) {
+                Poll::Ready(event) => self.tell(event, now()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Monotonic> {
+        self.exchange.as_ref()?.1.deadline()
+    }
+
+    fn is_calling(&self) -> bool {
+        self.exchange.is_some()
+    }
+}
+
+impl<S: EntraTokenSource, H: HttpClient> fmt::Debug for Exchanger<S, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchanger").field("options", &self.options).finish_non_exhaustive()
+    }
+}

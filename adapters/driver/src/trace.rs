@@ -1,0 +1,58 @@
+//! Logs of the exchange's requests.
+
+use acs_common::RefresherError;
+use acs_common::entra::{ExchangeError, HttpRequest, HttpResponse};
+
+use crate::panics::catch_panic;
+
+/// Logs a request and what came of it, without headers and bodies: target `acs_common::http`. At the level at which the
+/// Azure SDKs show requests: there are few, since a token lives for an hour or so.
+pub(crate) struct Trace {
+    #[cfg(feature = "tracing")]
+    request_id: String,
+    #[cfg(feature = "tracing")]
+    attempt: u32,
+    #[cfg(feature = "tracing")]
+    /// None where std has no clock and panics when asked: in a browser.
+    sent: Option<std::time::Instant>,
+}
+
+#[cfg(feature = "tracing")]
+impl Trace {
+    pub(crate) fn new(request: &HttpRequest) -> Self {
+        let (method, url, attempt) = (request.method(), request.url(), request.attempt());
+        let request_id = request.request_id().to_owned();
+        catch_panic(|| tracing::info!(target: "acs_common::http", method, url, request_id, attempt, "request"));
+        Self {
+            request_id,
+            attempt,
+            sent: (!cfg!(all(target_family = "wasm", target_os = "unknown"))).then(std::time::Instant::now),
+        }
+    }
+
+    pub(crate) fn ended(&self, answer: &Result<HttpResponse, RefresherError>) {
+        let Self { request_id, attempt, sent } = self;
+        let duration = sent.map(|sent| tracing::field::debug(sent.elapsed()));
+        catch_panic(|| match answer {
+            Ok(response) => {
+                // Nothing of what the service says: it might repeat the token.
+                let status = response.status();
+                tracing::info!(target: "acs_common::http", status, duration, request_id, attempt, "response");
+            }
+            Err(error) => {
+                // Its text goes on to the cause.
+                let error = ExchangeError::Transport(error.clone());
+                tracing::warn!(target: "acs_common::http", duration, request_id, attempt, "{error}");
+            }
+        });
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+impl Trace {
+    pub(crate) fn new(_: &HttpRequest) -> Self {
+        Self {}
+    }
+
+    pub(crate) fn ended(&self, _: &Result<HttpResponse, RefresherError>) {}
+}

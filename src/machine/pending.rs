@@ -1,0 +1,31 @@
+//! Notices that the host does not know of.
+
+use alloc::boxed::Box;
+use core::time::Duration;
+
+use crate::action::Notice;
+use crate::error::RefreshError;
+use crate::time::UnixTime;
+
+/// A [`Notice`], with the rare and large one on the heap.
+#[derive(Clone, Debug)]
+pub(super) enum PendingNotice {
+    TokenChanged(UnixTime),
+    RefreshFailed(Box<(RefreshError, Option<Duration>)>),
+    TokenExpired,
+    Disposed,
+}
+
+impl From<PendingNotice> for Notice {
+    fn from(pending: PendingNotice) -> Self {
+        match pending {
+            PendingNotice::TokenChanged(expires_on) => Self::TokenChanged { expires_on },
+            PendingNotice::RefreshFailed(failure) => {
+                let (cause, retry_in) = *failure;
+                Self::RefreshFailed { cause, retry_in }
+            }
+            PendingNotice::TokenExpired => Self::TokenExpired,
+            PendingNotice::Disposed => Self::Disposed,
+        }
+    }
+}

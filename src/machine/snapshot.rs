@@ -1,0 +1,39 @@
+//! What a host needs for a fast path of its own.
+
+use crate::time::{Now, Until};
+use crate::token::Token;
+
+/// The held token, and for how long a request would do no more than return it ([`Machine::snapshot`](crate::Machine::snapshot)).
+///
+/// ```
+/// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
+///
+/// let at = |secs: i64| Now::new(Monotonic::from_millis(1_000 * secs as u64), UnixTime::from_secs(secs));
+/// let hour = NewToken::new("opaque").with_expires_on(UnixTime::from_secs(3_600));
+/// let machine = Machine::<()>::new(Some(hour), Policy::default(), at(0))?;
+///
+/// let snapshot = machine.snapshot().expect("it has just been accepted");
+/// assert!(snapshot.token(at(3_479)).is_some());
+/// assert!(snapshot.token(at(3_480)).is_none(), "time to renew it in the background, so ask the machine");
+/// # Ok::<(), acs_common::InvalidToken>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub(super) token: Token,
+    /// `None`: it never ends.
+    pub(super) until: Option<Until>,
+}
+
+impl Snapshot {
+    /// Whether both say the same: the very same token, for the same time.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.token.is_same(&other.token) && self.until == other.until
+    }
+
+    /// The token, if a request at `now` would do no more than return it.
+    #[must_use]
+    pub fn token(&self, now: Now) -> Option<&Token> {
+        if self.until.is_some_and(|end| end.has_come(now)) { None } else { Some(&self.token) }
+    }
+}

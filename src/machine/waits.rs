@@ -1,0 +1,95 @@
+//! When each wait is over, and which comes first. What starts and ends them: `transitions.rs`.
+
+use super::attempt::{Stage, TimerBackoff};
+use super::{Kind, Machine};
+use crate::time::{Now, Until};
+
+impl<W> Machine<W> {
+    /// Forgets the waits that are over, so that a clock set back does not bring them to life again.
+    pub(super) fn expire_waits(&mut self, now: Now) {
+        let is_over = |end: &mut Until| end.has_come(now);
+        self.min_interval.take_if(is_over);
+        if let Some(backoff) = &mut self.backoff {
+            backoff.request.take_if(is_over);
+            if backoff.streak.take_if(is_over).is_some() {
+                backoff.failures = 0;
+            }
+            if matches!(backoff.timer, TimerBackoff::Until(end) if end.has_come(now)) {
+                backoff.timer = TimerBackoff::Over;
+            }
+        }
+        if let Some(lease) = &mut self.lease {
+            lease.renewal.take_if(is_over);
+        }
+        if let Some(probation) = &mut self.probation
+            && probation.streak.take_if(is_over).is_some()
+        {
+            probation.rejections = 0;
+        }
+        self.probation.take_if(|probation| probation.until.is_some_and(|end| end.has_come(now)));
+    }
+
+    pub(super) fn timer_backoff(&self) -> TimerBackoff {
+        self.backoff.as_ref().map_or(TimerBackoff::Over, |backoff| backoff.timer)
+    }
+
+    pub(super) fn request_backoff(&self) -> Option<Until> {
+        self.backoff.as_ref()?.request
+    }
+
+    /// The failed refreshes of the streak.
+    pub(super) fn failures(&self) -> u32 {
+        self.backoff.as_ref().map_or(0, |backoff| backoff.failures)
+    }
+
+    /// Until when the valid token held waits for the source.
+    pub(super) fn source_timeout(&self) -> Option<Until> {
+        let is_checking = self.attempt.as_ref().is_some_and(|attempt| attempt.stage == Stage::Checking);
+        self.source.as_ref().filter(|_| is_checking && self.lease.is_some()).and_then(|source| source.timeout)
+    }
+
+    /// In how many milliseconds a refresh is to start, if nothing else happens; `asked`: a request has just come.
+    pub(super) fn until_start(&self, asked: bool, now: Now) -> Option<u64> {
+        if self.kind != Kind::Refreshing || self.attempt.is_some() {
+            return None;
+        }
+        if self.source.as_ref().is_some_and(|source| !source.checking.is_empty()) {
+            return Some(0);
+        }
+        // Those who may not start one have been refused.
+        let is_demanded = self.requested || self.lease.is_none() && !self.waiters.is_empty();
+        let backoff = match self.timer_backoff() {
+            TimerBackoff::Over => Some(0),
+            TimerBackoff::Until(end) => Some(end.left(now)),
+            TimerBackoff::UntilAccepted => None,
+        };
+        let renewal = self.lease.as_ref().and_then(|lease| lease.renewal).map_or(0, |renewal| renewal.left(now));
+        let due = backoff.map(|backoff| backoff.max(renewal));
+        let wait = if is_demanded {
+            Some(0)
+        } else if self.policy.refreshes_proactively() {
+            due
+        } else {
+            due.filter(|wait| *wait == 0 && asked && self.lease.is_some())
+        };
+        wait.map(|wait| wait.max(self.min_interval.map_or(0, |interval| interval.left(now))))
+    }
+
+    /// In how many milliseconds something follows from the time.
+    pub(super) fn until_due(&self, now: Now) -> Option<u64> {
+        let left = |end: Until| end.left(now);
+        let attempt = self.attempt.as_ref();
+        let refresh_starts = self.until_start(false, now);
+        let refresh_times_out = attempt.and_then(|attempt| attempt.timeout).map(left);
+        let source_check_times_out = self.source_timeout().map(left);
+        let awaits_start = attempt.is_some_and(|attempt| attempt.stage == Stage::AwaitingStart);
+        let checked_refresh_starts = self.min_interval.filter(|_| awaits_start).map(left);
+        // On demand nobody has to know at once: the next request finds out.
+        let is_told = self.policy.refreshes_proactively();
+        let token_expires = self.lease.as_ref().filter(|_| is_told).and_then(|lease| lease.expiry).map(left);
+        [refresh_starts, refresh_times_out, source_check_times_out, checked_refresh_starts, token_expires]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}

@@ -1,0 +1,53 @@
+//! Two backoffs at once: what a failure adds to a backoff that is running, and what an answer does to it. Random lives
+//! hardly ever get there, since it takes a rejection while a refresh is in flight.
+
+use std::time::Duration;
+
+use acs_common::{Event, Policy, RefresherError};
+
+mod support;
+
+use support::rig::{HOUR, Rig, SECOND};
+
+/// A replacement of a rejected token is held, for three seconds. Half of that has passed, and the next refresh is in flight.
+fn renewing_a_token_on_probation(policy: Policy) -> Rig {
+    let mut rig = Rig::holding(HOUR, policy);
+    reject(&mut rig);
+    rig.ask(1);
+    rig.said(rig.received_for(3 * SECOND));
+    rig.pass(3 * SECOND / 2);
+    assert_eq!(rig.ask(2)[..2], ["2 served", "call"]);
+    rig
+}
+
+fn reject(rig: &mut Rig) -> Vec<String> {
+    let token = rig.held().expect("a token is held");
+    rig.said(Event::TokenRejected { token })
+}
+
+/// Fails when `fail` sets the backoff of requests, or the timer's, instead of taking the later end.
+#[test]
+fn a_backoff_that_is_running_is_never_shortened_by_another_failure() {
+    let busy = RefresherError::new("too many").with_retry_after(Duration::from_secs(200));
+
+    let mut rig = renewing_a_token_on_probation(Policy::default());
+    rig.fail(busy.clone());
+    assert_eq!(reject(&mut rig), ["failed, 200000"], "not the one second of a first rejection");
+    assert_eq!(rig.ask(3), ["3 refused: rejected, 200000"]);
+
+    let mut rig = renewing_a_token_on_probation(Policy::default().with_refresh_proactively(true));
+    rig.fail(busy);
+    assert_eq!(reject(&mut rig), ["failed, 200000", "timer 200000"]);
+}
+
+/// Fails when `receive` lets the backoff go on.
+#[test]
+fn an_accepted_token_ends_the_backoff() {
+    let slow = Policy::builder().retry_initial(Duration::from_secs(10)).build().unwrap();
+    let mut rig = renewing_a_token_on_probation(slow);
+    assert_eq!(reject(&mut rig), ["failed, 10000"]);
+    assert_eq!(rig.ask(3).len(), 0, "a request waits for the refresh in flight");
+    assert_eq!(rig.said(rig.received_for(3 * SECOND)), ["3 served", "changed", "timer off"]);
+    rig.pass(3 * SECOND / 2);
+    assert_eq!(rig.ask(4)[..2], ["4 served", "call"], "no backoff is left to keep it from renewing");
+}
