@@ -8,15 +8,16 @@ use core::str::FromStr;
 use crate::secret::Secret;
 use crate::url::{InvalidUrl, Url};
 
-/// `endpoint=…;accesskey=…`, taken apart.
+/// `endpoint=…;accesskey=…`, taken apart, as the Azure SDKs for .NET, Java and Python take it apart.
 ///
-/// The names are compared without regard to case, and must stand in this order, with nothing but the endpoint and one
-/// semicolon between them. What stands before `endpoint=` is skipped. The *last* `;accesskey=` begins the key, and
-/// the rest of the line belongs to it, semicolons and spaces too. The endpoint is kept as it was written, and must
-/// be a URL (`https` or `http`) of a host, with or without a port and a closing `/`.
+/// - The pairs stand in any order, with semicolons between them. Empty pairs and pairs of another name are skipped. Of
+///   two pairs with the same name, the last one counts.
+/// - Names are compared without regard to case. White space around names and values is dropped.
+/// - Quotes around the whole text are dropped, single or double, as they come from an env file.
+/// - If one line of several is a whole connection string, the other lines are skipped.
 ///
-/// So a second `;accesskey=` is not refused: the first one is then taken for a part of the host's name, as the reference
-/// takes it. Such an endpoint shows in `Debug` only up to its semicolon.
+/// The endpoint must be a URL (`https` or `http`) of a host, with or without a port and a closing `/`. Otherwise it is
+/// kept as it was written.
 ///
 /// ```
 /// use acs_common::connection_string::ConnectionString;
@@ -26,6 +27,9 @@ use crate::url::{InvalidUrl, Url};
 /// assert_eq!(parsed.endpoint(), "https://contoso.communication.azure.com/");
 /// assert_eq!(parsed.access_key().expose(), "c2VjcmV0");
 /// assert!(!format!("{parsed:?}").contains("c2VjcmV0"), "secrets never show");
+///
+/// let turned: ConnectionString = r#""AccessKey = c2VjcmV0; Endpoint = https://contoso.communication.azure.com/;""#.parse()?;
+/// assert_eq!(turned.endpoint(), parsed.endpoint());
 /// # Ok::<(), acs_common::connection_string::InvalidConnectionString>(())
 /// ```
 pub struct ConnectionString {
@@ -34,7 +38,7 @@ pub struct ConnectionString {
 }
 
 impl ConnectionString {
-    /// Where the resource is: a URL that paths may be appended to, once a closing `/` is taken off.
+    /// Where the resource is: a URL. Take a closing `/` off before you append a path.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
@@ -49,8 +53,10 @@ impl ConnectionString {
 
 impl fmt::Debug for ConnectionString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let endpoint = self.endpoint.split_once(';').map_or(&*self.endpoint, |(host, _)| host);
-        f.debug_struct("ConnectionString").field("endpoint", &endpoint).field("access_key", &self.access_key).finish()
+        f.debug_struct("ConnectionString")
+            .field("endpoint", &self.endpoint)
+            .field("access_key", &self.access_key)
+            .finish()
     }
 }
 
@@ -58,41 +64,50 @@ impl FromStr for ConnectionString {
     type Err = InvalidConnectionString;
 
     fn from_str(text: &str) -> Result<Self, InvalidConnectionString> {
-        // The reference searches by a pattern that no line break matches.
-        let mut lines = text.split(['\n', '\r', '\u{2028}', '\u{2029}']).filter_map(|line| behind(line, "endpoint="));
-        let mut begun = lines.clone();
-        let Some((endpoint, access_key)) = lines.find_map(|line| around_last(line, ";accesskey=")) else {
-            let begun = begun.next().is_some();
-            return Err(if begun { InvalidConnectionString::NoAccessKey } else { InvalidConnectionString::NoEndpoint });
-        };
-        if endpoint.is_empty() {
-            return Err(InvalidConnectionString::EmptyEndpoint);
-        }
-        if access_key.is_empty() {
-            return Err(InvalidConnectionString::EmptyAccessKey);
-        }
-        let (url, _) = Url::parse(endpoint)?;
-        if !matches!(url.path, "" | "/") || url.query.is_some() || url.has_user_info || url.has_fragment {
-            return Err(InvalidConnectionString::EndpointNotBare);
-        }
-        Ok(Self { endpoint: endpoint.to_owned(), access_key: Secret::new(access_key.to_owned()) })
+        // The reference reads one line. The others read the whole text, where a line break is white space.
+        let text = unquoted(text);
+        let mut lines = text.split(['\n', '\r', '\u{2028}', '\u{2029}']);
+        lines.find_map(|line| read(line).ok()).map_or_else(|| read(text), Ok)
     }
 }
 
-/// What follows the first such name.
-pub(crate) fn behind<'a>(line: &'a str, name: &str) -> Option<&'a str> {
-    let (at, _) = line.as_bytes().windows(name.len()).enumerate().find(|(_, text)| is(text, name))?;
-    line.get(at.checked_add(name.len())?..)
+fn read(text: &str) -> Result<ConnectionString, InvalidConnectionString> {
+    let text = unquoted(text);
+    let endpoint = value(text, "endpoint").ok_or(InvalidConnectionString::NoEndpoint)?;
+    let access_key = value(text, "accesskey").ok_or(InvalidConnectionString::NoAccessKey)?;
+    if endpoint.is_empty() {
+        return Err(InvalidConnectionString::EmptyEndpoint);
+    }
+    if access_key.is_empty() {
+        return Err(InvalidConnectionString::EmptyAccessKey);
+    }
+    let (url, _) = Url::parse(endpoint)?;
+    // The endpoint is shown, so a key must not hide in it.
+    let holds_key = behind(endpoint, "accesskey=").is_some();
+    if holds_key || !matches!(url.path, "" | "/") || url.query.is_some() || url.has_user_info || url.has_fragment {
+        return Err(InvalidConnectionString::EndpointNotBare);
+    }
+    Ok(ConnectionString { endpoint: endpoint.to_owned(), access_key: Secret::new(access_key.to_owned()) })
 }
 
-/// What stands before and behind the last such name.
-fn around_last<'a>(line: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
-    let (at, _) = line.as_bytes().windows(name.len()).enumerate().rev().find(|(_, text)| is(text, name))?;
-    Some((line.get(..at)?, line.get(at.checked_add(name.len())?..)?))
+/// Without white space and semicolons at both ends, and without one pair of quotes there.
+fn unquoted(text: &str) -> &str {
+    let text = text.trim_matches(|letter: char| letter == ';' || letter.is_whitespace());
+    let within = |quote: char| text.strip_prefix(quote)?.strip_suffix(quote);
+    within('"').or_else(|| within('\'')).unwrap_or(text)
 }
 
-fn is(text: &[u8], name: &str) -> bool {
-    text.eq_ignore_ascii_case(name.as_bytes())
+/// The value of the last pair of this name.
+fn value<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let mut pairs = text.rsplit(';').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(other, _)| other.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+}
+
+/// What follows the first place where this text stands, in any case.
+pub(crate) fn behind<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let same = |window: &[u8]| window.eq_ignore_ascii_case(name.as_bytes());
+    let at = text.as_bytes().windows(name.len()).position(same)?;
+    text.get(at.checked_add(name.len())?..)
 }
 
 /// What is wrong with a connection string. It repeats nothing of it, since that might be the key.
@@ -100,34 +115,36 @@ fn is(text: &[u8], name: &str) -> bool {
 /// ```
 /// use acs_common::connection_string::{ConnectionString, InvalidConnectionString};
 ///
-/// let turned = "accesskey=c2VjcmV0;endpoint=https://contoso.communication.azure.com/";
-/// let error = turned.parse::<ConnectionString>().unwrap_err();
+/// let half = "endpoint=https://contoso.communication.azure.com/";
+/// let error = half.parse::<ConnectionString>().unwrap_err();
 /// assert_eq!(error, InvalidConnectionString::NoAccessKey);
-/// assert!(error.to_string().contains("behind the endpoint"));
+/// assert!(error.to_string().contains("copy the whole string from the Azure portal"));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidConnectionString {
-    /// There is no `endpoint=`.
-    #[error("the connection string has no `endpoint=`: copy the whole of it, `endpoint=…;accesskey=…`")]
-    NoEndpoint,
-    /// There is no `;accesskey=` behind the endpoint.
+    /// No pair has the name `endpoint`.
     #[error(
-        "the connection string has no `;accesskey=` behind the endpoint: copy the whole of it, `endpoint=…;accesskey=…`"
+        "the connection string has no pair `endpoint=…`: copy the whole string from the Azure portal, `endpoint=…;accesskey=…`"
+    )]
+    NoEndpoint,
+    /// No pair has the name `accesskey`.
+    #[error(
+        "the connection string has no pair `accesskey=…`: copy the whole string from the Azure portal, `endpoint=…;accesskey=…`"
     )]
     NoAccessKey,
-    /// Nothing stands between `endpoint=` and `;accesskey=`.
-    #[error("the endpoint of the connection string is empty: copy the whole of it from the Azure portal")]
+    /// Nothing follows `endpoint=`.
+    #[error("the endpoint in the connection string is empty: copy the whole string from the Azure portal")]
     EmptyEndpoint,
-    /// Nothing stands behind `;accesskey=`.
-    #[error("the access key of the connection string is empty: copy the whole of it from the Azure portal")]
+    /// Nothing follows `accesskey=`.
+    #[error("the access key in the connection string is empty: copy the whole string from the Azure portal")]
     EmptyAccessKey,
-    /// The endpoint is no URL.
-    #[error("the endpoint of the connection string is no URL of a resource: {0}")]
+    /// The endpoint is not a valid URL.
+    #[error("the endpoint in the connection string is not a valid URL: {0}")]
     Endpoint(#[from] InvalidUrl),
     /// The endpoint has a path, a query, a fragment or user info.
     #[error(
-        "the endpoint of the connection string has more than a host and a port: drop its path, query, fragment and user info"
+        "the endpoint in the connection string has more than a host and a port: remove its path, query, fragment and user info"
     )]
     EndpointNotBare,
 }

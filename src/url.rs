@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-/// Why a text is no URL that one can send a request to.
+/// Why a text is not a URL that a request can be sent to.
 ///
 /// ```
 /// use acs_common::InvalidUrl;
@@ -16,18 +16,18 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidUrl {
-    /// It is not absolute, or for another protocol.
-    #[error("it begins with neither `https://` nor `http://`: pass the whole URL")]
+    /// It is not absolute, or it is for another protocol.
+    #[error("it does not begin with `https://` or `http://`: pass the whole URL")]
     Scheme,
-    /// There is no host, or one that cannot be.
-    #[error("it has no host, or what is no host name or IP address: look behind the `://`")]
+    /// There is no host, or the host is not valid.
+    #[error("it has no valid host after the `://`: put a host name or an IP address there")]
     Host,
-    /// The port is no number up to 65535.
-    #[error("its port is no number from 0 to 65535")]
+    /// The port is not a number up to 65535.
+    #[error("its port is not a number from 0 to 65535: correct the port, or leave it out")]
     Port,
-    /// It holds a character that no URL holds as it is.
+    /// It holds a character that is not allowed in a URL.
     #[error(
-        "it holds a space, a backslash or another character that no URL holds: percent-encode it, or use the host's ASCII name"
+        "it holds a space, a backslash or another character that is not allowed in a URL: percent-encode the character, or use the ASCII name of the host"
     )]
     Character,
 }

@@ -39,14 +39,15 @@ enum Family {
 const DEFAULT_SCOPE: &str = "https://communication.azure.com/clients/.default";
 
 impl EntraOptions {
-    /// The resource's endpoint: https (plain http only to a loopback host), with a port and a path if need be. The scope
-    /// is `https://communication.azure.com/clients/.default` unless [others are given](Self::with_scopes).
+    /// The resource's endpoint: https (plain http only to a loopback host), with a port and a path if need be. White space
+    /// around it is dropped. The scope is `https://communication.azure.com/clients/.default` unless
+    /// [others are given](Self::with_scopes).
     ///
     /// # Errors
     /// What is wrong with the endpoint.
     pub fn new(endpoint: &str) -> Result<Self, EntraOptionsError> {
         Ok(Self {
-            endpoint: check_endpoint(endpoint)?,
+            endpoint: check_endpoint(endpoint.trim_ascii())?,
             scopes: [DEFAULT_SCOPE.to_owned()].into(),
             family: Family::Clients,
             prewarm: true,
@@ -123,7 +124,7 @@ fn family(scope: &str) -> Option<Family> {
 
 fn check_endpoint(endpoint: &str) -> Result<String, EntraOptionsError> {
     // A URL may well have that in its path; but an endpoint is shown, and a key is not to be.
-    if behind(endpoint, ";accesskey=").is_some() {
+    if [";accesskey=", ";endpoint="].iter().any(|name| behind(endpoint, name).is_some()) {
         return Err(EntraOptionsError::EndpointIsConnectionString);
     }
     let (scheme, rest) = endpoint.split_once(':').ok_or(EntraOptionsError::EndpointUnreadable)?;
