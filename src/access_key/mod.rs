@@ -19,6 +19,9 @@ mod date;
 mod request;
 mod target;
 
+#[cfg(feature = "http")]
+pub use request::SignableBody;
+
 use alloc::format;
 use alloc::string::String;
 use core::fmt;
@@ -48,11 +51,11 @@ use crate::url::{InvalidUrl, Url};
 pub struct AccessKey(Hmac<Sha256>);
 
 impl AccessKey {
-    /// Reads the key as the Azure portal shows it, in base64; its padding may be missing, white space round it is
+    /// Reads the key as the Azure portal shows it, in base64. Its padding may be missing; white space around it is
     /// dropped.
     ///
     /// # Errors
-    /// If it is none. The error does not repeat it.
+    /// If it is empty or not base64. The error does not repeat it.
     pub fn from_base64(key: &str) -> Result<Self, InvalidAccessKey> {
         let key = BASE64.decode(key.trim_ascii()).map(Zeroizing::new).map_err(|_| InvalidAccessKey::NotBase64)?;
         if key.is_empty() {
@@ -62,13 +65,18 @@ impl AccessKey {
         Hmac::new_from_slice(&key).map(Self).map_err(|_| InvalidAccessKey::Empty)
     }
 
-    /// The four headers that make the service believe that the request comes from the resource's owner, within minutes of
-    /// `date`. `url` is absolute, `body` what the request carries (empty for none). The method is signed in upper case.
+    /// The four headers that prove to the service, within minutes of `date`, that the request comes from the resource's
+    /// owner. `url` is absolute. `body` is what the request carries, all of it and nothing else (empty if it has no body):
+    /// the service refuses other bytes. The method is signed in upper case.
     ///
-    /// What is signed is not quite the URL's text, but what the reference makes of it: dot segments of the path are
-    /// resolved, and the query is taken apart and written anew as a form (`%20` becomes `+`, `?x` becomes `?x=`, an empty
-    /// one goes). The path is otherwise left as it is, percent-encoding included. Where that makes a difference, send
-    /// [`target`](SignedHeaders::target).
+    /// What is signed is not always the URL's text, but what the reference makes of it: dot segments of the path are
+    /// resolved, and the query is taken apart and written again as a form (`%20` becomes `+`, `?x` becomes `?x=`, an empty
+    /// query is dropped). The rest of the path stays as it is, percent-encoding included. Where that makes a difference,
+    /// send [`target`](SignedHeaders::target).
+    ///
+    /// **Sign again after a redirect**, and before each retry: the signature holds for this method, target, host, body and
+    /// date only. A client that follows redirects by itself sends the old signature, which the service refuses, so turn
+    /// that off.
     ///
     /// # Errors
     /// [`SigningError`] says what cannot be signed.
@@ -91,7 +99,7 @@ impl AccessKey {
     }
 }
 
-/// Padded or not, spare bits ignored, as the reference's decoder takes it.
+/// Padded or not, spare bits ignored, as the reference's decoder does.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -190,7 +198,7 @@ impl fmt::Debug for SignedHeaders {
     }
 }
 
-/// Why a text is no access key.
+/// Why a text is not an access key.
 ///
 /// ```
 /// use acs_common::access_key::{AccessKey, InvalidAccessKey};
@@ -204,9 +212,7 @@ pub enum InvalidAccessKey {
     #[error("the access key is empty: copy it from the Azure portal")]
     Empty,
     /// It is not base64.
-    #[error(
-        "the access key is not in base64: copy the whole of it, without what stands round it, from the Azure portal"
-    )]
+    #[error("the access key is not base64: copy the whole key from the Azure portal, and nothing before or after it")]
     NotBase64,
 }
 
@@ -224,13 +230,13 @@ pub enum InvalidAccessKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SigningError {
-    /// The method is no token ([RFC 9110, section 9.1](https://www.rfc-editor.org/rfc/rfc9110#section-9.1)).
-    #[error("the method is empty, or holds what no HTTP method holds")]
+    /// The method is not a token ([RFC 9110, section 9.1](https://www.rfc-editor.org/rfc/rfc9110#section-9.1)).
+    #[error("the method is empty or holds a character that is not allowed in it: pass an HTTP method such as `GET`")]
     Method,
-    /// The URL cannot be sent to.
+    /// No request can be sent to the URL.
     #[error("the URL cannot be signed: {0}")]
     Url(#[from] InvalidUrl),
     /// The date cannot be written.
-    #[error("the date is outside of the years 0 to 9999, so no header can hold it: is this machine's clock set?")]
+    #[error("the date is outside the years 0 to 9999, so a header cannot hold it: check the clock of this machine")]
     Date,
 }
