@@ -31,7 +31,7 @@ fn as_others_read(text: &str) -> Option<(String, String)> {
     (url && !parts.1.is_empty()).then_some(parts)
 }
 
-/// The recorded answers of the reference hold, but for two kinds, which the others read in another way:
+/// The recorded answers of the reference hold, with two exceptions, which the others read in another way:
 /// - the reference refuses pairs in another order, and white space around names and endpoints;
 /// - it takes what follows the key for a part of it, and what stands between the two parts for a part of the endpoint.
 ///

@@ -1,4 +1,6 @@
 //! Requests are signed as the reference signs them, and no key ever shows.
+//!
+//! Long, since SHA-256 and HMAC are written a second time here, to compare with.
 
 #[path = "support/vectors.rs"]
 #[allow(dead_code, unreachable_pub, reason = "written for every test, and each takes a part")]

@@ -3,88 +3,35 @@
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
-use core::fmt;
 
-/// The cloud that a Microsoft Teams user, app or tenant belongs to.
-///
-/// ```
-/// use acs_common::identifier::Cloud;
-///
-/// assert_eq!(Cloud::default(), Cloud::Public);
-/// assert_eq!(Cloud::Gcch.as_str(), "gcch");
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Cloud {
-    /// The public one.
-    #[default]
-    Public,
-    /// That of the US Department of Defense.
-    Dod,
-    /// That of the US government (Government Community Cloud High).
-    Gcch,
-    /// One that a service named, and this version does not know.
-    Other(OtherCloud),
-}
+use super::Cloud;
+use super::parts::{InvalidIdentifier, bare, filled, known, space};
 
-impl Cloud {
-    /// Its name in JSON.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Public => "public",
-            Self::Dod => "dod",
-            Self::Gcch => "gcch",
-            Self::Other(other) => other.as_str(),
-        }
-    }
-
-    #[cfg(feature = "serde")]
-    pub(super) fn from_name(name: &str) -> Self {
-        match name {
-            "public" => Self::Public,
-            "dod" => Self::Dod,
-            "gcch" => Self::Gcch,
-            _ => Self::Other(OtherCloud(name.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for Cloud {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// The name of a cloud that this version does not know. Only JSON brings one: no raw id is known that would.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct OtherCloud(String);
-
-impl OtherCloud {
-    /// The name, as the service wrote it: case counts.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A user of Azure Communication Services. There is no constructor: the service makes the ids, and
-/// [`from_raw_id`](crate::identifier::CommunicationIdentifier::from_raw_id) reads them.
+/// A user of Azure Communication Services.
 #[derive(Clone, Debug)]
 pub struct CommunicationUserIdentifier {
     pub(super) raw_id: String,
 }
 
 impl CommunicationUserIdentifier {
-    /// The user's id, which is the whole raw id, prefix and all.
+    /// A user, by the id that the service made: the whole raw id, with its prefix. Nothing else is checked, so
+    /// [`from_raw_id`](crate::identifier::CommunicationIdentifier::from_raw_id) may read the same text as another kind.
     ///
     /// ```
-    /// use acs_common::identifier::CommunicationIdentifier;
+    /// use acs_common::identifier::CommunicationUserIdentifier;
     ///
-    /// let user = CommunicationIdentifier::from_raw_id("8:acs:5c8e_9d01");
-    /// let CommunicationIdentifier::CommunicationUser(user) = user else { panic!() };
-    /// assert_eq!(user.id(), "8:acs:5c8e_9d01");
+    /// let user = CommunicationUserIdentifier::new("8:acs:5c8e_9d01")?;
+    /// assert_eq!((user.id(), user.raw_id()), ("8:acs:5c8e_9d01", "8:acs:5c8e_9d01"));
+    /// # Ok::<(), acs_common::identifier::InvalidIdentifier>(())
     /// ```
+    ///
+    /// # Errors
+    /// An empty id is refused.
+    pub fn new(id: &str) -> Result<Self, InvalidIdentifier> {
+        Ok(Self { raw_id: filled("user id", id)?.to_owned() })
+    }
+
+    /// The user's id, which is the whole raw id, with its prefix.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.raw_id
@@ -99,8 +46,8 @@ impl CommunicationUserIdentifier {
 
 /// A phone number.
 ///
-/// Made here or read from a raw id, whether it is anonymous and which id was asserted with it follow from the number
-/// itself; JSON states them, and is believed.
+/// Whether it is anonymous and which id is asserted with it follow from the number, unless they are stated: here
+/// ([`with_anonymous`](Self::with_anonymous), [`with_asserted_id`](Self::with_asserted_id)) or in JSON.
 #[derive(Clone, Debug)]
 pub struct PhoneNumberIdentifier {
     pub(super) raw_id: String,
@@ -113,8 +60,8 @@ impl PhoneNumberIdentifier {
     pub(super) const PREFIX: &str = "4:";
     const ANONYMOUS: &str = "anonymous";
 
-    /// The number in the form of E.164, its `+` included; `anonymous` for a caller who withholds it. Nothing is checked:
-    /// the service does that.
+    /// The number in the form of E.164, with its `+`; `anonymous` for a caller who withholds the number. Nothing is checked,
+    /// an empty number is taken too: the service checks it.
     ///
     /// ```
     /// use acs_common::identifier::PhoneNumberIdentifier;
@@ -134,13 +81,42 @@ impl PhoneNumberIdentifier {
         }
     }
 
-    /// The number as it was given, an asserted id and the underscore before it included.
+    /// States whether the caller withholds the number. The number and the raw id stay as they are.
+    ///
+    /// ```
+    /// use acs_common::identifier::PhoneNumberIdentifier;
+    ///
+    /// let hidden = PhoneNumberIdentifier::new("+14255550123").with_anonymous(true);
+    /// assert_eq!((hidden.is_anonymous(), hidden.raw_id()), (true, "4:+14255550123"));
+    /// ```
+    #[must_use]
+    pub fn with_anonymous(self, is_anonymous: bool) -> Self {
+        Self { is_anonymous, ..self }
+    }
+
+    /// States what tells apart several participants with one number. The number and the raw id stay as they are.
+    ///
+    /// ```
+    /// use acs_common::identifier::PhoneNumberIdentifier;
+    ///
+    /// let second = PhoneNumberIdentifier::new("+14255550123").with_asserted_id("cd9e-3a45")?;
+    /// assert_eq!((second.asserted_id(), second.raw_id()), (Some("cd9e-3a45"), "4:+14255550123"));
+    /// # Ok::<(), acs_common::identifier::InvalidIdentifier>(())
+    /// ```
+    ///
+    /// # Errors
+    /// An empty id is refused.
+    pub fn with_asserted_id(self, asserted_id: &str) -> Result<Self, InvalidIdentifier> {
+        Ok(Self { asserted_id: Some(filled("asserted id", asserted_id)?.to_owned()), ..self })
+    }
+
+    /// The number as it was given. An asserted id in it and the underscore before that are a part of it.
     #[must_use]
     pub fn phone_number(&self) -> &str {
         &self.phone_number
     }
 
-    /// Whether the caller withholds his number: it is `anonymous`, that and nothing more.
+    /// Whether the caller withholds the number. If it is not stated: whether the number is exactly `anonymous`.
     ///
     /// ```
     /// use acs_common::identifier::PhoneNumberIdentifier;
@@ -152,8 +128,8 @@ impl PhoneNumberIdentifier {
         self.is_anonymous
     }
 
-    /// What tells apart several participants with one number: the text behind the *last* underscore, if there is one
-    /// and any text behind it, whatever stands before it.
+    /// What tells apart several participants with one number. If it is not stated: the text after the *last* underscore
+    /// of the number, if there is any.
     ///
     /// ```
     /// use acs_common::identifier::PhoneNumberIdentifier;
@@ -169,7 +145,7 @@ impl PhoneNumberIdentifier {
         self.asserted_id.as_deref()
     }
 
-    /// `4:` and the number.
+    /// `4:` and the number, unless another was stated.
     #[must_use]
     pub fn raw_id(&self) -> &str {
         &self.raw_id
@@ -186,7 +162,7 @@ pub struct MicrosoftTeamsUserIdentifier {
 }
 
 impl MicrosoftTeamsUserIdentifier {
-    /// A user who has signed in, by his Entra object id.
+    /// A user who has signed in, by the user's Entra object id.
     ///
     /// ```
     /// use acs_common::identifier::{Cloud, MicrosoftTeamsUserIdentifier};
@@ -200,12 +176,13 @@ impl MicrosoftTeamsUserIdentifier {
     /// ```
     ///
     /// # Errors
-    /// If the raw id would not read back as this user.
+    /// An empty id is refused, and a raw id that would not read back as this user: an id with a `:`, or a cloud that is not
+    /// known.
     pub fn new(user_id: &str, cloud: Cloud) -> Result<Self, InvalidIdentifier> {
         Ok(Self::of(bare("user id", user_id, &[':'])?, false, Some(known(cloud)?)))
     }
 
-    /// A visitor: joined without signing in.
+    /// A visitor, who joined without signing in: anonymous.
     ///
     /// ```
     /// use acs_common::identifier::MicrosoftTeamsUserIdentifier;
@@ -216,7 +193,7 @@ impl MicrosoftTeamsUserIdentifier {
     /// ```
     ///
     /// # Errors
-    /// If the raw id would not read back as this visitor.
+    /// An empty id is refused, and one with a `:`, which would not read back as this visitor.
     pub fn visitor(user_id: &str) -> Result<Self, InvalidIdentifier> {
         Ok(Self::of(bare("user id", user_id, &[':'])?, true, None))
     }
@@ -226,19 +203,20 @@ impl MicrosoftTeamsUserIdentifier {
         Self { raw_id: format!("8:{space}:{user_id}"), user_id: user_id.to_owned(), is_anonymous, cloud }
     }
 
-    /// The Entra object id; a visitor's id is the meeting's own.
+    /// The Entra object id; a visitor's id comes from the meeting.
     #[must_use]
     pub fn user_id(&self) -> &str {
         &self.user_id
     }
 
-    /// Whether it is a visitor.
+    /// Whether the user is a visitor.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         self.is_anonymous
     }
 
-    /// The cloud, if it is stated: a visitor's raw id does not. JSON cannot leave it open, and says `public` then.
+    /// The cloud, if it is stated: the raw id of a visitor does not state it. JSON always does: it is `public` if it is
+    /// missing there.
     #[must_use]
     pub fn cloud(&self) -> Option<&Cloud> {
         self.cloud.as_ref()
@@ -271,7 +249,8 @@ impl MicrosoftTeamsAppIdentifier {
     /// ```
     ///
     /// # Errors
-    /// If the raw id would not read back as this app.
+    /// An empty id is refused, and a raw id that would not read back as this app: an id with a `:`, or a cloud that is not
+    /// known.
     pub fn new(app_id: &str, cloud: Cloud) -> Result<Self, InvalidIdentifier> {
         Ok(Self::of(bare("app id", app_id, &[':'])?, known(cloud)?))
     }
@@ -302,8 +281,8 @@ impl MicrosoftTeamsAppIdentifier {
 
 /// An Entra user who uses a resource of Azure Communication Services.
 ///
-/// His raw id looks like that of a communication user, with three parts between underscores: exactly three make it one of
-/// these, even if all are empty (`8:acs:__`), two or four leave it a communication user.
+/// The raw id looks like that of a communication user, but with exactly three parts between underscores, even if all are
+/// empty (`8:acs:__`). With two or four parts it is a communication user.
 #[derive(Clone, Debug)]
 pub struct TeamsExtensionUserIdentifier {
     pub(super) raw_id: String,
@@ -325,7 +304,8 @@ impl TeamsExtensionUserIdentifier {
     /// ```
     ///
     /// # Errors
-    /// If the raw id would not read back as this user.
+    /// An empty part is refused, and a raw id that would not read back as this user: a part with a `:` or a `_`, or a cloud
+    /// that is not known.
     pub fn new(resource_id: &str, tenant_id: &str, user_id: &str, cloud: Cloud) -> Result<Self, InvalidIdentifier> {
         Ok(Self::of(
             bare("resource id", resource_id, &[':', '_'])?,
@@ -377,7 +357,7 @@ impl TeamsExtensionUserIdentifier {
     }
 }
 
-/// A participant of a kind that this version does not know; its raw id is kept as it is.
+/// A participant of a kind that this version does not know. Its raw id is kept as it is.
 #[derive(Clone, Debug)]
 pub struct UnknownIdentifier {
     pub(super) raw_id: String,
@@ -389,9 +369,9 @@ impl UnknownIdentifier {
     /// ```
     /// use acs_common::identifier::CommunicationIdentifier;
     ///
-    /// let stranger = CommunicationIdentifier::from_raw_id("48:45ab2481");
-    /// let CommunicationIdentifier::Unknown(stranger) = stranger else { panic!() };
-    /// assert_eq!(stranger.raw_id(), "48:45ab2481");
+    /// let unknown = CommunicationIdentifier::from_raw_id("48:45ab2481");
+    /// let CommunicationIdentifier::Unknown(unknown) = unknown else { panic!() };
+    /// assert_eq!(unknown.raw_id(), "48:45ab2481");
     /// ```
     #[must_use]
     pub fn raw_id(&self) -> &str {
@@ -399,57 +379,21 @@ impl UnknownIdentifier {
     }
 }
 
-/// Why an identifier cannot be made of these parts.
-///
-/// ```
-/// use acs_common::identifier::{Cloud, InvalidIdentifier, TeamsExtensionUserIdentifier};
-///
-/// let refused = TeamsExtensionUserIdentifier::new("resource", "tenant", "the_user", Cloud::Public).unwrap_err();
-/// assert!(matches!(refused, InvalidIdentifier::Separator { part: "user id", separator: '_', .. }));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidIdentifier {
-    /// A part is empty.
-    #[error("the {part} is empty: pass the id that the service or Entra gave")]
-    #[non_exhaustive]
-    Empty {
-        /// Which part.
-        part: &'static str,
-    },
-    /// A part holds what separates the parts of a raw id.
-    #[error(
-        "the {part} holds a `{separator}`, which separates the parts of a raw id: pass the bare id, or read the whole raw id with `from_raw_id`"
-    )]
-    #[non_exhaustive]
-    Separator {
-        /// Which part.
-        part: &'static str,
-        /// What it holds.
-        separator: char,
-    },
-    /// How raw ids of this cloud look is not known.
-    #[error("no form of raw id is known for this cloud: read the raw id that the service gave with `from_raw_id`")]
-    UnknownCloud,
+macro_rules! state_their_raw_id {
+    ($($type:ident)*) => {$(
+        impl $type {
+            /// States the raw id that the service gave, in place of the one that follows from the parts. They stay as they
+            /// are.
+            ///
+            /// # Errors
+            /// An empty raw id is refused.
+            pub fn with_raw_id(self, raw_id: &str) -> Result<Self, InvalidIdentifier> {
+                Ok(Self { raw_id: filled("raw id", raw_id)?.to_owned(), ..self })
+            }
+        }
+    )*};
 }
 
-fn bare<'a>(part: &'static str, id: &'a str, separators: &[char]) -> Result<&'a str, InvalidIdentifier> {
-    match id.chars().find(|letter| separators.contains(letter)) {
-        Some(separator) => Err(InvalidIdentifier::Separator { part, separator }),
-        None if id.is_empty() => Err(InvalidIdentifier::Empty { part }),
-        None => Ok(id),
-    }
-}
-
-fn known(cloud: Cloud) -> Result<Cloud, InvalidIdentifier> {
-    if matches!(cloud, Cloud::Other(_)) { Err(InvalidIdentifier::UnknownCloud) } else { Ok(cloud) }
-}
-
-/// What says the cloud in a raw id; one that is not known counts as the public one, as it does for the reference.
-fn space(cloud: Option<&Cloud>, [public, dod, gcch]: [&'static str; 3]) -> &'static str {
-    match cloud {
-        Some(Cloud::Public | Cloud::Other(_)) | None => public,
-        Some(Cloud::Dod) => dod,
-        Some(Cloud::Gcch) => gcch,
-    }
+state_their_raw_id! {
+    PhoneNumberIdentifier MicrosoftTeamsUserIdentifier MicrosoftTeamsAppIdentifier TeamsExtensionUserIdentifier
 }

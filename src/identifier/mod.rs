@@ -1,8 +1,8 @@
 //! Who takes part: communication users, phone numbers, Microsoft Teams users and apps, Teams extension users, and
-//! whoever else the service may name one day.
+//! kinds that the service may add later.
 //!
-//! The services name a participant by a *raw id*, one string; and, in JSON, by its parts with the raw id beside them
-//! (feature `serde`). [`CommunicationIdentifier`] is read from either and written to either.
+//! The services name a participant by a *raw id*, one string; in JSON they name it by its parts, with the raw id beside
+//! them (feature `serde`). [`CommunicationIdentifier`] is read from both and written to both.
 //!
 //! ```
 //! use acs_common::identifier::{Cloud, CommunicationIdentifier, PhoneNumberIdentifier};
@@ -19,34 +19,46 @@
 //! assert_eq!(lines.get("4:+14255550123"), Some(&2), "maps are searched by raw id too");
 //! ```
 //!
-//! Identifiers are personal data, but no secrets: `Debug` and `Display` show them.
+//! Identifiers are personal data, but not secrets: `Debug` and `Display` show them.
 
+mod cloud;
 mod kinds;
+mod parts;
 mod raw_id;
 #[cfg(feature = "serde")]
 mod wire;
 
+pub use cloud::{Cloud, OtherCloud};
 pub use kinds::{
-    Cloud, CommunicationUserIdentifier, InvalidIdentifier, MicrosoftTeamsAppIdentifier, MicrosoftTeamsUserIdentifier,
-    OtherCloud, PhoneNumberIdentifier, TeamsExtensionUserIdentifier, UnknownIdentifier,
+    CommunicationUserIdentifier, MicrosoftTeamsAppIdentifier, MicrosoftTeamsUserIdentifier, PhoneNumberIdentifier,
+    TeamsExtensionUserIdentifier, UnknownIdentifier,
 };
+pub use parts::InvalidIdentifier;
 
-/// A participant of whichever kind.
+const COMMUNICATION_USER: &str = "communicationUser";
+const PHONE_NUMBER: &str = "phoneNumber";
+const MICROSOFT_TEAMS_USER: &str = "microsoftTeamsUser";
+const MICROSOFT_TEAMS_APP: &str = "microsoftTeamsApp";
+const TEAMS_EXTENSION_USER: &str = "teamsExtensionUser";
+const UNKNOWN: &str = "unknown";
+
+/// A participant of any kind.
 ///
-/// **Two are equal if their raw ids are**, and they are hashed and ordered by them: the raw id is what the services
-/// compare, and JSON may state what a raw id leaves open (a Teams visitor's cloud) about the same participant.
+/// **Two are equal if their raw ids are equal.** They are hashed and ordered by them too: the raw id is what the
+/// services compare, and JSON may state what a raw id leaves open (a Teams visitor's cloud) about the same participant.
 ///
 /// With the feature `serde` it is read from and written as the JSON of the REST services: the raw id, and at most one
 /// nested object whose name says the kind.
 ///
-/// - Written, the raw id is always there. Read, the one that is there wins, whatever the parts say; only a communication
-///   user is named by its `id` alone.
-/// - A missing property is an error that names it and the object it belongs to; so is a second nested object, a `null` one
-///   too. `null` reads as the default where there is one (not anonymous, no asserted id, no cloud stated, the raw id
-///   that follows from the parts), and as missing where there is none.
-/// - A `kind` beside the nested object is optional; a `kind` without its object, or one that nobody knows, makes it
-///   [`Unknown`](Self::Unknown), of which nothing but the raw id is kept. Other properties are ignored.
-/// - A cloud that nobody knows is kept as [`Cloud::Other`].
+/// - When it is written, the raw id is always there. When it is read, the raw id in the JSON counts, even if the parts
+///   say something else; only a communication user is named by its `id` alone.
+/// - `null` means absent, for a nested object too. A second nested object is an error.
+/// - A missing property takes its default: `isAnonymous` is false, `cloud` is public, there is no `assertedId`. If it has
+///   no default, the error names the property and the object that it belongs to.
+/// - The raw id must be there. If it is `null` beside a nested object, it follows from the parts.
+/// - A `kind` beside the nested object is optional. A `kind` without its object, or one that is not known, makes it
+///   [`Unknown`](Self::Unknown): only the raw id is kept. Other properties are ignored.
+/// - Kinds and clouds are compared without regard to case. A cloud that is not known is kept as [`Cloud::Other`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum CommunicationIdentifier {
@@ -60,15 +72,15 @@ pub enum CommunicationIdentifier {
     MicrosoftTeamsApp(MicrosoftTeamsAppIdentifier),
     /// An Entra user who uses a resource of Azure Communication Services.
     TeamsExtensionUser(TeamsExtensionUserIdentifier),
-    /// One of a kind this version does not know.
+    /// A participant of a kind that this version does not know.
     Unknown(UnknownIdentifier),
 }
 
 impl CommunicationIdentifier {
-    /// Reads any text: what is of no known form is [`Unknown`](Self::Unknown), and keeps its text. Whatever comes out,
-    /// its [`raw_id`](Self::raw_id) is the text that went in.
+    /// Reads any text. A text whose form is not known is [`Unknown`](Self::Unknown), and is kept. The
+    /// [`raw_id`](Self::raw_id) is always the text that was read.
     ///
-    /// Prefixes are compared with regard to case, and no part but a phone number may hold a colon. Parts may be empty.
+    /// Prefixes are compared with regard to case. Only a phone number may hold a colon. Parts may be empty.
     ///
     /// ```
     /// use acs_common::identifier::CommunicationIdentifier;
@@ -83,7 +95,29 @@ impl CommunicationIdentifier {
         raw_id::read(raw_id)
     }
 
-    /// The one string that names this participant: for storing, comparing, and for services that want no more.
+    /// The kind, as the reference and the JSON of the services name it.
+    ///
+    /// ```
+    /// use acs_common::identifier::CommunicationIdentifier;
+    ///
+    /// let kind = |raw_id| CommunicationIdentifier::from_raw_id(raw_id).kind();
+    /// assert_eq!((kind("8:acs:5c8e_9d01"), kind("4:+14255550123")), ("communicationUser", "phoneNumber"));
+    /// assert_eq!((kind("8:orgid:45ab2481"), kind("28:orgid:01234567")), ("microsoftTeamsUser", "microsoftTeamsApp"));
+    /// assert_eq!((kind("8:acs:a_b_c"), kind("48:45ab2481")), ("teamsExtensionUser", "unknown"));
+    /// ```
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::CommunicationUser(_) => COMMUNICATION_USER,
+            Self::PhoneNumber(_) => PHONE_NUMBER,
+            Self::MicrosoftTeamsUser(_) => MICROSOFT_TEAMS_USER,
+            Self::MicrosoftTeamsApp(_) => MICROSOFT_TEAMS_APP,
+            Self::TeamsExtensionUser(_) => TEAMS_EXTENSION_USER,
+            Self::Unknown(_) => UNKNOWN,
+        }
+    }
+
+    /// The one string that names this participant: to store it, to compare it, and for services that take only this.
     ///
     /// ```
     /// use acs_common::identifier::{Cloud, CommunicationIdentifier, MicrosoftTeamsAppIdentifier};

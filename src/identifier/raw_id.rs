@@ -43,7 +43,7 @@ fn user(raw_id: &str, space: &str, id: &str) -> Option<CommunicationIdentifier> 
     })
 }
 
-/// Exactly three parts, be they empty; otherwise it is a communication user.
+/// Exactly three parts, which may be empty; otherwise it is a communication user.
 fn extension_user(id: &str, cloud: Cloud) -> Option<CommunicationIdentifier> {
     let mut parts = id.split('_');
     match (parts.next(), parts.next(), parts.next(), parts.next()) {

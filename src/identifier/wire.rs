@@ -1,4 +1,4 @@
-//! Identifiers in the JSON of the REST services, by the reference's rules: nothing is looked at but what the kind needs.
+//! Identifiers in the JSON of the REST services, by the reference's rules: only what the kind needs is looked at.
 
 use alloc::borrow::ToOwned as _;
 use alloc::string::String;
@@ -10,15 +10,10 @@ use serde_core::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAcces
 use serde_core::ser::{Serialize, SerializeMap as _, Serializer};
 
 use super::{
-    Cloud, CommunicationIdentifier, CommunicationUserIdentifier, MicrosoftTeamsAppIdentifier,
-    MicrosoftTeamsUserIdentifier, PhoneNumberIdentifier, TeamsExtensionUserIdentifier, UnknownIdentifier,
+    COMMUNICATION_USER, Cloud, CommunicationIdentifier, CommunicationUserIdentifier, MICROSOFT_TEAMS_APP,
+    MICROSOFT_TEAMS_USER, MicrosoftTeamsAppIdentifier, MicrosoftTeamsUserIdentifier, PHONE_NUMBER,
+    PhoneNumberIdentifier, TEAMS_EXTENSION_USER, TeamsExtensionUserIdentifier, UNKNOWN, UnknownIdentifier,
 };
-
-const COMMUNICATION_USER: &str = "communicationUser";
-const MICROSOFT_TEAMS_USER: &str = "microsoftTeamsUser";
-const MICROSOFT_TEAMS_APP: &str = "microsoftTeamsApp";
-const PHONE_NUMBER: &str = "phoneNumber";
-const TEAMS_EXTENSION_USER: &str = "teamsExtensionUser";
 
 /// The nested objects, each named as the kind it belongs to.
 const MODELS: [&str; 5] =
@@ -28,11 +23,11 @@ const MODELS: [&str; 5] =
 
 impl Serialize for CommunicationIdentifier {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let model = model(self);
-        let mut map = serializer.serialize_map(Some(if model.is_some() { 2 } else { 1 }))?;
+        let properties = properties(self);
+        let mut map = serializer.serialize_map(Some(if properties.is_some() { 2 } else { 1 }))?;
         map.serialize_entry("rawId", self.raw_id())?;
-        if let Some((name, properties)) = model {
-            map.serialize_entry(name, &Model(properties))?;
+        if let Some(properties) = properties {
+            map.serialize_entry(self.kind(), &Model(properties))?;
         }
         map.end()
     }
@@ -45,39 +40,34 @@ enum Property<'a> {
     Text(&'a str),
 }
 
-fn model(identifier: &CommunicationIdentifier) -> Option<(&'static str, Properties<'_>)> {
+/// What the nested object holds; `None` if the kind has no such object.
+fn properties(identifier: &CommunicationIdentifier) -> Option<Properties<'_>> {
     use Property::{Flag, Text};
 
-    match identifier {
-        CommunicationIdentifier::CommunicationUser(user) => Some((COMMUNICATION_USER, vec![("id", Text(user.id()))])),
+    Some(match identifier {
+        CommunicationIdentifier::CommunicationUser(user) => vec![("id", Text(user.id()))],
         CommunicationIdentifier::PhoneNumber(number) => {
             let mut properties =
                 vec![("value", Text(number.phone_number())), ("isAnonymous", Flag(number.is_anonymous()))];
             properties.extend(number.asserted_id().map(|asserted_id| ("assertedId", Text(asserted_id))));
-            Some((PHONE_NUMBER, properties))
+            properties
         }
-        CommunicationIdentifier::MicrosoftTeamsUser(user) => Some((
-            MICROSOFT_TEAMS_USER,
-            vec![
-                ("userId", Text(user.user_id())),
-                ("isAnonymous", Flag(user.is_anonymous())),
-                ("cloud", Text(user.cloud().unwrap_or(&Cloud::Public).as_str())),
-            ],
-        )),
+        CommunicationIdentifier::MicrosoftTeamsUser(user) => vec![
+            ("userId", Text(user.user_id())),
+            ("isAnonymous", Flag(user.is_anonymous())),
+            ("cloud", Text(user.cloud().unwrap_or(&Cloud::Public).as_str())),
+        ],
         CommunicationIdentifier::MicrosoftTeamsApp(app) => {
-            Some((MICROSOFT_TEAMS_APP, vec![("appId", Text(app.app_id())), ("cloud", Text(app.cloud().as_str()))]))
+            vec![("appId", Text(app.app_id())), ("cloud", Text(app.cloud().as_str()))]
         }
-        CommunicationIdentifier::TeamsExtensionUser(user) => Some((
-            TEAMS_EXTENSION_USER,
-            vec![
-                ("userId", Text(user.user_id())),
-                ("tenantId", Text(user.tenant_id())),
-                ("resourceId", Text(user.resource_id())),
-                ("cloud", Text(user.cloud().as_str())),
-            ],
-        )),
-        CommunicationIdentifier::Unknown(_) => None,
-    }
+        CommunicationIdentifier::TeamsExtensionUser(user) => vec![
+            ("userId", Text(user.user_id())),
+            ("tenantId", Text(user.tenant_id())),
+            ("resourceId", Text(user.resource_id())),
+            ("cloud", Text(user.cloud().as_str())),
+        ],
+        CommunicationIdentifier::Unknown(_) => return None,
+    })
 }
 
 struct Model<'a>(Properties<'a>);
@@ -108,16 +98,16 @@ impl<'de> Deserialize<'de> for CommunicationIdentifier {
     }
 }
 
-/// Why an object is no identifier.
+/// Why an object is not an identifier.
 #[derive(Debug, thiserror::Error)]
 enum Unreadable {
-    #[error("the property `{property}` of `{of}` is missing, and required")]
+    #[error("the property `{property}` of `{of}` is missing or null, but it is required")]
     Missing { property: &'static str, of: &'static str },
-    #[error("the property `{property}` of `{of}` is no {expected}")]
+    #[error("the property `{property}` of `{of}` is not a {expected}")]
     WrongType { property: &'static str, of: &'static str, expected: &'static str },
-    #[error("`{one}` and `{other}` are both there, and only one of them can say who it is")]
+    #[error("`{one}` and `{other}` are both present, but only one of them can say who it is")]
     Several { one: &'static str, other: &'static str },
-    #[error("{name} is no JSON object")]
+    #[error("{name} is not a JSON object")]
     NoObject { name: &'static str },
 }
 
@@ -127,13 +117,13 @@ fn read(object: &Object) -> Result<CommunicationIdentifier, Unreadable> {
     if let (Some((one, _)), Some((other, _))) = (found, present.next()) {
         return Err(Unreadable::Several { one, other });
     }
-    // A `kind` of null is none, and a model of null, false, zero or "" is none either, though it counted above.
-    let kind = object.get("kind").filter(|kind| !matches!(kind, Value::Null));
-    let model = found
-        .filter(|(_, value)| value.is_truthy())
-        .filter(|(name, _)| kind.is_none_or(|kind| matches!(kind, Value::Text(kind) if kind == name)));
+    // A model of false, zero or "" says nothing, though it counted above.
+    let kind = object.get("kind");
+    let names = |kind: &Value, name: &str| matches!(kind, Value::Text(kind) if kind.eq_ignore_ascii_case(name));
+    let model =
+        found.filter(|(_, value)| value.is_truthy()).filter(|(name, _)| kind.is_none_or(|kind| names(kind, name)));
     let Some((of, value)) = model else {
-        let raw_id = Reader { of: "unknown", object }.text("rawId")?.to_owned();
+        let raw_id = Reader { of: UNKNOWN, object }.text("rawId")?.to_owned();
         return Ok(UnknownIdentifier { raw_id }.into());
     };
     let Value::Object(model) = value else { return Err(Unreadable::NoObject { name: of }) };
@@ -145,7 +135,7 @@ fn read(object: &Object) -> Result<CommunicationIdentifier, Unreadable> {
             let number = PhoneNumberIdentifier::new(model.text("value")?);
             PhoneNumberIdentifier {
                 raw_id: explicit()?.unwrap_or(number.raw_id),
-                is_anonymous: model.optional_flag("isAnonymous")?,
+                is_anonymous: model.flag("isAnonymous")?,
                 asserted_id: model.optional_text("assertedId")?.map(str::to_owned),
                 phone_number: number.phone_number,
             }
@@ -153,19 +143,16 @@ fn read(object: &Object) -> Result<CommunicationIdentifier, Unreadable> {
         }
         MICROSOFT_TEAMS_USER => {
             let user_id = model.text("userId")?;
-            let is_anonymous = model.flag("isAnonymous")?;
-            let user = MicrosoftTeamsUserIdentifier::of(user_id, is_anonymous, model.cloud()?);
+            let user = MicrosoftTeamsUserIdentifier::of(user_id, model.flag("isAnonymous")?, Some(model.cloud()?));
             MicrosoftTeamsUserIdentifier { raw_id: explicit()?.unwrap_or(user.raw_id), ..user }.into()
         }
         MICROSOFT_TEAMS_APP => {
-            let app = MicrosoftTeamsAppIdentifier::of(model.text("appId")?, model.cloud()?.unwrap_or_default());
+            let app = MicrosoftTeamsAppIdentifier::of(model.text("appId")?, model.cloud()?);
             MicrosoftTeamsAppIdentifier { raw_id: explicit()?.unwrap_or(app.raw_id), ..app }.into()
         }
         _ => {
             let (user_id, tenant_id) = (model.text("userId")?, model.text("tenantId")?);
-            let resource_id = model.text("resourceId")?;
-            let cloud = model.cloud()?.unwrap_or_default();
-            let user = TeamsExtensionUserIdentifier::of(resource_id, tenant_id, user_id, cloud);
+            let user = TeamsExtensionUserIdentifier::of(model.text("resourceId")?, tenant_id, user_id, model.cloud()?);
             TeamsExtensionUserIdentifier { raw_id: explicit()?.unwrap_or(user.raw_id), ..user }.into()
         }
     })
@@ -179,49 +166,40 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn required(self, property: &'static str) -> Result<&'a Value, Unreadable> {
-        self.object.get(property).ok_or(Unreadable::Missing { property, of: self.of })
-    }
-
     fn optional_text(self, property: &'static str) -> Result<Option<&'a str>, Unreadable> {
         match self.object.get(property) {
             Some(Value::Text(text)) => Ok(Some(text)),
-            Some(Value::Null) | None => Ok(None),
+            None => Ok(None),
             Some(_) => Err(Unreadable::WrongType { property, of: self.of, expected: "string" }),
         }
     }
 
-    fn optional_flag(self, property: &'static str) -> Result<bool, Unreadable> {
-        match self.object.get(property) {
-            Some(Value::Flag(flag)) => Ok(*flag),
-            Some(Value::Null) | None => Ok(false),
-            Some(_) => Err(Unreadable::WrongType { property, of: self.of, expected: "boolean" }),
-        }
-    }
-
-    /// There is no default that null could stand for.
     fn text(self, property: &'static str) -> Result<&'a str, Unreadable> {
         self.optional_text(property)?.ok_or(Unreadable::Missing { property, of: self.of })
     }
 
     fn flag(self, property: &'static str) -> Result<bool, Unreadable> {
-        self.required(property)?;
-        self.optional_flag(property)
+        match self.object.get(property) {
+            Some(Value::Flag(flag)) => Ok(*flag),
+            None => Ok(false),
+            Some(_) => Err(Unreadable::WrongType { property, of: self.of, expected: "boolean" }),
+        }
     }
 
-    fn cloud(self) -> Result<Option<Cloud>, Unreadable> {
-        self.required("cloud")?;
-        Ok(self.optional_text("cloud")?.map(Cloud::from_name))
+    fn cloud(self) -> Result<Cloud, Unreadable> {
+        Ok(self.optional_text("cloud")?.map(Cloud::from_name).unwrap_or_default())
     }
 
-    /// `None`: null, so that it follows from the parts.
+    /// `None` if it is null, so that it follows from the parts. The reference demands that it is there.
     fn raw_id(self) -> Result<Option<String>, Unreadable> {
-        self.required("rawId")?;
+        if !self.object.names("rawId") {
+            return Err(Unreadable::Missing { property: "rawId", of: self.of });
+        }
         Ok(self.optional_text("rawId")?.map(str::to_owned))
     }
 }
 
-/// The names that mean something, at whichever depth; of others nothing is kept.
+/// The names that mean something, at any depth; nothing is kept of the others.
 const NAMES: [&str; 16] = [
     "rawId",
     "kind",
@@ -245,8 +223,15 @@ const NAMES: [&str; 16] = [
 struct Object(Vec<(&'static str, Value)>);
 
 impl Object {
+    /// `None` for null too: it means absent.
     fn get(&self, name: &str) -> Option<&Value> {
-        self.0.iter().rev().find(|(other, _)| *other == name).map(|(_, value)| value)
+        let (_, value) = self.0.iter().rev().find(|(other, _)| *other == name)?;
+        Some(value).filter(|value| !matches!(value, Value::Null))
+    }
+
+    /// Whether there is a property of this name, null or not.
+    fn names(&self, name: &str) -> bool {
+        self.0.iter().any(|(other, _)| *other == name)
     }
 }
 
@@ -262,7 +247,7 @@ enum Value {
 }
 
 impl Value {
-    /// What JavaScript takes for true.
+    /// What counts as true in JavaScript.
     fn is_truthy(&self) -> bool {
         match self {
             Self::Null => false,

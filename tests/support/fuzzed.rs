@@ -327,39 +327,38 @@ fn wire(text: &str) {
 /// What a property of a model has to be, the optional ones last.
 enum Form {
     Text,
-    TextOrNull,
-    FlagOrNull,
     MaybeText,
     MaybeFlag,
 }
 
 /// The kind and the raw id by other means, if it is an identifier; no raw id if that follows from the parts.
 fn plainly(value: &Value) -> Option<(&'static str, Option<&str>)> {
-    use Form::{FlagOrNull, MaybeFlag, MaybeText, Text, TextOrNull};
+    use Form::{MaybeFlag, MaybeText, Text};
 
     let models: [(_, &[(&str, Form)]); 5] = [
         ("communicationUser", &[("id", Text)]),
         ("phoneNumber", &[("value", Text), ("isAnonymous", MaybeFlag), ("assertedId", MaybeText)]),
-        ("microsoftTeamsUser", &[("userId", Text), ("isAnonymous", FlagOrNull), ("cloud", TextOrNull)]),
-        ("microsoftTeamsApp", &[("appId", Text), ("cloud", TextOrNull)]),
-        ("teamsExtensionUser", &[("userId", Text), ("tenantId", Text), ("resourceId", Text), ("cloud", TextOrNull)]),
+        ("microsoftTeamsUser", &[("userId", Text), ("isAnonymous", MaybeFlag), ("cloud", MaybeText)]),
+        ("microsoftTeamsApp", &[("appId", Text), ("cloud", MaybeText)]),
+        ("teamsExtensionUser", &[("userId", Text), ("tenantId", Text), ("resourceId", Text), ("cloud", MaybeText)]),
     ];
-    let mut there = models.iter().filter(|(name, _)| value.get(name).is_some());
+    let stated = |value: &Value, name: &str| value.get(name).is_some_and(|value| !value.is_null());
+    let mut there = models.iter().filter(|(name, _)| stated(value, name));
     let (found, None) = (there.next(), there.next()) else { return None };
-    let falsy = |model: &Value| model.is_null() || model == false || model == "" || model.as_f64() == Some(0.0);
+    let falsy = |model: &Value| model == false || model == "" || model.as_f64() == Some(0.0);
     let said = value.get("kind").filter(|kind| !kind.is_null());
-    let Some((name, forms)) = found.filter(|(name, _)| !falsy(&value[name]) && said.is_none_or(|kind| kind == name))
+    let says = |kind: &Value, name: &str| kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(name));
+    let Some((name, forms)) =
+        found.filter(|(name, _)| !falsy(&value[name]) && said.is_none_or(|kind| says(kind, name)))
     else {
         return Some(("unknown", Some(value.get("rawId")?.as_str()?)));
     };
     for (property, form) in *forms {
-        let well = match (form, value[name].get(property)) {
-            (MaybeFlag | MaybeText, None) | (MaybeFlag | MaybeText | FlagOrNull | TextOrNull, Some(Value::Null)) => {
-                true
-            }
-            (MaybeFlag | FlagOrNull, Some(value)) => value.is_boolean(),
-            (MaybeText | TextOrNull | Text, Some(value)) => value.is_string(),
-            (Text | FlagOrNull | TextOrNull, None) => false,
+        let well = match (form, value[name].get(property).filter(|value| !value.is_null())) {
+            (MaybeFlag | MaybeText, None) => true,
+            (MaybeFlag, Some(value)) => value.is_boolean(),
+            (MaybeText | Text, Some(value)) => value.is_string(),
+            (Text, None) => false,
         };
         well.then_some(())?;
     }
