@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Waker};
 
 use acs_common_benches::refresher;
-use acs_common_driver::{Builder, Clock, GetToken};
+use acs_common_driver::{Builder, GetToken};
 use acs_common_smol::Smol;
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -37,8 +37,10 @@ fn in_random_order(bencher: Bencher<'_, '_>, requests: usize) {
     });
 }
 
+type Request<'a> = Pin<Box<GetToken<'a, Smol>>>;
+
 /// Its driver is never polled, so that all of them wait.
-fn give_up(bencher: Bencher<'_, '_>, requests: usize, order: fn(&mut [Pin<Box<GetToken<'_, Smol>>>])) {
+fn give_up(bencher: Bencher<'_, '_>, requests: usize, order: fn(&mut [Request<'_>])) {
     let (credential, _driver) = Builder::new(Smol::default(), refresher).build().expect("no initial token");
     bencher
         .counter(ItemsCount::new(requests))
@@ -51,6 +53,6 @@ fn give_up(bencher: Bencher<'_, '_>, requests: usize, order: fn(&mut [Pin<Box<Ge
         .bench_local_values(drop);
 }
 
-fn is_pending<C: Clock>(request: &mut Pin<Box<GetToken<'_, C>>>) -> bool {
+fn is_pending(request: &mut Request<'_>) -> bool {
     request.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()
 }

@@ -32,7 +32,7 @@ const LONGEST_PAUSE: u64 = 60_000;
 
 /// One refresh of an Entra user's credential: a sans-IO machine that does the work of the refresher. A host makes one at each
 /// [`CheckSource`](crate::Action::CheckSource), and drops it when it [finishes](ExchangeAction::Finish) or at
-/// [`CancelRefresher`](crate::Action::CancelRefresher). See [the module](self) for the whole.
+/// [`CancelRefresher`](crate::Action::CancelRefresher). See [the module](crate::entra) for the whole.
 ///
 /// ```
 /// use acs_common::entra::{EntraOptions, Exchange, ExchangeAction, ExchangeEvent, HttpResponse};

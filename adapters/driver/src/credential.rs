@@ -203,7 +203,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
 
     /// What happens from now on: token changed, refresh failed, token expired, disposed. For a long-lived connection that
     /// has to pick up a new token, and for an operator who has to see failures. To miss nothing of a credential that
-    /// starts by itself, [`build`](Builder::build) it, listen, then run the driver.
+    /// starts by itself, [`build`](crate::Builder::build) it, listen, then run the driver.
     ///
     /// ```
     /// use acs_common_driver::Notice;
@@ -276,7 +276,7 @@ impl<C: Clock> Future for GetToken<'_, C> {
 impl<C: Clock> GetToken<'_, C> {
     #[cold]
     #[inline(never)]
-    fn poll_locked(&mut self, context: &mut Context<'_>) -> Poll<Answer> {
+    fn poll_locked(&mut self, context: &Context<'_>) -> Poll<Answer> {
         // Cloned with the lock not yet held, since that may run foreign code.
         let waker = context.waker().clone();
         self.shared.lock().poll_request(&mut self.place, waker)
