@@ -1,13 +1,13 @@
 //! Identifiers in the JSON of the REST services, by the reference's rules: only what the kind needs is looked at.
 
-use alloc::borrow::ToOwned as _;
+use alloc::borrow::{Cow, ToOwned as _};
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::fmt;
 
-use serde_core::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_core::de::{Deserialize, Deserializer, Error as _};
 use serde_core::ser::{Serialize, SerializeMap as _, Serializer};
+use serde_json::Value;
 
 use super::{
     COMMUNICATION_USER, Cloud, CommunicationIdentifier, CommunicationUserIdentifier, MICROSOFT_TEAMS_APP,
@@ -87,14 +87,13 @@ impl Serialize for Model<'_> {
 
 // Reading.
 
+type Object = serde_json::Map<String, Value>;
+
 impl<'de> Deserialize<'de> for CommunicationIdentifier {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::Object(object) => read(&object).map_err(D::Error::custom),
-            Value::Null | Value::Flag(_) | Value::Text(_) | Value::Number { .. } => {
-                Err(D::Error::custom(Unreadable::NoObject { name: "the identifier" }))
-            }
-        }
+        let identifier = Value::deserialize(deserializer)?;
+        let object = as_object(&identifier, "the identifier").and_then(|object| read(&object));
+        object.map_err(D::Error::custom)
     }
 }
 
@@ -111,23 +110,32 @@ enum Unreadable {
     NoObject { name: &'static str },
 }
 
+/// A list is an object without properties, as in JavaScript.
+fn as_object<'a>(value: &'a Value, name: &'static str) -> Result<Cow<'a, Object>, Unreadable> {
+    match value {
+        Value::Object(object) => Ok(Cow::Borrowed(object)),
+        Value::Array(_) => Ok(Cow::Owned(Object::new())),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Err(Unreadable::NoObject { name }),
+    }
+}
+
 fn read(object: &Object) -> Result<CommunicationIdentifier, Unreadable> {
-    let mut present = MODELS.into_iter().filter_map(|name| Some((name, object.get(name)?)));
+    let mut present = MODELS.into_iter().filter_map(|name| Some((name, get(object, name)?)));
     let found = present.next();
     if let (Some((one, _)), Some((other, _))) = (found, present.next()) {
         return Err(Unreadable::Several { one, other });
     }
     // A model of false, zero or "" says nothing, though it counted above.
-    let kind = object.get("kind");
-    let names = |kind: &Value, name: &str| matches!(kind, Value::Text(kind) if kind.eq_ignore_ascii_case(name));
+    let kind = get(object, "kind");
+    let names = |kind: &Value, name: &str| kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(name));
     let model =
-        found.filter(|(_, value)| value.is_truthy()).filter(|(name, _)| kind.is_none_or(|kind| names(kind, name)));
+        found.filter(|(_, value)| is_truthy(value)).filter(|(name, _)| kind.is_none_or(|kind| names(kind, name)));
     let Some((of, value)) = model else {
         let raw_id = Reader { of: UNKNOWN, object }.text("rawId")?.to_owned();
         return Ok(UnknownIdentifier { raw_id }.into());
     };
-    let Value::Object(model) = value else { return Err(Unreadable::NoObject { name: of }) };
-    let model = Reader { of, object: model };
+    let model = as_object(value, of)?;
+    let model = Reader { of, object: &model };
     let explicit = || Reader { of, object }.raw_id();
     Ok(match of {
         COMMUNICATION_USER => CommunicationUserIdentifier { raw_id: model.text("id")?.to_owned() }.into(),
@@ -167,8 +175,8 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn optional_text(self, property: &'static str) -> Result<Option<&'a str>, Unreadable> {
-        match self.object.get(property) {
-            Some(Value::Text(text)) => Ok(Some(text)),
+        match get(self.object, property) {
+            Some(Value::String(text)) => Ok(Some(text)),
             None => Ok(None),
             Some(_) => Err(Unreadable::WrongType { property, of: self.of, expected: "string" }),
         }
@@ -179,8 +187,8 @@ impl<'a> Reader<'a> {
     }
 
     fn flag(self, property: &'static str) -> Result<bool, Unreadable> {
-        match self.object.get(property) {
-            Some(Value::Flag(flag)) => Ok(*flag),
+        match get(self.object, property) {
+            Some(Value::Bool(flag)) => Ok(*flag),
             None => Ok(false),
             Some(_) => Err(Unreadable::WrongType { property, of: self.of, expected: "boolean" }),
         }
@@ -192,162 +200,25 @@ impl<'a> Reader<'a> {
 
     /// `None` if it is null, so that it follows from the parts. The reference demands that it is there.
     fn raw_id(self) -> Result<Option<String>, Unreadable> {
-        if !self.object.names("rawId") {
+        if !self.object.contains_key("rawId") {
             return Err(Unreadable::Missing { property: "rawId", of: self.of });
         }
         Ok(self.optional_text("rawId")?.map(str::to_owned))
     }
 }
 
-/// The names that mean something, at any depth; nothing is kept of the others.
-const NAMES: [&str; 16] = [
-    "rawId",
-    "kind",
-    COMMUNICATION_USER,
-    MICROSOFT_TEAMS_USER,
-    MICROSOFT_TEAMS_APP,
-    PHONE_NUMBER,
-    TEAMS_EXTENSION_USER,
-    "id",
-    "value",
-    "isAnonymous",
-    "assertedId",
-    "userId",
-    "appId",
-    "tenantId",
-    "resourceId",
-    "cloud",
-];
-
-/// Properties with names that mean something; of duplicates the last counts, as in `JSON.parse`.
-struct Object(Vec<(&'static str, Value)>);
-
-impl Object {
-    /// `None` for null too: it means absent.
-    fn get(&self, name: &str) -> Option<&Value> {
-        let (_, value) = self.0.iter().rev().find(|(other, _)| *other == name)?;
-        Some(value).filter(|value| !matches!(value, Value::Null))
-    }
-
-    /// Whether there is a property of this name, null or not.
-    fn names(&self, name: &str) -> bool {
-        self.0.iter().any(|(other, _)| *other == name)
+/// What counts as true in JavaScript.
+fn is_truthy(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(flag) => *flag,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(_) | Value::Object(_) => true,
     }
 }
 
-enum Value {
-    Null,
-    Flag(bool),
-    Number {
-        zero: bool,
-    },
-    Text(String),
-    /// A list too, which has no properties.
-    Object(Object),
-}
-
-impl Value {
-    /// What counts as true in JavaScript.
-    fn is_truthy(&self) -> bool {
-        match self {
-            Self::Null => false,
-            Self::Flag(flag) => *flag,
-            Self::Number { zero } => !zero,
-            Self::Text(text) => !text.is_empty(),
-            Self::Object(_) => true,
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
-    }
-}
-
-struct ValueVisitor;
-
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a communication identifier")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-
-    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
-        Ok(Value::Flag(flag))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(Value::Number { zero: number == 0 })
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Number { zero: number == 0 })
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(Value::Number { zero: number == 0.0 })
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Text(text.to_owned()))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Value, E> {
-        Ok(Value::Text(text))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::Object(Object(Vec::new())))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut properties = Vec::new();
-        while let Some(Name(name)) = map.next_key()? {
-            match name {
-                Some(name) => properties.push((name, map.next_value()?)),
-                None => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(Value::Object(Object(properties)))
-    }
-}
-
-/// `None`: one that means nothing.
-struct Name(Option<&'static str>);
-
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_identifier(NameVisitor)
-    }
-}
-
-struct NameVisitor;
-
-impl Visitor<'_> for NameVisitor {
-    type Value = Name;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a property")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Name, E> {
-        Ok(Name(NAMES.into_iter().find(|known| *known == name)))
-    }
+/// `None` for null too: it means absent.
+fn get<'a>(object: &'a Object, name: &str) -> Option<&'a Value> {
+    object.get(name).filter(|value| !value.is_null())
 }
