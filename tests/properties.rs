@@ -1,6 +1,6 @@
-//! The laws every life obeys, each on its own, over random lives: random policies (the default, the reference's, their
-//! extremes), random events, both clocks stepped, stopped and set back. `tests/support/world.rs` checks them; each test
-//! names a fault that was put into the crate by hand to see that it bites.
+//! The laws that every life obeys, each in a test, over random lives: random policies (the default, the reference's, their
+//! extremes), a source or none, random events, both clocks stepped, stopped and set back. `tests/support/world.rs` checks them; each test
+//! names a fault that was put into the crate by hand to see it fail.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 mod support;
 
-use support::world::model::Law;
+use support::world::law::Law;
 use support::world::{self, ops, ops::kind::*};
 
 const CASES: u32 = 600;
@@ -47,110 +47,113 @@ fn obeys(law: Option<Law>, often: &'static [u8]) {
     });
 }
 
-/// Bites when `Until::left` asks the monotonic clock alone.
+/// Fails when `Until::left` asks the monotonic clock alone.
 #[test]
-fn a_token_that_is_dead_rejected_or_replaced_is_never_handed_out() {
+fn a_token_that_is_expired_rejected_or_replaced_is_never_handed_out() {
     obeys(Some(Law::HandOut), &[REJECT, SUSPEND, STEP_WALL, OVERSLEEP]);
 }
 
-/// Bites when `fail_refresh` drops the lease, or `Token::is_same` compares texts.
+/// Fails when `fail_refresh` drops the lease, or keeps that of another user, or `Token::is_same` compares texts.
 #[test]
-fn a_failed_refresh_never_costs_a_valid_token() {
-    obeys(Some(Law::Kept), &[FAIL, TRY_NOW, REJECT]);
+fn a_failed_refresh_never_costs_a_valid_token_of_the_same_user() {
+    obeys(Some(Law::Kept), &[FAIL, TRY_NOW, REJECT, GIVES]);
 }
 
-/// Bites when `until_start` does not look whether there is an attempt.
+/// Fails when `until_start` does not look whether there is an attempt.
 #[test]
 fn two_refreshes_are_never_in_flight() {
     obeys(Some(Law::OneFlight), &[CANCEL, TRY_NOW, REJECT]);
 }
 
-/// Bites when `answered` takes any request for the one in flight.
+/// Fails when `take_attempt` takes any request for the one in flight, or a token while the source is asked.
 #[test]
 fn a_late_answer_changes_nothing() {
-    obeys(Some(Law::Late), &[ANSWER_LATE, FAIL_LATE]);
+    obeys(Some(Law::Late), &[ANSWER_LATE, FAIL_LATE, GIVES_LATE]);
 }
 
-/// Bites when `start` sets no floor, or `until_start` ignores it for those who wait.
+/// Fails when `start_interval` starts none, `until_start` ignores it for those who wait, or `settle` once the source has
+/// answered.
 #[test]
-fn two_refreshes_never_start_within_the_floor() {
-    obeys(Some(Law::Floor), &[TRY_NOW, REJECT, FAIL]);
+fn two_refreshes_never_start_within_the_minimum_interval() {
+    obeys(Some(Law::MinInterval), &[TRY_NOW, REJECT, FAIL]);
 }
 
-/// Bites when `backoff::rest` forgets `retry_after`, or the least of a millisecond, or `until_start` the timer's rest.
+/// Fails when `backoff::after` forgets `retry_after`, or the least of a millisecond, or `until_start` the timer's backoff;
+/// when `source_checked` goes on in the backoff of the same source.
 #[test]
 fn an_issuer_that_wants_to_be_left_alone_is_left_alone() {
-    obeys(Some(Law::Rest), &[FAIL, TRY_NOW, REJECT, ANSWER]);
+    obeys(Some(Law::Backoff), &[FAIL, TRY_NOW, REJECT, ANSWER]);
 }
 
-/// Bites when `until_start` renews on demand whether `asked` or not, or `until_renewal` forgets the half, or the least of
+/// Fails when `until_start` renews on demand whether `asked` or not, or `until_renewal` forgets the half, or the least of
 /// a millisecond.
 #[test]
 fn nothing_is_refreshed_that_nobody_wants() {
     obeys(Some(Law::Unasked), &[LOOK, OVERSLEEP, CANCEL]);
 }
 
-/// Bites when `settle` leaves an overdue refresh in flight.
+/// Fails when `settle` leaves an overdue refresh in flight.
 #[test]
 fn a_settled_machine_is_never_already_due() {
     obeys(Some(Law::Settled), &[LOOK, OVERSLEEP, STEP_WALL]);
 }
 
-/// Bites when `wake_up` leaves the rest of requests running.
+/// Fails when `start_clean` leaves the backoff running.
 #[test]
 fn a_good_refresher_leads_back_from_anywhere() {
     obeys(Some(Law::Recovery), &[FAIL, FAIL, TRY_NOW, REJECT]);
 }
 
-/// Bites when `poll_action` does not announce a spent timer again.
+/// Fails when `poll_action` does not announce a spent timer again.
 #[test]
 fn the_armed_timer_is_the_deadline_even_after_it_fired_early() {
     obeys(Some(Law::Timer), &[LOOK, LOOK, STEP_WALL]);
 }
 
-/// Bites when `settle` puts the deadline a millisecond early.
+/// Fails when `settle` puts the deadline a millisecond early.
 #[test]
 fn a_timer_never_fires_in_vain_so_no_loop_is_busy() {
     obeys(Some(Law::Vain), &[ADVANCE, SUSPEND]);
 }
 
-/// Bites when `forget` forgets nobody.
+/// Fails when `forget` forgets nobody.
 #[test]
 fn a_waiter_is_answered_once_and_not_after_it_was_cancelled() {
     obeys(Some(Law::Once), &[CANCEL, CANCEL, REQUEST]);
 }
 
-/// Bites when `until_due` leaves out the timeout, or `fail_refresh` tells nobody.
+/// Fails when `until_due` leaves out the timeout, or `fail_refresh` tells nobody.
 #[test]
 fn nobody_waits_for_nothing() {
     obeys(Some(Law::Punctual), &[REQUEST, REJECT, FAIL, CANCEL]);
 }
 
-/// Bites when `refuse_waiters` says a millisecond less than it takes.
+/// Fails when `refuse_waiters` says a millisecond less than it takes.
 #[test]
 fn a_refusal_has_a_reason_and_its_advice_is_true() {
     obeys(Some(Law::Refusal), &[FAIL, FAIL, REQUEST]);
 }
 
-/// Bites when `dispose` leaves the failures to be told as they were.
+/// Fails when `dispose` leaves the failures to be told as they were.
 #[test]
-fn after_disposal_there_is_nothing_but_the_news_of_it() {
+fn after_disposal_there_is_nothing_but_the_notice_of_it() {
     obeys(Some(Law::Disposed), &[DISPOSE, HOLD, FAIL]);
 }
 
-/// Bites when `settle` reports a dead lease but leaves it where it is.
+/// Fails when `settle` reports an expired lease but leaves it where it is; when `hold` keeps the token that was rejected
+/// before, or `dispose` does.
 #[test]
 fn a_token_no_longer_held_leaves_no_secret_behind() {
     obeys(Some(Law::Secrets), &[REJECT, DISPOSE, OVERSLEEP]);
 }
 
-/// Bites when `snapshot` says how long the token lives instead of how long it is fresh.
+/// Fails when `snapshot` says how long the token lives instead of how long it is fresh.
 #[test]
 fn the_fast_path_says_what_a_request_would() {
     obeys(Some(Law::Snapshot), &[TRY_NOW, REJECT, ANSWER]);
 }
 
-/// Bites when `receive` is silent about the token it accepted, or `settle` about the one that died, or when `reject`
+/// Fails when `receive` is silent about the token it accepted, or `settle` about the one that expired, or when `reject`
 /// does not count the rejection of a replacement as a failure.
 #[test]
 fn what_happened_is_reported_and_nothing_else() {
@@ -171,13 +174,13 @@ fn each_call_says_why_it_is_made() {
     obeys(Some(Law::Reason), &[REJECT, TRY_NOW, FAIL, GIVES, OVERSLEEP]);
 }
 
-/// Bites when `poll_action` arms the timer before it reports.
+/// Fails when `poll_action` arms the timer before it reports.
 #[test]
 fn answers_come_first_and_the_timer_last() {
     obeys(Some(Law::Order), &[ANSWER, HOLD]);
 }
 
-/// Bites when a cancelled request calls off the refresh others wait for (`abandon` in `handle`).
+/// Fails when a cancelled request calls off the refresh that others wait for (`abandon_if` in `handle`).
 #[test]
 fn cancelling_one_waiter_never_changes_what_another_gets() {
     every_life(&[GHOST, GHOST, REQUEST, CANCEL], |setup, ops| {
@@ -190,13 +193,13 @@ fn cancelling_one_waiter_never_changes_what_another_gets() {
     });
 }
 
-/// Bites when `abandon` calls off what was never announced.
+/// Fails when `abandon_if` calls off what was never announced.
 #[test]
 fn several_events_before_a_drain_break_no_law() {
     obeys(None, &[HOLD, HOLD, TRY_NOW, OVERSLEEP]);
 }
 
-/// Bites when a dead token is only hidden by `token`, not dropped by `settle`: set back the clock, and it lives again.
+/// Fails when an expired token is only hidden by `token`, not dropped by `settle`: set back the clock, and it is valid again.
 #[test]
 fn a_clock_that_runs_back_breaks_no_law() {
     obeys(None, &[STEP_WALL, STEP_MONOTONIC_BACK, OVERSLEEP, LOOK]);

@@ -1,7 +1,7 @@
 //! A model checker round the real machine: breadth first through all that three callers, a refresher, a timer and two
 //! clocks can do, each state once, with every law checked after each step and a way back looked for from each state.
 //!
-//! The search is our own. What there is to it beside the [states](support::world::states) is a queue, a set and a pointer
+//! The search is written here. What there is to it beside the [states](support::world::states) is a queue, a set and a pointer
 //! to where each state came from; `stateright`, the crate for it, would bring 37 crates, a web server among them, wants
 //! the same canonical states, and documents that its `eventually` misses counterexamples in cycles and where paths join.
 //! "From every state a good refresher leads back, within a bounded time" is said of each state here, and is stronger.
@@ -23,7 +23,7 @@ use acs_common::{Monotonic, Now, UnixTime};
 
 const LIFE: Brings = Brings::Until(300_000);
 
-/// A day either way kills, or keeps alive, whatever there is.
+/// A day either way ends, or keeps, whatever there is.
 const ALPHABET: Alphabet = Alphabet {
     callers: 3,
     brings: &[LIFE, Brings::Expired(1)],
@@ -66,7 +66,7 @@ struct Found {
     world: World,
     /// The next moment that matters.
     next: Option<u64>,
-    /// Its own last step is the last of so many; the first state has none.
+    /// Its last step is the last of so many; the first state has none.
     steps: usize,
 }
 
@@ -176,14 +176,14 @@ fn search_all(policy: &str, setups: &[Setup], depth: usize) -> Vec<Report> {
     })
 }
 
-/// Bites when `until_due` leaves out the timeout.
+/// Fails when `until_due` leaves out the timeout.
 #[test]
 fn no_short_history_breaks_a_law_under_the_default_policy() {
     let reports = search("default", &Knobs::standard(), QUICK);
     assert!(reports.iter().all(|report| report.depth == QUICK && report.states > 1_000), "{reports:#?}");
 }
 
-/// Bites when a failure under no retry does not end renewing by timer (`UntilAccepted` in `fail`).
+/// Fails when a failure under no retry does not end renewing by timer (`UntilAccepted` in `fail`).
 #[test]
 fn no_history_at_all_breaks_a_law_under_the_reference_policy() {
     let reports = search("reference", &Knobs::reference(), 100);
@@ -209,7 +209,7 @@ fn no_long_history_breaks_a_law_under_the_default_policy() {
     search("default", &Knobs::standard(), depth);
 }
 
-/// Bites, in release, when `state` leaves out the count of failures, or what is left by the wall clock.
+/// Fails, in release, when `state` leaves out the count of failures, or what is left by the wall clock.
 /// First in every history, then from the states a search goes on from.
 #[test]
 fn states_that_read_the_same_have_the_same_future() {

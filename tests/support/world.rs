@@ -1,11 +1,19 @@
-//! A simulated host round the machine that checks every law after every event. It knows the contract, not the machine.
+//! A simulated host around the machine that checks every law after every event. It knows the contract, not the machine.
 
-use acs_common::{Action, Event, Machine, Monotonic, NewToken, Notice, Now, RequestId, Source, Token, UnixTime};
+use acs_common::{Event, Machine, Monotonic, Now, RequestId, Token, UnixTime};
 
 #[path = "world/drain.rs"]
 mod drain;
+#[path = "world/duties.rs"]
+mod duties;
+#[path = "world/events.rs"]
+mod events;
+#[path = "world/flight.rs"]
+mod flight;
+#[path = "world/law.rs"]
+pub mod law;
 #[path = "world/model.rs"]
-pub mod model;
+mod model;
 #[path = "world/ops.rs"]
 pub mod ops;
 #[path = "world/probes.rs"]
@@ -15,16 +23,17 @@ mod reasons;
 #[path = "world/states.rs"]
 pub mod states;
 
-use model::{Broken, Law, Model, Stage};
-use ops::{Brings, Fails, Op, Rejects, Setup, Span, Verdict};
+use law::{Broken, Law};
+use model::Model;
+use ops::{Op, Rejects, Setup, Span, Verdict};
 
-/// Nobody's name: a waiter that never asked.
+/// The name of a waiter that never asked.
 const NOBODY: u32 = u32::MAX;
 /// How often the host's timer may fire while time passes, before it oversleeps.
 const WAKE_UPS: u32 = 48;
 /// How long after a step or a suspension a host that sleeps in slices looks at its clocks.
 const SLICE: u64 = 60_000;
-/// Longer than any host lives.
+/// Longer than any host runs.
 const AGES: u64 = 10_000 * 365 * 86_400_000;
 
 /// Plays a life with all laws checked, or only one, and sees from its end whether a good refresher leads back to a token.
@@ -44,7 +53,7 @@ pub fn play(setup: &Setup, ops: &[Op], only: Option<Law>) -> Vec<Broken> {
     world.broken
 }
 
-/// What everyone but the ghosts saw of a life in which they asked, or did not.
+/// What everyone except the ghosts saw of a life in which they asked, or did not.
 pub fn journal(setup: &Setup, ops: &[Op], ghosts_ask: bool) -> Vec<String> {
     let mut world = World { ghosts_ask, journal: Some(Vec::new()), ..World::new(setup) };
     ops.iter().for_each(|op| world.run(*op));
@@ -163,7 +172,7 @@ impl World {
                 Some(request) => self.answer(request, brings),
                 None => self.look(),
             },
-            Op::AnswerLate(index, brings) => match self.late(&self.calls, index) {
+            Op::AnswerLate(index, brings) => match self.not_called(index) {
                 Some(request) => self.answer(request, brings),
                 None => self.look(),
             },
@@ -214,148 +223,11 @@ impl World {
                 let before = self.now.monotonic.as_millis();
                 let monotonic = before.saturating_sub(self.millis(span));
                 self.now.monotonic = Monotonic::from_millis(monotonic);
-                self.model.longest_rest = self.model.longest_rest.saturating_add(before - monotonic);
+                self.model.longest_backoff = self.model.longest_backoff.saturating_add(before - monotonic);
                 self.set_back = true;
             }
             Op::Look => self.look(),
             Op::Hold(events) => self.hold = events,
-        }
-    }
-
-    fn new_waiter(&mut self) -> u32 {
-        self.waiters += 1;
-        self.waiters
-    }
-
-    fn lay_ghost(&mut self) {
-        match self.ghost.take() {
-            Some(waiter) => self.cancel(waiter),
-            None => self.cancel(NOBODY),
-        }
-    }
-
-    fn request(&mut self, waiter: u32) {
-        self.model.before_event(self.now);
-        self.model.request(waiter);
-        self.hand_in(Event::TokenRequested { waiter });
-    }
-
-    fn cancel(&mut self, waiter: u32) {
-        self.model.before_event(self.now);
-        self.model.cancel(waiter);
-        self.hand_in(Event::RequestCancelled { waiter });
-    }
-
-    fn look(&mut self) {
-        self.model.before_event(self.now);
-        // At worst it was the timer that fired, and it is spent.
-        self.timer = None;
-        self.hand_in(Event::TimeAdvanced);
-    }
-
-    fn try_now(&mut self) {
-        let in_flight = self.in_flight().is_some();
-        self.model.before_event(self.now);
-        self.model.try_now(self.machine.is_due(self.now), in_flight, self.now);
-        self.hand_in(Event::TryNow);
-    }
-
-    /// The call of the refresher that the host knows to be in flight.
-    fn call(&self) -> Option<RequestId> {
-        self.model.flight.as_ref().filter(|flight| flight.called).map(|flight| flight.request)
-    }
-
-    /// The same of a check.
-    fn check_in_flight(&self) -> Option<RequestId> {
-        self.model.flight.as_ref().filter(|flight| flight.stage == Stage::Checking).map(|flight| flight.request)
-    }
-
-    /// The check or call in flight, as the machine would have it if the host drained first.
-    fn in_flight(&self) -> Option<RequestId> {
-        let flight = |world: &Self| world.model.flight.as_ref().map(|flight| flight.request);
-        if !self.undrained {
-            return flight(self);
-        }
-        let mut twin = self.clone();
-        twin.drain();
-        flight(&twin)
-    }
-
-    fn late(&self, known: &[RequestId], index: u8) -> Option<RequestId> {
-        let in_flight = self.in_flight();
-        let late: Vec<_> = known.iter().filter(|call| Some(**call) != in_flight).collect();
-        late.get(usize::from(index) % late.len().max(1)).map(|call| **call)
-    }
-
-    fn new_token(&mut self, brings: Brings) -> (String, NewToken, Verdict) {
-        self.texts += 1;
-        let text = format!("t{}", self.texts);
-        let asked = self.model.flight.as_ref().map_or(self.now, |flight| flight.started);
-        let (token, verdict) = brings.make(&text, &self.model.knobs, asked, self.now);
-        (text, token, verdict)
-    }
-
-    fn answer(&mut self, request: RequestId, brings: Brings) {
-        let late = self.in_flight() != Some(request);
-        let (text, token, verdict) = self.new_token(brings);
-        self.model.before_event(self.now);
-        if late {
-            return self.hand_in_late(Event::TokenReceived { request, token });
-        }
-        self.model.answer(text, verdict, self.now);
-        self.hand_in(Event::TokenReceived { request, token });
-    }
-
-    fn fail(&mut self, request: RequestId, fails: Fails) {
-        let late = self.in_flight() != Some(request);
-        self.model.before_event(self.now);
-        let event = Event::RefreshFailed { request, error: fails.make() };
-        if late {
-            return self.hand_in_late(event);
-        }
-        self.model.fail(fails, self.now);
-        self.hand_in(event);
-    }
-
-    fn source_checked(&mut self, request: RequestId, source: Source) {
-        let late = self.in_flight() != Some(request);
-        let failures = self.pending().1;
-        self.model.before_event(self.now);
-        let event = Event::SourceChecked { request, source };
-        if late {
-            return self.hand_in_late(event);
-        }
-        self.machine.handle(event, self.now);
-        let (dropped, failures_then) = self.pending();
-        // It is not the end of a check that timed out at this moment.
-        let ended = dropped == Some(request) && failures_then == failures;
-        let allowed = self.model.source_checked(source, ended, self.now);
-        self.broken.extend(allowed.err());
-        self.settle();
-    }
-
-    /// What the host would be told if it drained now: which call to drop, and of how many failures.
-    fn pending(&self) -> (Option<RequestId>, usize) {
-        let mut machine = self.machine.clone();
-        let actions: Vec<_> = std::iter::from_fn(|| machine.poll_action()).collect();
-        let dropped = actions.iter().find_map(|action| match action {
-            Action::CancelRefresher { request } => Some(*request),
-            _ => None,
-        });
-        let failed = |action: &&Action<u32>| matches!(action, Action::Notify(Notice::RefreshFailed { .. }));
-        (dropped, actions.iter().filter(failed).count())
-    }
-
-    fn rejectable(&self, rejects: Rejects) -> Option<Token> {
-        match rejects {
-            Rejects::Held => self.tokens.last().cloned(),
-            Rejects::Older(index) => self.tokens.get(usize::from(index) % self.tokens.len().max(1)).cloned(),
-            Rejects::Impostor => {
-                let held = self.tokens.last()?;
-                let same = NewToken::new(held.secret().expose()).with_expires_on(held.expires_on());
-                let other = Machine::<()>::with_static_token(same, self.model.knobs.policy(), self.now);
-                other.ok()?.token(self.now).cloned()
-            }
         }
     }
 
@@ -366,7 +238,7 @@ impl World {
                 let deadline = self.machine.deadline().unwrap_or(self.now.monotonic);
                 (deadline.as_millis().saturating_sub(self.now.monotonic.as_millis()), more)
             }
-            Span::Death(more) => (self.model.death().map_or(0, |end| end.left(self.now)), more),
+            Span::Expiry(more) => (self.model.expiry().map_or(0, |end| end.left(self.now)), more),
         };
         millis.saturating_add_signed(more)
     }
@@ -402,7 +274,7 @@ impl World {
                 self.look();
             }
         }
-        // It starts, it gives up; a token dies.
+        // It starts, it gives up; a token expires.
         let starts = (self.now.monotonic.as_millis() - begin) / self.model.knobs.floor.max(1);
         let calm = u64::from(fired.saturating_sub(5).div_ceil(2)) <= starts || self.at_the_end();
         self.check(Law::Vain, calm, |_| format!("it fired {fired} times since {begin}"));
@@ -419,21 +291,6 @@ impl World {
             let how = format!("{} (at {:?}, {:?})", how(self), self.now, self.machine);
             self.broken.push(Broken { law, how });
         }
-    }
-
-    fn hand_in_late(&mut self, event: Event<u32>) {
-        let mut untouched = self.machine.clone();
-        untouched.handle(Event::RequestCancelled { waiter: NOBODY }, self.now);
-        let untouched = format!("{untouched:?}");
-        self.machine.handle(event, self.now);
-        let same = format!("{:?}", self.machine) == untouched;
-        self.check(Law::Late, same, |_| format!("instead of {untouched}"));
-        self.settle();
-    }
-
-    fn hand_in(&mut self, event: Event<u32>) {
-        self.machine.handle(event, self.now);
-        self.settle();
     }
 
     fn settle(&mut self) {

@@ -3,7 +3,7 @@
 use acs_common::{Action, Error, Notice, Reason, RequestId, Token};
 
 use super::World;
-use super::model::Law;
+use super::law::Law;
 
 /// More actions at once than any list of operations can cause.
 const FLOOD: usize = 10_000;

@@ -1,10 +1,14 @@
-//! A life as a list of operations, and how bytes spell one, for proptest and the fuzzer alike.
+//! A life as a list of operations.
 
-use std::ops::Range;
 use std::time::Duration;
 
-use acs_common::{CheckSource, Monotonic, NewToken, Now, Policy, RefresherError, Source, UndecodableTokens, UnixTime};
+use acs_common::{CheckSource, NewToken, Now, Policy, RefresherError, Source, UndecodableTokens, UnixTime};
 use base64::Engine as _;
+
+#[path = "bytes.rs"]
+mod bytes;
+#[allow(unused_imports, reason = "each includer uses a part of it")]
+pub use bytes::{SETUP, SOURCES, kind, ops};
 
 /// How a life begins.
 #[derive(Clone, Debug)]
@@ -22,7 +26,7 @@ impl Setup {
         let Some(asks) = self.source else { return policy };
         let check = if asks.each_request { CheckSource::EachRequest } else { CheckSource::OnRefresh };
         let policy = policy.to_builder().check_source(check).source_check_timeout(duration(asks.timeout));
-        policy.build().expect("the knobs are within their limits")
+        policy.build().expect("the options are within their limits")
     }
 }
 
@@ -35,7 +39,7 @@ pub struct Asks {
     pub timeout: u64,
 }
 
-/// A policy whose values the laws can see. Milliseconds; `u64::MAX` stands for [`Duration::MAX`].
+/// Options whose values the laws can see. Milliseconds; `u64::MAX` stands for [`Duration::MAX`].
 #[derive(Clone, Debug)]
 pub struct Knobs {
     pub proactive: bool,
@@ -43,7 +47,7 @@ pub struct Knobs {
     pub background_window: u64,
     pub floor: u64,
     pub renew_before_half: bool,
-    /// The first rest and the longest; `None`: no retry.
+    /// The first backoff and the longest; `None`: no retry.
     pub retry: Option<(u64, u64)>,
     pub request_rest_max: u64,
     pub timeout: Option<u64>,
@@ -96,8 +100,8 @@ pub enum Span {
     Millis(u64),
     /// Until the deadline, and so much more.
     Deadline(i64),
-    /// Until the held token is dead, and so much more.
-    Death(i64),
+    /// Until the held token has expired, and so much more.
+    Expiry(i64),
 }
 
 /// What a token is like that comes in.
@@ -113,7 +117,7 @@ pub enum Brings {
     Lasting(u64),
     Opaque,
     Blank,
-    /// Dead for so many milliseconds.
+    /// Expired so many milliseconds ago.
     Expired(u64),
     /// A JWT that expires at the end of time.
     Endless,
@@ -307,8 +311,8 @@ impl Knobs {
         }
     }
 
-    /// So many failures in a row, or more, and the rest after the next is the longest.
-    pub fn long_row(&self) -> u32 {
+    /// So many failures in a row, or more, and the backoff after the next is the longest.
+    pub fn long_streak(&self) -> u32 {
         let (initial, max) = self.retry.unwrap_or_default();
         (0..64).find(|row| initial.saturating_mul(1 << row) >= max).unwrap_or(u32::MAX)
     }
@@ -332,172 +336,6 @@ impl Knobs {
             Some((initial, max)) => policy.retry_initial(duration(initial)).retry_max(duration(max)),
             None => policy.no_retry(),
         };
-        policy.build().expect("the knobs are within their limits")
-    }
-}
-
-/// How many bytes spell the setup, and how many an operation.
-pub const SETUP: usize = 12;
-pub const OP: usize = 3;
-const LONGEST: usize = 96;
-
-/// Any bytes are a life: a setup, then operations.
-pub fn ops(bytes: &[u8]) -> (Setup, Vec<Op>) {
-    let at = |index: usize| bytes.get(index).copied().unwrap_or_default();
-    let mut knobs = match at(0) % 4 {
-        0 => Knobs::standard(),
-        1 => Knobs::reference(),
-        _ => {
-            let max = pick(&WAITS, at(4));
-            Knobs {
-                window: pick(&WAITS, at(2)),
-                background_window: pick(&WAITS, at(2) / 16),
-                floor: pick(&[0, 1, 500, 1_000, 60_000], at(3)),
-                renew_before_half: at(3) >= 128,
-                retry: (at(5) % 8 != 0).then(|| (pick(&WAITS, at(5) / 8).min(max), max)),
-                request_rest_max: pick(&WAITS, at(6)),
-                timeout: (at(7) % 4 != 0).then(|| pick(&WAITS, at(7) / 4).max(1)),
-                jitter: pick(&[0.0, 0.0, 0.2, 1.0], at(8)),
-                opaque_lifetime: pick(&WAITS, at(9)).max(1),
-                reject_undecodable: at(8) >= 128,
-                ..Knobs::standard()
-            }
-        }
-    };
-    knobs.proactive = at(1) % 2 == 1;
-    let source = SOURCES.contains(&at(0)).then(|| Asks {
-        each_request: at(0) & 4 != 0,
-        prewarm: at(0) & 8 != 0,
-        timeout: pick(&[5_000, 5_000, 500, 1, 0, 60_000, u64::MAX], at(11)),
-    });
-    let initial = (at(10) % 3 != 0 && source.is_none()).then(|| brings(at(10) / 3, at(11)));
-    let (mono, wall) = match at(1) / 2 {
-        // The ends of the clocks.
-        1 => (0, 0),
-        2 => (u64::MAX - 90_000, 1_700_000_000_000),
-        3 => (5_000_000, i64::MAX - 90_000),
-        4 => (5_000_000, i64::MIN),
-        5 => (u64::MAX, i64::MAX),
-        _ => (5_000_000, 1_700_000_000_000),
-    };
-    let start = Now::new(Monotonic::from_millis(mono), UnixTime::from_millis(wall));
-    let list = bytes.get(SETUP..).unwrap_or_default();
-    let ops = list.chunks_exact(OP).take(LONGEST).map(|op| read(source.is_some(), op[0], op[1], op[2])).collect();
-    (Setup { knobs, initial, source, start }, ops)
-}
-
-/// With one of them as its first byte a life has a source.
-pub const SOURCES: Range<u8> = 208..240;
-
-/// What an operation's first byte says, modulo [`kind::ALL`].
-pub mod kind {
-    pub const REQUEST: u8 = 0;
-    pub const CANCEL: u8 = 3;
-    pub const GHOST: u8 = 4;
-    pub const ANSWER: u8 = 5;
-    pub const ANSWER_LATE: u8 = 8;
-    pub const FAIL: u8 = 9;
-    pub const FAIL_LATE: u8 = 11;
-    pub const REJECT: u8 = 12;
-    pub const TRY_NOW: u8 = 13;
-    pub const ADVANCE: u8 = 14;
-    pub const OVERSLEEP: u8 = 17;
-    pub const SUSPEND: u8 = 18;
-    pub const STEP_WALL: u8 = 19;
-    pub const STEP_MONOTONIC_BACK: u8 = 20;
-    pub const LOOK: u8 = 21;
-    pub const HOLD: u8 = 22;
-    pub const DISPOSE: u8 = 23;
-    pub const ALL: u8 = 24;
-    /// From here on, if there is a source; [`REQUEST`] if there is none.
-    pub const GIVES: u8 = 192;
-    pub const GIVES_LATE: u8 = 195;
-}
-
-fn read(source: bool, first: u8, one: u8, two: u8) -> Op {
-    let gives = || pick(&[Gives::First, Gives::First, Gives::Second, Gives::Third, Gives::Fourth], one);
-    // The commoner ones have several numbers.
-    match first % kind::ALL {
-        _ if source && first >= kind::GIVES && first % 4 == kind::GIVES_LATE % 4 => Op::GivesLate(two, gives()),
-        _ if source && first >= kind::GIVES => Op::Gives(gives()),
-        0..kind::CANCEL => Op::Request,
-        kind::CANCEL => Op::Cancel(one),
-        kind::GHOST => Op::Ghost,
-        kind::ANSWER..kind::ANSWER_LATE => Op::Answer(brings(one, two)),
-        kind::ANSWER_LATE => Op::AnswerLate(two, brings(one, two)),
-        kind::FAIL..kind::FAIL_LATE => Op::Fail(fails(one)),
-        kind::FAIL_LATE => Op::FailLate(two, fails(one)),
-        kind::REJECT => Op::Reject(match one % 4 {
-            0 => Rejects::Impostor,
-            1 => Rejects::Older(two),
-            _ => Rejects::Held,
-        }),
-        kind::TRY_NOW => Op::TryNow,
-        kind::ADVANCE..kind::OVERSLEEP => Op::Advance(span(one)),
-        kind::OVERSLEEP => Op::Oversleep(span(one)),
-        kind::SUSPEND => Op::Suspend(span(one)),
-        kind::STEP_WALL => Op::StepWall { back: two % 2 == 1, by: span(one) },
-        kind::STEP_MONOTONIC_BACK => Op::StepMonotonicBack(span(one)),
-        kind::LOOK => Op::Look,
-        kind::HOLD => Op::Hold(one % 6),
-        _ if one.is_multiple_of(4) => Op::Dispose,
-        _ => Op::Advance(Span::Deadline(0)),
-    }
-}
-
-const WAITS: [u64; 12] = [0, 1, 2, 500, 1_000, 1_500, 30_000, 60_000, 300_000, 3_600_000, 86_400_000, u64::MAX];
-const SPANS: [u64; 18] = [
-    0,
-    1,
-    2,
-    250,
-    499,
-    500,
-    999,
-    1_000,
-    1_001,
-    5_000,
-    29_999,
-    60_000,
-    119_000,
-    300_000,
-    600_000,
-    3_600_000,
-    86_400_000,
-    // 300 years
-    9_467_280_000_000,
-];
-
-fn pick<T: Copy>(from: &[T], by: u8) -> T {
-    from[usize::from(by) % from.len()]
-}
-
-fn span(by: u8) -> Span {
-    match by {
-        0..=143 => Span::Millis(pick(&SPANS, by)),
-        144..=207 => Span::Deadline(pick(&[0, 0, -1, 1, 1_000], by)),
-        208..=254 => Span::Death(pick(&[0, -1, 1, -500], by)),
-        255 => Span::Millis(u64::MAX / 2),
-    }
-}
-
-fn brings(kind: u8, life: u8) -> Brings {
-    let life = pick(&[1, 2, 999, 1_000, 1_500, 60_000, 601_000, 3_600_000, 86_400_000, 9_467_280_000_000], life);
-    match kind % 12 {
-        0 | 1 => Brings::Jwt(life),
-        2 => Brings::Issued(life, pick(&[0, -30, 1, 86_400, -86_400], kind / 12)),
-        3..=5 => Brings::Until(life),
-        6 | 7 => Brings::Lasting(life),
-        8 => Brings::Opaque,
-        9 => Brings::Blank,
-        10 => Brings::Expired(life - 1),
-        _ => Brings::Endless,
-    }
-}
-
-fn fails(by: u8) -> Fails {
-    Fails {
-        permanent: by.is_multiple_of(5),
-        retry_after: (by.is_multiple_of(3)).then(|| pick(&[0, 1, 500, 5_000, 400_000, u64::MAX], by / 3)),
+        policy.build().expect("the options are within their limits")
     }
 }

@@ -1,9 +1,10 @@
-//! What is checked of a drained machine: that it is at rest, and, on copies of it, what would happen if somebody asked.
+//! What is checked of a drained machine: that it is settled, and, on copies of it, what would happen if somebody asked.
 
 use acs_common::{Action, Error, Event, Machine, Now};
 
 use super::drain::Seen;
-use super::model::{Law, Stage};
+use super::flight::Stage;
+use super::law::Law;
 use super::ops::{Brings, Gives, Span};
 use super::{AGES, World, is_the_end};
 
@@ -60,7 +61,7 @@ impl World {
 
     /// Experiments on copies.
     pub(super) fn probe(&mut self) {
-        self.probe_at_rest();
+        self.probe_settled();
         self.probe_request();
         if !self.at_the_end() {
             self.probe_boundaries();
@@ -77,7 +78,7 @@ impl World {
     }
 
     /// Looking again at the same moment: the spent timer is armed again, and that is all.
-    fn probe_at_rest(&mut self) {
+    fn probe_settled(&mut self) {
         let (machine, actions) = self.copy_after(Event::TimeAdvanced, self.now);
         let rearmed = match &actions[..] {
             [Action::ScheduleTimer { at }] => *at == self.machine.deadline() && *at == machine.deadline(),
@@ -122,9 +123,9 @@ impl World {
         }
     }
 
-    /// A token is alive to the last millisecond, and then dead by either clock alone.
+    /// A token is alive to the last millisecond, and then expired by either clock alone.
     fn probe_boundaries(&mut self) {
-        let (now, Some(end)) = (self.now, self.model.death()) else { return };
+        let (now, Some(end)) = (self.now, self.model.expiry()) else { return };
         if self.model.held(now).is_none() {
             return;
         }
@@ -146,7 +147,7 @@ impl World {
     /// A snapshot holds for as long as it says, with no event in between, if the clocks run in step.
     fn probe_snapshot_later(&mut self) {
         let Some(snapshot) = self.machine.snapshot() else { return };
-        let left = self.model.death().map_or(0, |end| end.left(self.now));
+        let left = self.model.expiry().map_or(0, |end| end.left(self.now));
         for wait in [left / 2, left / 2 + left / 4, left.saturating_sub(1), left] {
             let mut later = self.clone();
             later.pass(wait);
@@ -158,7 +159,7 @@ impl World {
         }
     }
 
-    /// Whoever was refused is told when asking makes sense: before that it does not, from then on it does.
+    /// A refusal says when asking makes sense: before that it does not, from then on it does.
     fn probe_promises(&mut self) {
         // What happened after the refusal, and before the drain, may have made another promise.
         if self.model.disposed || self.batch || self.model.checks_each_request() {
@@ -214,7 +215,7 @@ impl World {
         true
     }
 
-    /// Somebody asks, waits if he has to, and asks again when he is told to.
+    /// Somebody asks, waits if need be, and asks again when told to.
     fn recover_asking(&mut self) {
         let start = self.now.monotonic.as_millis();
         let patience = self.model.patience(self.now);
@@ -238,7 +239,7 @@ impl World {
                 Some(Ok(())) => return,
                 Some(Err(Some(wait))) if wait < AGES => self.pass(wait),
                 Some(Err(_)) => {
-                    // Nobody lives to see the end of that rest.
+                    // Nobody sees the end of that backoff.
                     self.try_now();
                 }
                 None => break,
@@ -247,7 +248,7 @@ impl World {
         self.check(Law::Recovery, false, |_| "asking again and again brings no token".to_owned());
     }
 
-    /// Nobody asks: a proactive credential finds its own way back.
+    /// Nobody asks: a proactive credential finds the way back by itself.
     fn recover_waiting(&mut self) {
         if !self.model.knobs.proactive || self.model.knobs.retry.is_none() && self.model.failed_once {
             return;
@@ -256,8 +257,9 @@ impl World {
         for _ in 0..16 {
             if self.model.held(self.now).is_some() {
                 let took = self.now.monotonic.as_millis() - start;
-                return self
-                    .check(Law::Recovery, took <= self.model.longest_rest, |_| format!("unasked, it took {took} ms"));
+                return self.check(Law::Recovery, took <= self.model.longest_backoff, |_| {
+                    format!("unasked, it took {took} ms")
+                });
             }
             if self.answer_well() {
                 continue;

@@ -1,4 +1,4 @@
-//! Why the refresher is called, by bookkeeping of its own: how the last token was lost, what led to the first call since one
+//! Why the refresher is called, by bookkeeping apart from the machine's: how the last token was lost, what led to the first call since one
 //! was accepted, how many refreshes in a row have failed, and which token was rejected.
 //!
 //! Without jitter it is known exactly when a streak ends. With jitter there are two bounds, and in between a streak may be

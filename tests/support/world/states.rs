@@ -1,6 +1,6 @@
 //! What a search needs to know of a world: which ones have the same future, and what may happen next.
 //!
-//! A world's state is a text: the machine's own `Debug` text and all that the host and the model keep, less what cannot
+//! A world's state is a text: the machine's `Debug` text and all that the host and the model keep, less what cannot
 //! matter any more. Whatever is not named here is left in, so a field added to the machine tells more worlds apart until
 //! somebody thinks about it; it never merges two that differ.
 //! - Times are written as distances from now on both clocks; a wait that is over is over, however long since.
@@ -65,7 +65,7 @@ impl World {
         let mut writer = self.writer();
         writer.machine(&Value::read(&mut format!("{machine:?}").as_str()));
         let late = [checks, calls].map(|known| self.has_late(known));
-        let older = tokens.len() > usize::from(model.death().is_some());
+        let older = tokens.len() > usize::from(model.expiry().is_some());
         let timer = timer.map(|at| after(at.as_millis(), *now));
         let look = look.map(|at| after(at, *now));
         let Writer { mut text, next, .. } = writer;
@@ -100,13 +100,13 @@ impl World {
     fn writer(&self) -> Writer<'_> {
         let flight = self.model.flight.as_ref().map(|flight| flight.request);
         // One failure makes a retry of the next call.
-        let (waiting, long_row) = (&self.model.waiting, self.model.knobs.long_row().max(1));
-        Writer { now: self.now, flight, waiting, long_row, text: String::with_capacity(512), next: None }
+        let (waiting, long_streak) = (&self.model.waiting, self.model.knobs.long_streak().max(1));
+        Writer { now: self.now, flight, waiting, long_streak, text: String::with_capacity(512), next: None }
     }
 
     /// All that may happen in this state.
     pub fn choices(&self, setup: &Setup, alphabet: &Alphabet, next: Option<u64>) -> Vec<Op> {
-        let held = self.model.death().is_some();
+        let held = self.model.expiry().is_some();
         let mut ops = vec![Op::TryNow, Op::Look, Op::Dispose];
         if self.model.waiting.len() < alphabet.callers {
             ops.push(Op::Request);
@@ -120,7 +120,8 @@ impl World {
             ops.extend(alphabet.gives.iter().filter(|_| self.model.has_source()).map(|gives| Op::Gives(*gives)));
         }
         let [late_check, late_call] = [&self.checks, &self.calls].map(|known| self.has_late(known));
-        ops.extend(late_call.then_some(Op::AnswerLate(0, alphabet.brings[0])));
+        let not_called = self.not_called(0).is_some();
+        ops.extend(not_called.then_some(Op::AnswerLate(0, alphabet.brings[0])));
         ops.extend(late_check.then_some(Op::GivesLate(0, Gives::Fourth)));
         ops.extend((late_check || late_call).then_some(Op::FailLate(0, alphabet.fails[0])));
         if held {
@@ -157,7 +158,7 @@ struct Writer<'a> {
     now: Now,
     flight: Option<RequestId>,
     waiting: &'a [u32],
-    long_row: u32,
+    long_streak: u32,
     text: String,
     next: Option<u64>,
 }
@@ -181,7 +182,7 @@ impl Writer<'_> {
                 "min_interval" | "failures" | "probation" | "requested" | "lost" | "origin" if disposed => {}
                 // The next loss says why.
                 "lost" if holds => {}
-                // A failure whose waits are over is none, but that it is told to those who are refused.
+                // A failure whose waits are over is none, except that it is told to those who are refused.
                 "timer" if !backs_off && !until_accepted => {}
                 "request" | "last_failure" if !refuses => {}
                 "streak" if !streak => {}
@@ -253,7 +254,7 @@ impl Writer<'_> {
     }
 
     fn count(&self, value: &Value<'_>) -> u32 {
-        self.long_row.min(value.name.parse().expect("a counter"))
+        self.long_streak.min(value.name.parse().expect("a counter"))
     }
 
     fn value(&mut self, field: &str, value: &Value<'_>) {
@@ -265,7 +266,7 @@ impl Writer<'_> {
                 self.next = [self.next, Some(left)].into_iter().flatten().filter(|left| *left > 0).min();
                 let _ = write!(self.text, "{steady}/{wall}");
             }
-            // What is over is forgotten at the next event, whichever that is. Death and timeout make themselves felt.
+            // What is over is forgotten at the next event, whichever that is. Expiry and timeout make themselves felt.
             "Some"
                 if !matches!(field, "expiry" | "timeout")
                     && value.part("").is_some_and(|end| end.name == "Until")
@@ -285,7 +286,7 @@ impl Writer<'_> {
                 let _ = write!(self.text, "{}", wall - self.now.unix.as_millis());
             }
             name if field == "failures" => {
-                let _ = write!(self.text, "{}", name.parse::<u32>().expect("a counter").min(self.long_row));
+                let _ = write!(self.text, "{}", name.parse::<u32>().expect("a counter").min(self.long_streak));
             }
             name => {
                 let waiter = name.parse().ok().filter(|_| matches!(field, "waiter" | "waiters" | "checking" | "next"));

@@ -1,0 +1,173 @@
+//! How bytes spell a life, for proptest and the fuzzer alike.
+
+use std::ops::Range;
+
+use acs_common::{Monotonic, Now, UnixTime};
+
+use super::{Asks, Brings, Fails, Gives, Knobs, Op, Rejects, Setup, Span};
+
+/// How many bytes spell the setup, and how many an operation.
+pub const SETUP: usize = 12;
+const OP: usize = 3;
+const LONGEST: usize = 96;
+
+/// Any bytes are a life: a setup, then operations.
+pub fn ops(bytes: &[u8]) -> (Setup, Vec<Op>) {
+    let at = |index: usize| bytes.get(index).copied().unwrap_or_default();
+    let mut knobs = match at(0) % 4 {
+        0 => Knobs::standard(),
+        1 => Knobs::reference(),
+        _ => {
+            let max = pick(&WAITS, at(4));
+            Knobs {
+                window: pick(&WAITS, at(2)),
+                background_window: pick(&WAITS, at(2) / 16),
+                floor: pick(&[0, 1, 500, 1_000, 60_000], at(3)),
+                renew_before_half: at(3) >= 128,
+                retry: (at(5) % 8 != 0).then(|| (pick(&WAITS, at(5) / 8).min(max), max)),
+                request_rest_max: pick(&WAITS, at(6)),
+                timeout: (at(7) % 4 != 0).then(|| pick(&WAITS, at(7) / 4).max(1)),
+                jitter: pick(&[0.0, 0.0, 0.2, 1.0], at(8)),
+                opaque_lifetime: pick(&WAITS, at(9)).max(1),
+                reject_undecodable: at(8) >= 128,
+                ..Knobs::standard()
+            }
+        }
+    };
+    knobs.proactive = at(1) % 2 == 1;
+    let source = SOURCES.contains(&at(0)).then(|| Asks {
+        each_request: at(0) & 4 != 0,
+        prewarm: at(0) & 8 != 0,
+        timeout: pick(&[5_000, 5_000, 500, 1, 0, 60_000, u64::MAX], at(11)),
+    });
+    let initial = (at(10) % 3 != 0 && source.is_none()).then(|| brings(at(10) / 3, at(11)));
+    let (mono, wall) = match at(1) / 2 {
+        // The ends of the clocks.
+        1 => (0, 0),
+        2 => (u64::MAX - 90_000, 1_700_000_000_000),
+        3 => (5_000_000, i64::MAX - 90_000),
+        4 => (5_000_000, i64::MIN),
+        5 => (u64::MAX, i64::MAX),
+        _ => (5_000_000, 1_700_000_000_000),
+    };
+    let start = Now::new(Monotonic::from_millis(mono), UnixTime::from_millis(wall));
+    let list = bytes.get(SETUP..).unwrap_or_default();
+    let ops = list.chunks_exact(OP).take(LONGEST).map(|op| read(source.is_some(), op[0], op[1], op[2])).collect();
+    (Setup { knobs, initial, source, start }, ops)
+}
+
+/// With one of them as its first byte a life has a source.
+pub const SOURCES: Range<u8> = 208..240;
+
+/// What an operation's first byte says, modulo [`kind::ALL`].
+pub mod kind {
+    pub const REQUEST: u8 = 0;
+    pub const CANCEL: u8 = 3;
+    pub const GHOST: u8 = 4;
+    pub const ANSWER: u8 = 5;
+    pub const ANSWER_LATE: u8 = 8;
+    pub const FAIL: u8 = 9;
+    pub const FAIL_LATE: u8 = 11;
+    pub const REJECT: u8 = 12;
+    pub const TRY_NOW: u8 = 13;
+    pub const ADVANCE: u8 = 14;
+    pub const OVERSLEEP: u8 = 17;
+    pub const SUSPEND: u8 = 18;
+    pub const STEP_WALL: u8 = 19;
+    pub const STEP_MONOTONIC_BACK: u8 = 20;
+    pub const LOOK: u8 = 21;
+    pub const HOLD: u8 = 22;
+    pub const DISPOSE: u8 = 23;
+    pub const ALL: u8 = 24;
+    /// From here on, if there is a source; [`REQUEST`] if there is none.
+    pub const GIVES: u8 = 192;
+    pub const GIVES_LATE: u8 = 195;
+}
+
+fn read(source: bool, first: u8, one: u8, two: u8) -> Op {
+    let gives = || pick(&[Gives::First, Gives::First, Gives::Second, Gives::Third, Gives::Fourth], one);
+    // The commoner ones have several numbers.
+    match first % kind::ALL {
+        _ if source && first >= kind::GIVES && first % 4 == kind::GIVES_LATE % 4 => Op::GivesLate(two, gives()),
+        _ if source && first >= kind::GIVES => Op::Gives(gives()),
+        0..kind::CANCEL => Op::Request,
+        kind::CANCEL => Op::Cancel(one),
+        kind::GHOST => Op::Ghost,
+        kind::ANSWER..kind::ANSWER_LATE => Op::Answer(brings(one, two)),
+        kind::ANSWER_LATE => Op::AnswerLate(two, brings(one, two)),
+        kind::FAIL..kind::FAIL_LATE => Op::Fail(fails(one)),
+        kind::FAIL_LATE => Op::FailLate(two, fails(one)),
+        kind::REJECT => Op::Reject(match one % 4 {
+            0 => Rejects::Impostor,
+            1 => Rejects::Older(two),
+            _ => Rejects::Held,
+        }),
+        kind::TRY_NOW => Op::TryNow,
+        kind::ADVANCE..kind::OVERSLEEP => Op::Advance(span(one)),
+        kind::OVERSLEEP => Op::Oversleep(span(one)),
+        kind::SUSPEND => Op::Suspend(span(one)),
+        kind::STEP_WALL => Op::StepWall { back: two % 2 == 1, by: span(one) },
+        kind::STEP_MONOTONIC_BACK => Op::StepMonotonicBack(span(one)),
+        kind::LOOK => Op::Look,
+        kind::HOLD => Op::Hold(one % 6),
+        _ if one.is_multiple_of(4) => Op::Dispose,
+        _ => Op::Advance(Span::Deadline(0)),
+    }
+}
+
+const WAITS: [u64; 12] = [0, 1, 2, 500, 1_000, 1_500, 30_000, 60_000, 300_000, 3_600_000, 86_400_000, u64::MAX];
+const SPANS: [u64; 18] = [
+    0,
+    1,
+    2,
+    250,
+    499,
+    500,
+    999,
+    1_000,
+    1_001,
+    5_000,
+    29_999,
+    60_000,
+    119_000,
+    300_000,
+    600_000,
+    3_600_000,
+    86_400_000,
+    // 300 years
+    9_467_280_000_000,
+];
+
+fn pick<T: Copy>(from: &[T], by: u8) -> T {
+    from[usize::from(by) % from.len()]
+}
+
+fn span(by: u8) -> Span {
+    match by {
+        0..=143 => Span::Millis(pick(&SPANS, by)),
+        144..=207 => Span::Deadline(pick(&[0, 0, -1, 1, 1_000], by)),
+        208..=254 => Span::Expiry(pick(&[0, -1, 1, -500], by)),
+        255 => Span::Millis(u64::MAX / 2),
+    }
+}
+
+fn brings(kind: u8, life: u8) -> Brings {
+    let life = pick(&[1, 2, 999, 1_000, 1_500, 60_000, 601_000, 3_600_000, 86_400_000, 9_467_280_000_000], life);
+    match kind % 12 {
+        0 | 1 => Brings::Jwt(life),
+        2 => Brings::Issued(life, pick(&[0, -30, 1, 86_400, -86_400], kind / 12)),
+        3..=5 => Brings::Until(life),
+        6 | 7 => Brings::Lasting(life),
+        8 => Brings::Opaque,
+        9 => Brings::Blank,
+        10 => Brings::Expired(life - 1),
+        _ => Brings::Endless,
+    }
+}
+
+fn fails(by: u8) -> Fails {
+    Fails {
+        permanent: by.is_multiple_of(5),
+        retry_after: (by.is_multiple_of(3)).then(|| pick(&[0, 1, 500, 5_000, 400_000, u64::MAX], by / 3)),
+    }
+}

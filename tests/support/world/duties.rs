@@ -1,0 +1,121 @@
+//! By when the machine is to act, and what a state is, as far as the model knows.
+
+use acs_common::Now;
+
+use super::flight::{Flight, Stage};
+use super::model::{Held, Model};
+use super::ops::Ends;
+
+impl Model {
+    /// The time of those who wait, and of the machine itself, is bounded: by when is it to act, and why?
+    pub fn owes(&self, now: Now) -> Option<(u64, &'static str)> {
+        if self.disposed {
+            return None;
+        }
+        let held = self.held(now);
+        if let Some(flight) = &self.flight {
+            let check = flight.check.filter(|_| held.is_some() && flight.stage == Stage::Checking);
+            let starts = self.min_interval.filter(|_| flight.stage == Stage::AwaitingStart);
+            let all = [
+                (flight.timeout, "the refresh's timeout"),
+                (check, "the check's timeout"),
+                (starts, "the minimum interval that the refresh waits for"),
+            ];
+            return all.into_iter().filter_map(|(end, why)| Some((end?.left(now), why))).min_by_key(|owed| owed.0);
+        }
+        if !self.waiting.is_empty() && self.checks_each_request() {
+            return Some((0, "the check that somebody waits for"));
+        }
+        if !self.waiting.is_empty() && held.is_none() {
+            return Some((
+                self.min_interval.map_or(0, |end| end.left(now)),
+                "the minimum interval that somebody waits for",
+            ));
+        }
+        if self.requested {
+            return Some((
+                self.min_interval.map_or(0, |end| end.left(now)),
+                "the minimum interval that a refresh is requested after",
+            ));
+        }
+        if self.knobs.proactive {
+            return match held {
+                Some(held) => Some((held.expiry.left(now), "the held token's expiry")),
+                None if self.knobs.retry.is_some() || !self.failed_once => Some((u64::MAX, "the next try")),
+                None => None,
+            };
+        }
+        None
+    }
+
+    /// After how long at most a request, repeated when it is told to be, starts a refresh.
+    pub fn patience(&self, now: Now) -> u64 {
+        [self.request_backoff, self.min_interval].into_iter().flatten().map(|end| end.left(now)).max().unwrap_or(0)
+    }
+
+    /// An on-demand credential that nobody asks has no timer.
+    pub fn is_idle(&self) -> bool {
+        !self.knobs.proactive && self.waiting.is_empty() && self.flight.is_none() && !self.requested
+    }
+
+    /// What the future of a drained host depends on. Left out are texts, names and starts, which only have to be new;
+    /// what is of the last event alone; and what was of any use before the end.
+    pub fn state(&self, now: Now) -> String {
+        let Self {
+            disposed,
+            waiting,
+            next,
+            owed,
+            held,
+            replaces,
+            flight,
+            released,
+            min_interval,
+            request_backoff,
+            timer_backoff,
+            quiet,
+            longest_backoff,
+            requested,
+            failed_once,
+            gave_up,
+            reasons,
+            events,
+            failures,
+            rejections,
+            unseen,
+            accepted,
+            expired,
+            source,
+            knobs: _,
+            last_start: _,
+            asked: _,
+            backed_off: _,
+        } = self;
+        let counts = [*events, *failures, *rejections, *unseen, *accepted, *expired];
+        assert!(counts == [0; 6] && owed.is_empty() && released.is_none(), "it is drained");
+        if *disposed {
+            return format!("disposed {}", waiting.len());
+        }
+        let ahead = |end: &Option<Ends>| end.and_then(|end| end.ahead(now));
+        let holds = held.is_some();
+        let held = held.as_ref().map(|Held { text: _, token: _, source, expiry, half, probation }| {
+            (source.map(|source| source.version), expiry.ahead(now), ahead(half), ahead(probation))
+        });
+        let flight = flight.as_ref().map(|flight| {
+            let Flight { request: _, started: _, stage, called, timeout, check, trigger, source, over } = flight;
+            assert!(!over && *called == (*stage == Stage::Refreshing), "it is drained");
+            // What is said to the host is said, but for a check's trigger.
+            let trigger = (*stage != Stage::Refreshing).then_some(trigger);
+            (stage, ahead(timeout), ahead(&check.filter(|_| *stage == Stage::Checking)), trigger, source)
+        });
+        let next: Vec<_> = next.iter().map(|waiter| waiting.iter().position(|other| other == waiter)).collect();
+        let failed = source.as_ref().and_then(|source| source.failed);
+        let ends = (ahead(min_interval), ahead(request_backoff), ahead(timer_backoff), ahead(quiet));
+        let reasons = reasons.state(holds, self.knobs.long_streak().max(1), now);
+        format!(
+            "{} {next:?} {held:?} {replaces} {flight:?} {failed:?} {ends:?} {longest_backoff} {requested} {failed_once} {gave_up} \
+             {reasons}",
+            waiting.len()
+        )
+    }
+}

@@ -1,0 +1,178 @@
+//! What the host hands in: to the machine, and to the model, which says what is to come of it.
+
+use acs_common::{Action, Event, Machine, NewToken, Notice, RequestId, Source, Token};
+
+use super::flight::Stage;
+use super::law::Law;
+use super::ops::{Brings, Fails, Rejects, Verdict};
+use super::{NOBODY, World};
+
+impl World {
+    pub(super) fn new_waiter(&mut self) -> u32 {
+        self.waiters += 1;
+        self.waiters
+    }
+
+    pub(super) fn lay_ghost(&mut self) {
+        match self.ghost.take() {
+            Some(waiter) => self.cancel(waiter),
+            None => self.cancel(NOBODY),
+        }
+    }
+
+    pub(super) fn request(&mut self, waiter: u32) {
+        self.model.before_event(self.now);
+        self.model.request(waiter);
+        self.hand_in(Event::TokenRequested { waiter });
+    }
+
+    pub(super) fn cancel(&mut self, waiter: u32) {
+        self.model.before_event(self.now);
+        self.model.cancel(waiter);
+        self.hand_in(Event::RequestCancelled { waiter });
+    }
+
+    pub(super) fn look(&mut self) {
+        self.model.before_event(self.now);
+        // At worst it was the timer that fired, and it is spent.
+        self.timer = None;
+        self.hand_in(Event::TimeAdvanced);
+    }
+
+    pub(super) fn try_now(&mut self) {
+        let in_flight = self.in_flight().is_some();
+        self.model.before_event(self.now);
+        self.model.try_now(self.machine.is_due(self.now), in_flight, self.now);
+        self.hand_in(Event::TryNow);
+    }
+
+    /// The call of the refresher that the host knows to be in flight.
+    pub(super) fn call(&self) -> Option<RequestId> {
+        self.model.flight.as_ref().filter(|flight| flight.called).map(|flight| flight.request)
+    }
+
+    /// The same of a check.
+    pub(super) fn check_in_flight(&self) -> Option<RequestId> {
+        self.model.flight.as_ref().filter(|flight| flight.stage == Stage::Checking).map(|flight| flight.request)
+    }
+
+    /// The check or call in flight, as the machine would have it if the host drained first.
+    pub(super) fn in_flight(&self) -> Option<RequestId> {
+        let flight = |world: &Self| world.model.flight.as_ref().map(|flight| flight.request);
+        if !self.undrained {
+            return flight(self);
+        }
+        let mut twin = self.clone();
+        twin.drain();
+        flight(&twin)
+    }
+
+    /// The same of a call of the refresher.
+    fn call_in_flight(&self) -> Option<RequestId> {
+        let mut twin = self.clone();
+        if self.undrained {
+            twin.drain();
+        }
+        twin.call()
+    }
+
+    /// A call that is no longer in flight, or a check that has led to none so far: no token of it is wanted.
+    pub(super) fn not_called(&self, index: u8) -> Option<RequestId> {
+        let in_flight = self.call_in_flight();
+        let calls: Vec<_> = self.checks.iter().chain(&self.calls).filter(|call| Some(**call) != in_flight).collect();
+        calls.get(usize::from(index) % calls.len().max(1)).map(|call| **call)
+    }
+
+    pub(super) fn late(&self, known: &[RequestId], index: u8) -> Option<RequestId> {
+        let in_flight = self.in_flight();
+        let late: Vec<_> = known.iter().filter(|call| Some(**call) != in_flight).collect();
+        late.get(usize::from(index) % late.len().max(1)).map(|call| **call)
+    }
+
+    pub(super) fn new_token(&mut self, brings: Brings) -> (String, NewToken, Verdict) {
+        self.texts += 1;
+        let text = format!("t{}", self.texts);
+        let asked = self.model.flight.as_ref().map_or(self.now, |flight| flight.started);
+        let (token, verdict) = brings.make(&text, &self.model.knobs, asked, self.now);
+        (text, token, verdict)
+    }
+
+    pub(super) fn answer(&mut self, request: RequestId, brings: Brings) {
+        let late = self.call_in_flight() != Some(request);
+        let (text, token, verdict) = self.new_token(brings);
+        self.model.before_event(self.now);
+        if late {
+            return self.hand_in_late(Event::TokenReceived { request, token });
+        }
+        self.model.answer(text, verdict, self.now);
+        self.hand_in(Event::TokenReceived { request, token });
+    }
+
+    pub(super) fn fail(&mut self, request: RequestId, fails: Fails) {
+        let late = self.in_flight() != Some(request);
+        self.model.before_event(self.now);
+        let event = Event::RefreshFailed { request, error: fails.make() };
+        if late {
+            return self.hand_in_late(event);
+        }
+        self.model.fail(fails, self.now);
+        self.hand_in(event);
+    }
+
+    pub(super) fn source_checked(&mut self, request: RequestId, source: Source) {
+        let late = self.in_flight() != Some(request);
+        let failures = self.pending().1;
+        self.model.before_event(self.now);
+        let event = Event::SourceChecked { request, source };
+        if late {
+            return self.hand_in_late(event);
+        }
+        self.machine.handle(event, self.now);
+        let (dropped, failures_then) = self.pending();
+        // It is not the end of a check that timed out at this moment.
+        let ended = dropped == Some(request) && failures_then == failures;
+        let allowed = self.model.source_checked(source, ended, self.now);
+        self.broken.extend(allowed.err());
+        self.settle();
+    }
+
+    /// What the host would be told if it drained now: which call to drop, and of how many failures.
+    pub(super) fn pending(&self) -> (Option<RequestId>, usize) {
+        let mut machine = self.machine.clone();
+        let actions: Vec<_> = std::iter::from_fn(|| machine.poll_action()).collect();
+        let dropped = actions.iter().find_map(|action| match action {
+            Action::CancelRefresher { request } => Some(*request),
+            _ => None,
+        });
+        let failed = |action: &&Action<u32>| matches!(action, Action::Notify(Notice::RefreshFailed { .. }));
+        (dropped, actions.iter().filter(failed).count())
+    }
+
+    pub(super) fn rejectable(&self, rejects: Rejects) -> Option<Token> {
+        match rejects {
+            Rejects::Held => self.tokens.last().cloned(),
+            Rejects::Older(index) => self.tokens.get(usize::from(index) % self.tokens.len().max(1)).cloned(),
+            Rejects::Impostor => {
+                let held = self.tokens.last()?;
+                let same = NewToken::new(held.secret().expose()).with_expires_on(held.expires_on());
+                let other = Machine::<()>::with_static_token(same, self.model.knobs.policy(), self.now);
+                other.ok()?.token(self.now).cloned()
+            }
+        }
+    }
+
+    pub(super) fn hand_in_late(&mut self, event: Event<u32>) {
+        let mut untouched = self.machine.clone();
+        untouched.handle(Event::RequestCancelled { waiter: NOBODY }, self.now);
+        let untouched = format!("{untouched:?}");
+        self.machine.handle(event, self.now);
+        let same = format!("{:?}", self.machine) == untouched;
+        self.check(Law::Late, same, |_| format!("instead of {untouched}"));
+        self.settle();
+    }
+
+    pub(super) fn hand_in(&mut self, event: Event<u32>) {
+        self.machine.handle(event, self.now);
+        self.settle();
+    }
+}
