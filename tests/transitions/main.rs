@@ -266,8 +266,8 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Fails when `receive` does not end the backoff, `until_start` lets one be interrupted, `expire_waits` does not drop `renewal`, `start`
-    /// sets no minimum interval; and when a row is changed that no other row makes up for.
+    /// Fails when `receive` does not end the backoff, `until_start` lets one be interrupted, `expire_waits` does not drop
+    /// `renewal`, `start` sets no minimum interval; and when a row is changed that no other row makes up for.
     #[test]
     fn the_machine_makes_no_move_that_is_not_in_the_table(
         proactive: bool,

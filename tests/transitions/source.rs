@@ -22,11 +22,12 @@ const CHECK_TIMEOUT: u64 = 5_000;
 const RENEWAL: u64 = 1_400_010;
 
 /// What a row may depend on besides.
-pub(crate) const CONDITIONS: [&str; 9] = [
+pub(crate) const CONDITIONS: [&str; 10] = [
     "on refresh",
     "each request",
     "the held token's source",
     "the last failure's source",
+    "the rejected replacement's source",
     "another source",
     "another user",
     "of an earlier check",
@@ -95,6 +96,12 @@ impl Life {
                 life.fails();
                 // Under `on refresh` it is asked after the backoff.
                 life.sleep(if mode.each_request { 10 } else { 2_000 }).ask(5);
+            }
+            "none, checking" if row.says("the rejected replacement's source") => {
+                life.reject_fresh();
+                life.sleep(INTERVAL).ask(5);
+                life.reject_next();
+                life.sleep(10).ask(5);
             }
             "none, checking" if row.says("of an earlier check") || row.says("too soon") => {
                 life.reject_fresh();
@@ -172,6 +179,17 @@ impl Life {
     /// Holds none, since the one that had just come was rejected.
     fn reject_fresh(&mut self) {
         self.fresh();
+        self.reject();
+    }
+
+    /// The same of the one that replaced it.
+    fn reject_next(&mut self) {
+        self.gives(HELD);
+        drop(self.handle(Event::TokenReceived { request: self.rig.last_call(), token: until(2_000_010) }));
+        self.reject();
+    }
+
+    fn reject(&mut self) {
         let token = self.rig.held().expect("it holds one");
         drop(self.handle(Event::TokenRejected { token }));
     }
@@ -234,7 +252,7 @@ impl Life {
     }
 
     pub(crate) fn event(&self, row: &Row) -> Event<u32> {
-        let source = if row.says("the held token's source") {
+        let source = if row.says("the held token's source") || row.says("the rejected replacement's source") {
             HELD
         } else if row.says("the last failure's source") {
             FAILED
