@@ -117,10 +117,10 @@ mod url;
 pub use action::{Action, Notice, Reason, Trigger};
 #[cfg(feature = "http")]
 pub use error::InvalidBearer;
-pub use error::{Error, FailureKind, InvalidToken, PolicyError, RefreshError, RefresherError};
+pub use error::{Error, FailureKind, InvalidToken, RefreshError, RefresherError};
 pub use event::{Event, RequestId, Source};
 pub use machine::{Machine, Snapshot};
-pub use policy::{CheckSource, Policy, PolicyBuilder, UndecodableTokens};
+pub use policy::{CheckSource, Policy, PolicyBuilder, PolicyError, UndecodableTokens};
 pub use secret::Secret;
 #[cfg(feature = "std")]
 pub use time::SystemTimeError;
