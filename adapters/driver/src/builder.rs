@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use acs_common::{InvalidToken, Machine, NewToken, Policy};
+use acs_common::{Machine, NewToken, Policy, TokenError};
 
 #[cfg(feature = "entra")]
 use acs_common::entra::EntraOptions;
@@ -136,7 +136,7 @@ impl<C: Clock, R: Refresher> Builder<C, R> {
     /// # Errors
     /// The initial token cannot be one: it is blank, too long, or undecodable against the policy.
     #[expect(clippy::type_complexity, reason = "a credential and its driver, or why not")]
-    pub fn build(self) -> Result<(CommunicationTokenCredential<C>, Driver<C, RefresherCalls<R>>), InvalidToken> {
+    pub fn build(self) -> Result<(CommunicationTokenCredential<C>, Driver<C, RefresherCalls<R>>), TokenError> {
         let policy = complete(self.policy, self.proactive);
         let machine = Machine::new(self.initial, policy, self.clock.now())?;
         Ok(assemble(self.clock, machine, RefresherCalls::new(self.refresher)))
@@ -178,12 +178,12 @@ impl<C, R> fmt::Debug for Builder<C, R> {
 /// Why a credential could not be made.
 ///
 /// ```
-/// use acs_common_driver::{BuildError, InvalidToken};
+/// use acs_common_driver::{BuildError, TokenError};
 /// use acs_common_tokio::CommunicationTokenCredential;
 ///
 /// let refresher = || async { Ok::<_, std::io::Error>("eyJ…") };
 /// let blank = CommunicationTokenCredential::with_refresher(refresher).initial_token(" ").spawn();
-/// assert!(matches!(blank, Err(BuildError::InitialToken(InvalidToken::Blank))));
+/// assert!(matches!(blank, Err(BuildError::InitialToken(TokenError::Blank))));
 ///
 /// let nowhere = CommunicationTokenCredential::with_refresher(refresher).spawn();
 /// assert!(matches!(nowhere, Err(BuildError::Spawn(_))), "not within a tokio runtime");
@@ -193,14 +193,14 @@ impl<C, R> fmt::Debug for Builder<C, R> {
 pub enum BuildError {
     /// The initial token cannot be one.
     #[error("initial token: {0}")]
-    InitialToken(InvalidToken),
+    InitialToken(TokenError),
     /// There is no runtime.
     #[error("{0}")]
     Spawn(SpawnError),
 }
 
-impl From<InvalidToken> for BuildError {
-    fn from(error: InvalidToken) -> Self {
+impl From<TokenError> for BuildError {
+    fn from(error: TokenError) -> Self {
         Self::InitialToken(error)
     }
 }

@@ -31,10 +31,10 @@ mod trace;
 pub mod wall_clock;
 
 #[cfg(feature = "http")]
-pub use acs_common::InvalidBearer;
+pub use acs_common::BearerError;
 pub use acs_common::{
-    CheckSource, Error, FailureKind, InvalidToken, Monotonic, NewToken, Notice, Now, Policy, PolicyBuilder,
-    PolicyError, RefreshError, RefresherError, Secret, Token, UndecodableTokens, UnixTime,
+    CheckSource, Error, FailureCause, FailureKind, Monotonic, NewToken, Notice, Now, Policy, PolicyBuilder,
+    PolicyError, RefresherError, Secret, Token, TokenError, UndecodableTokens, UnixTime,
 };
 #[cfg(feature = "entra")]
 pub use builder::EntraBuilder;

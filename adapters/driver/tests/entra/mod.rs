@@ -17,8 +17,8 @@ use acs_common_driver::entra::{
     SourceError,
 };
 use acs_common_driver::{
-    Clock, CommunicationTokenCredential, Driver, EntraBuilder, Error, Monotonic, Now, Policy, PolicyBuilder,
-    RefreshError, RefresherError, Spawn, SpawnError,
+    Clock, CommunicationTokenCredential, Driver, EntraBuilder, Error, FailureCause, Monotonic, Now, Policy,
+    PolicyBuilder, RefresherError, Spawn, SpawnError,
 };
 use smol::channel::{Receiver, Sender, unbounded};
 
@@ -171,7 +171,7 @@ impl Stage {
 #[track_caller]
 fn cause(error: &Error) -> &RefresherError {
     match error {
-        Error::RefreshFailed { cause: RefreshError::Refresher(error), .. } => error,
+        Error::RefreshFailed { cause: FailureCause::Refresher(error), .. } => error,
         other => panic!("not from the exchange: {other:?}"),
     }
 }
