@@ -23,7 +23,7 @@ impl Model {
             ];
             return all.into_iter().filter_map(|(end, why)| Some((end?.left(now), why))).min_by_key(|owed| owed.0);
         }
-        if !self.waiting.is_empty() && self.checks_each_request() {
+        if self.checks_each_request() && self.waiting.iter().any(|waiter| !self.missed.contains(waiter)) {
             return Some((0, "the check that somebody waits for"));
         }
         if !self.waiting.is_empty() && held.is_none() {
@@ -66,6 +66,7 @@ impl Model {
             waiting,
             next,
             owed,
+            missed,
             held,
             replaces,
             flight,
@@ -92,7 +93,7 @@ impl Model {
             backed_off: _,
         } = self;
         let counts = [*events, *failures, *rejections, *unseen, *accepted, *expired];
-        assert!(counts == [0; 6] && owed.is_empty() && released.is_none(), "it is drained");
+        assert!(counts == [0; 6] && owed.is_empty() && missed.is_empty() && released.is_none(), "it is drained");
         if *disposed {
             return format!("disposed {}", waiting.len());
         }

@@ -39,6 +39,8 @@ pub struct Model {
     pub(super) next: Vec<u32>,
     /// Who of them must be answered in this drain.
     pub owed: Vec<u32>,
+    /// Who of them were to be answered, but the token expired before the host drained.
+    pub(super) missed: Vec<u32>,
     pub(super) held: Option<Held>,
     /// The last one held was rejected.
     pub(super) replaces: bool,
@@ -90,6 +92,7 @@ impl Model {
             waiting: Vec::new(),
             next: Vec::new(),
             owed: Vec::new(),
+            missed: Vec::new(),
             held: None,
             replaces: false,
             flight: None,
@@ -380,7 +383,9 @@ impl Model {
     pub fn drained(&mut self) {
         self.events = 0;
         self.backed_off = false;
-        self.owed.clear();
+        let owed = std::mem::take(&mut self.owed);
+        self.missed.extend(owed);
+        self.missed.retain(|waiter| self.waiting.contains(waiter));
         self.failures = 0;
         self.rejections = 0;
         self.unseen = 0;
