@@ -1,7 +1,7 @@
 //! The exchange of Entra tokens in the refresher's place: the core's machine of one exchange, and the calls it asks for.
 
 use std::fmt;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use acs_common::entra::{EntraOptions, Exchange, ExchangeAction, ExchangeEvent, HttpRequest};
 use acs_common::{Event, Monotonic, Now, Policy, RefresherError, RequestId, Until};
@@ -20,6 +20,8 @@ pub struct Exchanger<S: EntraTokenSource, H: HttpClient> {
     client: H,
     exchange: Option<(RequestId, Exchange)>,
     exchanges: u64,
+    /// What the exchange said last, to be done next.
+    wanted: Option<ExchangeAction>,
     asking: InFlight<S::Future>,
     sending: InFlight<H::Future>,
     trace: Option<Trace>,
@@ -35,6 +37,7 @@ impl<S: EntraTokenSource, H: HttpClient> Exchanger<S, H> {
             client,
             exchange: None,
             exchanges: 0,
+            wanted: None,
             asking: InFlight::None,
             sending: InFlight::None,
             trace: None,
@@ -59,7 +62,7 @@ impl<S: EntraTokenSource, H: HttpClient> Exchanger<S, H> {
     fn carry_out(&mut self) -> Option<Event<usize>> {
         while let Some((request, exchange)) = &mut self.exchange {
             let request = *request;
-            match exchange.poll_action()? {
+            match self.wanted.take().or_else(|| exchange.poll_action())? {
                 ExchangeAction::ReportSource { source } => return Some(Event::SourceChecked { request, source }),
                 ExchangeAction::Finish { result } => {
                     self.exchange = None;
@@ -77,6 +80,12 @@ impl<S: EntraTokenSource, H: HttpClient> Exchanger<S, H> {
             }
         }
         None
+    }
+
+    /// Whether the exchange goes on with another call. The machine looks at the clocks before that: it may give it up.
+    fn goes_on(&mut self) -> bool {
+        self.wanted = self.exchange.as_mut().and_then(|(_, exchange)| exchange.poll_action());
+        matches!(self.wanted, Some(ExchangeAction::AcquireEntraToken { .. } | ExchangeAction::SendRequest { .. }))
     }
 
     fn send(&mut self, request: HttpRequest) {
@@ -126,7 +135,7 @@ impl<S: EntraTokenSource, H: HttpClient> sealed::Work for Exchanger<S, H> {
     }
 
     fn cancel(&mut self) {
-        self.exchange = None;
+        (self.exchange, self.wanted) = (None, None);
         self.asking.cancel();
         self.sending.cancel();
         self.trace = None;
@@ -137,9 +146,10 @@ impl<S: EntraTokenSource, H: HttpClient> sealed::Work for Exchanger<S, H> {
             if let Some(event) = self.carry_out() {
                 return Poll::Ready(event);
             }
-            match self.poll_calls(context) {
-                Poll::Ready(event) => self.tell(event, now()),
-                Poll::Pending => return Poll::Pending,
+            let answer = ready!(self.poll_calls(context));
+            self.tell(answer, now());
+            if self.goes_on() {
+                return Poll::Ready(Event::TimeAdvanced);
             }
         }
     }
