@@ -57,7 +57,7 @@ pub enum CheckSource {
 
 /// How a credential behaves: when it renews, how it retries, what it waits for.
 ///
-/// Durations are kept in whole milliseconds (a fraction counts as one); any duration up to [`Duration::MAX`] has a meaning
+/// Durations are kept in whole milliseconds (a fraction counts as one); any duration up to [`Duration::MAX`](core::time::Duration::MAX) has a meaning
 /// unless the option says that it is refused. Cheap to clone: clones share what they have in common.
 ///
 /// ```
