@@ -115,7 +115,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
         if let Some(token) = self.shared().fresh() {
             return Ok(token);
         }
-        self.shared().clock.block(|| futures_lite::future::block_on(self.get_token()))
+        futures_lite::future::block_on(self.get_token())
     }
 
     /// A valid token if there is one, without waiting. `None`: there is none yet, so ask again, once a frame for instance:
@@ -262,21 +262,21 @@ impl<C: Clock> Future for GetToken<'_, C> {
     type Output = Answer;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
-        let request = self.get_mut();
-        if request.place.is_none()
-            && let Some(token) = request.shared.fresh()
+        let this = self.get_mut();
+        if this.place.is_none()
+            && let Some(token) = this.shared.fresh()
         {
             return Poll::Ready(Ok(token));
         }
-        request.poll_locked(context)
+        this.poll_request(context)
     }
 }
 
-/// Where a token is not simply there: apart, so that the way to one that is stays short.
+// Out of the way of a token that is there at once.
 impl<C: Clock> GetToken<'_, C> {
     #[cold]
     #[inline(never)]
-    fn poll_locked(&mut self, context: &Context<'_>) -> Poll<Answer> {
+    fn poll_request(&mut self, context: &Context<'_>) -> Poll<Answer> {
         // Cloned with the lock not yet held, since that may run foreign code.
         let waker = context.waker().clone();
         self.shared.lock().poll_request(&mut self.place, waker)

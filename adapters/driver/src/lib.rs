@@ -6,6 +6,7 @@ pub mod azure;
 mod builder;
 mod calls;
 mod clock;
+mod coarse_clock;
 mod commands;
 mod credential;
 mod driver;
@@ -25,7 +26,6 @@ mod refresher;
 mod requests;
 mod shared;
 mod sync;
-mod ticks;
 #[cfg(feature = "entra")]
 mod trace;
 pub mod wall_clock;
@@ -41,6 +41,7 @@ pub use builder::EntraBuilder;
 pub use builder::{BuildError, Builder};
 pub use calls::{RefresherCalls, Work};
 pub use clock::{Clock, Spawn, SpawnError};
+pub use coarse_clock::{CoarseClock, SystemCoarseClock};
 pub use credential::{CommunicationTokenCredential, GetToken};
 pub use driver::Driver;
 #[cfg(feature = "entra")]
@@ -48,7 +49,6 @@ pub use exchanges::Exchanger;
 pub use notices::Notices;
 pub use reader::Reader;
 pub use refresher::{Refresh, Refresher, RefresherPanicked};
-pub use ticks::Ticks;
 
 /// The workspace's README, whose examples compile and run.
 #[cfg(doctest)]

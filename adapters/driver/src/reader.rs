@@ -6,6 +6,7 @@ use std::sync::Arc;
 use acs_common::{Error, Snapshot, Token};
 
 use crate::clock::Clock;
+use crate::coarse_clock::CoarseClock;
 use crate::credential::CommunicationTokenCredential;
 use crate::shared::Shared;
 
@@ -136,8 +137,12 @@ impl<C: Clock> Reader<C> {
 
     #[inline]
     fn is_good(&self) -> bool {
-        let shared = &*self.shared;
-        self.version == shared.published.version() && self.tick.is_some() && self.tick == shared.clock.tick()
+        self.version == self.shared.published.version() && self.tick.is_some() && self.tick == self.now_ticked()
+    }
+
+    #[inline]
+    fn now_ticked(&self) -> Option<u64> {
+        self.shared.clock.coarse_clock().map(|coarse| coarse.tick())
     }
 
     #[cold]
@@ -151,16 +156,16 @@ impl<C: Clock> Reader<C> {
 
     /// Whether there is a token to lend, without asking the machine.
     fn look(&mut self) -> bool {
+        let tick = self.now_ticked();
         let shared = &*self.shared;
-        let tick = shared.clock.tick();
         if self.version != shared.published.version() {
             (self.version, self.published) = shared.published.latest();
             self.lent = None;
         }
         if let Some(published) = &self.published
-            && let Some((token, by_ticks)) = shared.look(published)
+            && let Some((token, coarsely)) = shared.look(published)
         {
-            self.tick = tick.filter(|_| by_ticks);
+            self.tick = tick.filter(|_| coarsely);
             self.lent.get_or_insert_with(|| token.clone());
             return true;
         }

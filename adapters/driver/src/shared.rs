@@ -6,6 +6,7 @@ use std::task::{Poll, Waker};
 use acs_common::{Action, Error, Event, Machine, Notice, Now, RefreshError, Snapshot, Token};
 
 use crate::clock::Clock;
+use crate::coarse_clock::CoarseClock;
 use crate::commands::{Commands, Driving};
 use crate::effects::Effects;
 use crate::listeners::Listeners;
@@ -69,7 +70,8 @@ impl<C: Clock> Shared<C> {
 
     /// The token, as long as asking for it would change nothing; and whether that can be told without the exact clocks.
     pub(crate) fn look<'a>(&self, snapshot: &'a Snapshot) -> Option<(&'a Token, bool)> {
-        let soon = snapshot.token(self.clock.now_or_later()).map(|token| (token, true));
+        let at_latest = self.clock.coarse_clock().map(|coarse| coarse.now_at_latest());
+        let soon = at_latest.and_then(|now| snapshot.token(now)).map(|token| (token, true));
         soon.or_else(|| Some((snapshot.token(self.clock.now())?, false)))
     }
 

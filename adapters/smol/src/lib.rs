@@ -34,14 +34,14 @@ pub type CommunicationTokenCredential = acs_common_driver::CommunicationTokenCre
 #[derive(Clone, Debug)]
 pub struct Smol {
     origin: Instant,
-    ticks: Option<Ticks>,
+    coarse_clock: Option<SystemCoarseClock>,
 }
 
 impl Default for Smol {
     fn default() -> Self {
-        // First: should the process be stopped in between, they are ahead, and not behind.
-        let ticks = Ticks::start();
-        Self { origin: Instant::now(), ticks }
+        // First: should the process be stopped in between, it is ahead, and not behind.
+        let coarse_clock = SystemCoarseClock::start();
+        Self { origin: Instant::now(), coarse_clock }
     }
 }
 
@@ -52,17 +52,12 @@ impl Clock for Smol {
         Now::new(Monotonic::from_elapsed(self.origin.elapsed()), wall_clock::now())
     }
 
-    fn now_or_later(&self) -> Now {
-        self.ticks.map_or_else(|| self.now(), Ticks::now_or_later)
-    }
-
-    #[inline]
-    fn tick(&self) -> Option<u64> {
-        self.ticks.map(Ticks::tick)
-    }
-
     fn sleep(&self, duration: Duration) -> Timer {
         Timer::after(duration)
+    }
+
+    fn coarse_clock(&self) -> Option<impl CoarseClock> {
+        self.coarse_clock
     }
 }
 

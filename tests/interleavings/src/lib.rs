@@ -8,6 +8,8 @@ mod builder;
 mod calls;
 #[path = "../../../adapters/driver/src/clock.rs"]
 mod clock;
+#[path = "../../../adapters/driver/src/coarse_clock.rs"]
+mod coarse_clock;
 #[path = "../../../adapters/driver/src/commands.rs"]
 mod commands;
 #[path = "../../../adapters/driver/src/credential.rs"]
@@ -38,6 +40,7 @@ pub use acs_common::Error;
 pub use builder::{BuildError, Builder};
 pub use calls::{RefresherCalls, Work};
 pub use clock::{Clock, Spawn, SpawnError};
+pub use coarse_clock::{CoarseClock, SystemCoarseClock};
 pub use credential::{CommunicationTokenCredential, GetToken};
 pub use driver::Driver;
 pub use notices::Notices;
