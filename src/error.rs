@@ -44,6 +44,16 @@ pub enum Error {
     Disposed,
     /// What drives the credential has ended (its task was dropped, its runtime shut down), so no token can be got.
     DriverStopped,
+    /// Nothing polls the credential's driver, so waiting for a token makes no sense: the call that waits blocks the thread
+    /// that would run the driver, or nothing runs it.
+    DriverStalled,
+    /// No token came within the time that the call was given. The refresh goes on.
+    WaitTimedOut {
+        /// How long the call was to wait at most.
+        limit: Duration,
+    },
+    /// The refresher asks its own credential for a token while it is called to get one. It would wait for itself.
+    CalledFromRefresher,
 }
 
 impl fmt::Display for Error {
@@ -54,6 +64,16 @@ impl fmt::Display for Error {
             Self::DriverStopped => f.write_str(
                 "the credential's driver has ended: keep its task, and the runtime it runs on, alive as long as the credential",
             ),
+            Self::DriverStalled => f.write_str(
+                "nothing has run the credential's driver for a second: this call blocks the thread that would, or nothing runs it; in async code await get_token, or make this call in spawn_blocking, with a multi-threaded runtime",
+            ),
+            Self::WaitTimedOut { limit } => write!(
+                f,
+                "no token came within {limit:?}: wait longer, or ask again later (the refresh goes on)",
+            ),
+            Self::CalledFromRefresher => f.write_str(
+                "the refresher asks its own credential for a token and would wait for itself: give it a credential of its own, or none",
+            ),
         }
     }
 }
@@ -62,7 +82,11 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::RefreshFailed { cause, .. } => cause.source(),
-            Self::Disposed | Self::DriverStopped => None,
+            Self::Disposed
+            | Self::DriverStopped
+            | Self::DriverStalled
+            | Self::WaitTimedOut { .. }
+            | Self::CalledFromRefresher => None,
         }
     }
 }

@@ -30,8 +30,10 @@ impl Commands {
 }
 
 pub(crate) enum Driving {
-    /// At work, or yet to start.
-    Awake,
+    /// To be polled, if only for the first time.
+    Woken,
+    /// Being polled.
+    AtWork,
     Asleep(Waker),
     Ended,
 }
@@ -39,16 +41,16 @@ pub(crate) enum Driving {
 impl Driving {
     /// It is at work.
     pub(crate) fn is_up(&mut self, effects: &mut Effects) {
-        if let Self::Asleep(waker) = mem::replace(self, Self::Awake) {
+        if let Self::Asleep(waker) = mem::replace(self, Self::AtWork) {
             effects.drop_wakers([waker]);
         }
     }
 
     pub(crate) fn wake(&mut self, effects: &mut Effects) {
-        match mem::replace(self, Self::Awake) {
-            Self::Awake => {}
+        match mem::replace(self, Self::Woken) {
             Self::Asleep(waker) => effects.wake([waker]),
-            Self::Ended => *self = Self::Ended,
+            // It looks for commands before it falls asleep.
+            known @ (Self::Woken | Self::AtWork | Self::Ended) => *self = known,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use acs_common::{Event, Monotonic};
 
+use crate::at_work::AtWork;
 use crate::calls::Work;
 use crate::clock::Clock;
 use crate::shared::Shared;
@@ -56,6 +57,7 @@ impl<C: Clock, W: Work> Driver<C, W> {
     fn obey(&mut self) -> bool {
         let commands = self.shared.lock().take_commands();
         let Some(commands) = commands else { return false };
+        let _at_work = AtWork::mark(&self.shared);
         if commands.cancel {
             self.work.cancel();
         }
@@ -74,7 +76,10 @@ impl<C: Clock, W: Work> Driver<C, W> {
 
     /// Whether the call has been answered.
     fn poll_work(&mut self, context: &mut Context<'_>) -> bool {
-        match self.work.poll(|| self.shared.clock.now(), context) {
+        let at_work = AtWork::mark(&self.shared);
+        let polled = self.work.poll(|| self.shared.clock.now(), context);
+        drop(at_work);
+        match polled {
             Poll::Ready(event) => {
                 self.shared.lock().handle(event);
                 true
@@ -100,9 +105,15 @@ impl<C: Clock, W: Work> Driver<C, W> {
         self.sleep = None;
         self.shared.lock().handle(Event::TimeAdvanced);
         if self.obey() {
+            let _at_work = AtWork::mark(&self.shared);
             self.work.look(self.shared.clock.now());
         }
         true
+    }
+
+    fn cancel_work(&mut self) {
+        let _at_work = AtWork::mark(&self.shared);
+        self.work.cancel();
     }
 
     /// Goes to sleep, unless there are new commands.
@@ -119,7 +130,7 @@ impl<C: Clock, W: Work> Future for Driver<C, W> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         for _ in 0..TURNS {
             if !self.obey() {
-                self.work.cancel();
+                self.cancel_work();
                 self.sleep = None;
                 return Poll::Ready(());
             }
@@ -128,6 +139,7 @@ impl<C: Clock, W: Work> Future for Driver<C, W> {
             }
         }
         // A clock whose sleeps end at once must not keep others from running.
+        self.shared.lock().pause();
         context.waker().wake_by_ref();
         Poll::Pending
     }
@@ -135,7 +147,7 @@ impl<C: Clock, W: Work> Future for Driver<C, W> {
 
 impl<C: Clock, W: Work> Drop for Driver<C, W> {
     fn drop(&mut self) {
-        self.work.cancel();
+        self.cancel_work();
         self.shared.lock().end_driver();
     }
 }

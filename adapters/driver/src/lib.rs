@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod at_work;
 #[cfg(feature = "azure")]
 pub mod azure;
+mod blocking;
 mod builder;
 mod calls;
 mod clock;

@@ -27,6 +27,8 @@ struct State {
     requests: Requests,
     commands: Commands,
     driver: Driving,
+    /// How often the driver was polled.
+    polls: u64,
     disposed: bool,
     /// Kept beside the machine's own, so that it is not the machine that drops a foreign error, under the lock.
     last_failure: Option<Box<RefreshError>>,
@@ -53,7 +55,8 @@ impl<C: Clock> Shared<C> {
             machine,
             requests: Requests::default(),
             commands: Commands::default(),
-            driver: Driving::Awake,
+            driver: Driving::Woken,
+            polls: 0,
             disposed: false,
             last_failure: None,
             listeners: Listeners::default(),
@@ -231,6 +234,7 @@ impl<C: Clock> Locked<'_, C> {
 impl<C: Clock> Locked<'_, C> {
     /// The commands that came in; `None` once there is nothing left to drive.
     pub(crate) fn take_commands(&mut self) -> Option<Commands> {
+        self.state.polls += u64::from(!matches!(self.state.driver, Driving::AtWork));
         self.state.driver.is_up(&mut self.effects);
         (!self.state.disposed).then(|| mem::take(&mut self.state.commands))
     }
@@ -245,6 +249,18 @@ impl<C: Clock> Locked<'_, C> {
             self.effects.drop_wakers([waker]);
         }
         is_idle
+    }
+
+    /// The driver lets others run, and asks to be polled again.
+    pub(crate) fn pause(&mut self) {
+        self.state.driver = Driving::Woken;
+    }
+
+    /// Wakes the driver, so that it can be seen whether anything polls it. How often it was polled before; `None` if it is
+    /// being polled, or has ended.
+    pub(crate) fn probe_driver(&mut self) -> Option<u64> {
+        self.state.driver.wake(&mut self.effects);
+        matches!(self.state.driver, Driving::Woken).then_some(self.state.polls)
     }
 
     /// The driver is gone without having been disposed: whoever waits, waits in vain.

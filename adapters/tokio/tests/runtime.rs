@@ -1,5 +1,7 @@
 //! What only tokio can get wrong.
 
+use std::time::Duration;
+
 use acs_common_tokio::entra::{EntraOptions, EntraTokenRequest};
 use acs_common_tokio::{BuildError, CommunicationTokenCredential, Error, ReqwestClient, SpawnError};
 
@@ -50,6 +52,68 @@ fn a_runtime_that_shuts_down_strands_nobody() {
     let credential =
         runtime.block_on(async { CommunicationTokenCredential::with_refresher(refresher).spawn() }).unwrap();
     let waiting = std::thread::spawn(move || credential.get_token_blocking());
-    runtime.shutdown_timeout(std::time::Duration::from_millis(50));
+    runtime.shutdown_timeout(Duration::from_millis(50));
     assert!(matches!(waiting.join().unwrap(), Err(Error::DriverStopped)));
+}
+
+/// Fails, where the test would hang.
+fn soon<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, waiting) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(wait()));
+    waiting.recv_timeout(Duration::from_secs(20)).expect("it panicked, or hangs")
+}
+
+/// Takes a while, on the runtime's timer.
+fn slow() -> CommunicationTokenCredential {
+    let refresher = || async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        Ok::<_, std::io::Error>("eyJ…")
+    };
+    CommunicationTokenCredential::with_refresher(refresher).refresh_proactively(true).spawn().unwrap()
+}
+
+/// Fails when a driver that its caller keeps from running is waited for: one that has not run yet, and one that is asleep.
+#[test]
+fn a_task_that_blocks_the_only_thread_is_told_so() {
+    for wait in [0, 50] {
+        let answer = soon(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            runtime.block_on(async {
+                let credential = slow();
+                if wait > 0 {
+                    tokio::time::sleep(Duration::from_millis(wait)).await;
+                }
+                let blocked = credential.get_token_blocking();
+                assert!(matches!(blocked, Err(Error::DriverStalled)), "{blocked:?}");
+                tokio::task::spawn_blocking(move || credential.get_token_blocking()).await.unwrap()
+            })
+        });
+        assert_eq!(answer.unwrap().secret().expose(), "eyJ…");
+    }
+}
+
+/// A worker keeps to itself what it is to run next, which is often the driver. Fails when that is waited for without end.
+#[test]
+fn a_worker_that_blocks_gets_the_token_or_is_told_so() {
+    for workers in [1, 4] {
+        let answer = soon(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_time().build();
+            let task = async { spawn().unwrap().get_token_blocking() };
+            runtime.unwrap().block_on(async { tokio::spawn(task).await.unwrap() })
+        });
+        assert!(matches!(answer, Ok(_) | Err(Error::DriverStalled)), "{answer:?}");
+    }
+}
+
+/// Neither is a worker: those are free to run the driver.
+#[test]
+fn the_thread_of_block_on_and_a_local_set_may_block_where_there_are_workers() {
+    let token = soon(|| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+        runtime.block_on(async { slow().get_token_blocking() }).unwrap();
+        let local = tokio::task::LocalSet::new();
+        let task = async { tokio::task::spawn_local(async { slow().get_token_blocking() }).await.unwrap() };
+        runtime.block_on(local.run_until(task))
+    });
+    assert_eq!(token.unwrap().secret().expose(), "eyJ…");
 }

@@ -2,6 +2,10 @@
 //! its own, so that neither the driver nor its lock file knows of it: `cargo test --manifest-path
 //! tests/interleavings/Cargo.toml`. The laws are in `tests/laws.rs`.
 
+#[path = "../../../adapters/driver/src/at_work.rs"]
+mod at_work;
+#[path = "../../../adapters/driver/src/blocking.rs"]
+mod blocking;
 #[path = "../../../adapters/driver/src/builder.rs"]
 mod builder;
 #[path = "../../../adapters/driver/src/calls.rs"]
