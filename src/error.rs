@@ -282,15 +282,18 @@ pub struct RefresherError {
 }
 
 impl RefresherError {
-    /// A transient failure, from a message or an error.
+    /// A transient failure, from a message or an error. A `RefresherError` that was boxed is itself again, permanent or not.
     #[must_use]
     pub fn new(source: impl Into<Box<Cause>>) -> Self {
-        Self {
-            source: Arc::from(source.into()),
-            permanent: false,
-            retry_after: None,
-            kind: FailureKind::RefreshFailed,
-            revokes: false,
+        match source.into().downcast::<Boxed>() {
+            Ok(boxed) => boxed.0,
+            Err(source) => Self {
+                source: Arc::from(source),
+                permanent: false,
+                retry_after: None,
+                kind: FailureKind::RefreshFailed,
+                revokes: false,
+            },
         }
     }
 
@@ -361,6 +364,37 @@ impl fmt::Display for RefresherError {
 impl<E: StdError + Send + Sync + 'static> From<E> for RefresherError {
     fn from(error: E) -> Self {
         Self::new(error)
+    }
+}
+
+/// So that whatever takes any error takes this one too, and loses nothing of it.
+///
+/// ```
+/// use acs_common::RefresherError;
+///
+/// let boxed: Box<dyn std::error::Error + Send + Sync> = RefresherError::new("signed out").permanent().into();
+/// assert_eq!(boxed.to_string(), "signed out");
+/// assert!(RefresherError::new(boxed).is_permanent());
+/// ```
+impl From<RefresherError> for Box<Cause> {
+    fn from(error: RefresherError) -> Self {
+        Self::from(Boxed(error))
+    }
+}
+
+/// A [`RefresherError`] as an error, which it cannot be itself: it would be made of itself.
+#[derive(Debug)]
+struct Boxed(RefresherError);
+
+impl fmt::Display for Boxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for Boxed {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.source()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::mem;
 use std::task::Waker;
 
-use acs_common::{Monotonic, RequestId, Until};
+use acs_common::{Monotonic, Reason, RequestId, Until};
 
 use crate::effects::Effects;
 
@@ -12,10 +12,18 @@ use crate::effects::Effects;
 pub(crate) struct Commands {
     pub(crate) cancel: bool,
     pub(crate) check: Option<RequestId>,
-    /// And when it is given up.
-    pub(crate) refresh: Option<(RequestId, Option<Until>)>,
+    pub(crate) refresh: Option<Refresh>,
     /// Arm or disarm the timer.
     pub(crate) timer: Option<Option<Monotonic>>,
+}
+
+/// A call of the refresher.
+pub(crate) struct Refresh {
+    pub(crate) request: RequestId,
+    pub(crate) reason: Reason,
+    /// When it is given up.
+    #[cfg_attr(not(feature = "entra"), expect(dead_code, reason = "only an exchange waits by itself"))]
+    pub(crate) give_up: Option<Until>,
 }
 
 impl Commands {

@@ -35,6 +35,8 @@ const TURNS: usize = 64;
 /// assert!(matches!(credential.get_token_blocking(), Err(Error::DriverStopped)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// `W` is what gets the tokens; there is no need to name it.
 #[must_use = "a driver does nothing until it is polled, or spawned"]
 pub struct Driver<C: Clock, W: Work> {
     shared: Arc<Shared<C>>,
@@ -64,8 +66,8 @@ impl<C: Clock, W: Work> Driver<C, W> {
         if let Some(request) = commands.check {
             self.work.start_check(request);
         }
-        if let Some((request, give_up)) = commands.refresh {
-            self.work.start_refresh(request, give_up, self.shared.clock.now());
+        if let Some(refresh) = commands.refresh {
+            self.work.start_refresh(refresh, self.shared.clock.now());
         }
         if let Some(at) = commands.timer {
             self.deadline = at;

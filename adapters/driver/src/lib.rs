@@ -36,21 +36,27 @@ pub mod wall_clock;
 pub use acs_common::InvalidBearer;
 pub use acs_common::{
     CheckSource, Error, FailureKind, InvalidToken, Monotonic, NewToken, Notice, Now, Policy, PolicyBuilder,
-    PolicyError, RefreshError, RefresherError, Secret, Token, UndecodableTokens, UnixTime,
+    PolicyError, Reason, RefreshError, RefresherError, Secret, Token, Trigger, UndecodableTokens, UnixTime,
 };
-#[cfg(feature = "entra")]
-pub use builder::EntraBuilder;
 pub use builder::{BuildError, Builder};
-pub use calls::{RefresherCalls, Work};
 pub use clock::{Clock, Spawn, SpawnError};
 pub use coarse_clock::{CoarseClock, SystemCoarseClock};
 pub use credential::{CommunicationTokenCredential, GetToken};
 pub use driver::Driver;
-#[cfg(feature = "entra")]
-pub use exchanges::Exchanger;
 pub use notices::Notices;
 pub use reader::Reader;
-pub use refresher::{Refresh, Refresher, RefresherPanicked};
+pub use refresher::{IntoRefresher, Refresher, RefresherPanicked};
+
+/// What is part of public signatures, and need not be named.
+#[doc(hidden)]
+pub mod parts {
+    pub use crate::calls::{RefresherCalls, Work};
+    #[cfg(feature = "entra")]
+    pub use crate::entra::{Acquiring, Sending};
+    #[cfg(feature = "entra")]
+    pub use crate::exchanges::Exchanger;
+    pub use crate::refresher::{Itself, Refresh, RefreshOutput, WithReason, WithoutReason};
+}
 
 /// The workspace's README, whose examples compile and run.
 #[cfg(doctest)]

@@ -7,7 +7,7 @@ use acs_common::{Action, Error, Event, Machine, Notice, Now, RefreshError, Snaps
 
 use crate::clock::Clock;
 use crate::coarse_clock::CoarseClock;
-use crate::commands::{Commands, Driving};
+use crate::commands::{Commands, Driving, Refresh};
 use crate::effects::Effects;
 use crate::listeners::Listeners;
 use crate::published::Published;
@@ -118,10 +118,10 @@ impl<C: Clock> Locked<'_, C> {
                 }
                 Action::CancelRefresher { .. } => state.commands.cancel(),
                 Action::CheckSource { request, .. } => state.commands.check = Some(request),
-                Action::CallRefresher { request, give_up, .. } => {
+                Action::CallRefresher { request, reason, give_up } => {
                     #[cfg(feature = "tracing")]
                     effects.log(crate::log::Entry::Refreshing);
-                    state.commands.refresh = Some((request, give_up));
+                    state.commands.refresh = Some(Refresh { request, reason, give_up });
                 }
                 Action::ScheduleTimer { at } => state.commands.timer = Some(at),
             }

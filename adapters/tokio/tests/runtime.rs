@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use acs_common_tokio::entra::{EntraOptions, EntraTokenRequest};
-use acs_common_tokio::{BuildError, CommunicationTokenCredential, Error, ReqwestClient, SpawnError};
+use acs_common_tokio::{BuildError, CommunicationTokenCredential, Error, ReqwestClient};
 
 fn spawn() -> Result<CommunicationTokenCredential, BuildError> {
     CommunicationTokenCredential::with_refresher(|| async { Ok::<_, std::io::Error>("eyJ…") }).spawn()
@@ -20,7 +20,7 @@ fn outside_a_runtime_spawning_an_entra_users_credential_says_so_too() {
     let source = |_: EntraTokenRequest| async { Ok::<_, std::io::Error>("eyJ…") };
     let options = EntraOptions::new("https://contoso.communication.azure.com").unwrap();
     let builder = CommunicationTokenCredential::with_entra(options, source, ReqwestClient::new().unwrap());
-    let refused: SpawnError = builder.spawn().unwrap_err();
+    let refused = builder.spawn().unwrap_err();
     assert!(refused.to_string().contains("call `spawn` within a tokio runtime"), "{refused}");
 }
 

@@ -49,4 +49,4 @@ pub use credential::{CommunicationTokenCredential, GetToken};
 pub use driver::Driver;
 pub use notices::Notices;
 pub use reader::Reader;
-pub use refresher::{Refresh, Refresher, RefresherPanicked};
+pub use refresher::{IntoRefresher, Itself, Refresh, RefreshOutput, Refresher, RefresherPanicked, WithReason, WithoutReason};

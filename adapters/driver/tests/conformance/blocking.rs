@@ -26,8 +26,10 @@ fn a_driver_that_nobody_runs_is_not_waited_for() {
     });
 }
 
+type Ask = fn(&rt::Credential) -> Result<Token, Error>;
+
 /// Asks a credential from within its own refresher; `held`: it holds a token meanwhile.
-async fn asked_by_its_refresher(ask: fn(&rt::Credential) -> Result<Token, Error>, held: bool) -> Result<Token, Error> {
+async fn asked_by_its_refresher(ask: Ask, held: bool) -> Result<Token, Error> {
     let own = Arc::new(OnceLock::<rt::Credential>::new());
     let answer = Arc::new(OnceLock::new());
     let (handle, answered) = (Arc::clone(&own), Arc::clone(&answer));
@@ -65,7 +67,7 @@ async fn asked_by_its_refresher(ask: fn(&rt::Credential) -> Result<Token, Error>
 /// Fails when the mark is set for no poll, or only while the call is started.
 #[test]
 fn a_refresher_does_not_wait_for_itself() {
-    let ways: [fn(&rt::Credential) -> Result<Token, Error>; 3] = [
+    let ways: [Ask; 3] = [
         |credential| credential.get_token_blocking(),
         |credential| credential.get_token_blocking_for(HOUR),
         // Ready at the first poll, or it would wait.
