@@ -109,6 +109,36 @@ impl<C: Clock> Reader<C> {
         Ok(self.lent.insert(token))
     }
 
+    /// Reports that the service refused the token that this reader lent last (a 401), as
+    /// [`CommunicationTokenCredential::reject`] does. Nothing happens if it has lent none since it was
+    /// [released](Self::release), or the token was found to be over.
+    ///
+    /// ```
+    /// use acs_common_tokio::CommunicationTokenCredential;
+    /// # async fn call(token: &acs_common_tokio::Token) -> u16 { if token.secret().expose() == "token 1" { 401 } else { 200 } }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut calls = 0;
+    /// # let refresher = move || {
+    /// #     calls += 1;
+    /// #     async move { Ok::<_, std::io::Error>(format!("token {calls}")) }
+    /// # };
+    ///
+    /// let mut reader = CommunicationTokenCredential::with_refresher(refresher).spawn()?.reader();
+    /// let token = reader.get_token().await?;
+    /// if call(token).await == 401 {
+    ///     reader.reject();
+    /// }
+    /// assert_eq!(reader.get_token().await?.secret().expose(), "token 2");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reject(&mut self) {
+        if let Some(token) = &self.lent {
+            self.credential.reject(token);
+        }
+    }
+
     /// Lets go of the token lent last, for a reader that is going to be idle; asked again, it has one again.
     ///
     /// ```

@@ -3,12 +3,23 @@
 #[cfg(feature = "hyper")]
 mod http;
 
-pub use acs_common_driver::*;
+#[cfg(feature = "http")]
+pub use acs_common_driver::InvalidBearer;
+#[cfg(feature = "azure")]
+pub use acs_common_driver::azure;
+#[cfg(feature = "entra")]
+pub use acs_common_driver::entra;
+pub use acs_common_driver::{
+    BuildError, Builder, CheckSource, Clock, Driver, Error, FailureKind, IntoRefresher, InvalidToken, Monotonic,
+    NewToken, Notice, Now, Policy, PolicyBuilder, PolicyError, Reason, RefreshError, Refresher, RefresherError,
+    RefresherPanicked, Secret, Spawn, SpawnError, Token, Trigger, UndecodableTokens, UnixTime,
+};
 #[cfg(feature = "hyper")]
 pub use http::{HyperClient, TlsError};
 
 use std::time::{Duration, Instant};
 
+use acs_common_driver::{CoarseClock, SystemCoarseClock, wall_clock};
 use async_io::Timer;
 
 /// A credential on smol. See [the type it names](acs_common_driver::CommunicationTokenCredential).
@@ -21,6 +32,54 @@ use async_io::Timer;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub type CommunicationTokenCredential = acs_common_driver::CommunicationTokenCredential<Smol>;
+
+/// A reader of a credential on smol. See [the type it names](acs_common_driver::Reader).
+///
+/// ```
+/// use acs_common_smol::{CommunicationTokenCredential, Reader};
+///
+/// struct Connection {
+///     tokens: Reader,
+/// }
+///
+/// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// let mut connection = Connection { tokens: credential.reader() };
+/// assert!(connection.tokens.token()?.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type Reader = acs_common_driver::Reader<Smol>;
+
+/// The notices of a credential on smol. See [the type it names](acs_common_driver::Notices).
+///
+/// ```
+/// use acs_common_smol::{CommunicationTokenCredential, Notices};
+///
+/// async fn log(mut notices: Notices) {
+///     while let Some(notice) = notices.next().await {
+///         println!("{notice:?}");
+///     }
+/// }
+/// # let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// # drop(log(credential.notices()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type Notices = acs_common_driver::Notices<Smol>;
+
+/// A request for a token on smol. See [the type it names](acs_common_driver::GetToken).
+///
+/// ```
+/// use acs_common_smol::{CommunicationTokenCredential, GetToken};
+///
+/// struct Waiting<'a> {
+///     token: GetToken<'a>,
+/// }
+///
+/// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// let waiting = Waiting { token: credential.get_token() };
+/// # drop(waiting.token);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type GetToken<'a> = acs_common_driver::GetToken<'a, Smol>;
 
 /// async-io's timer and the system's clocks; runs drivers on smol's global executor.
 ///

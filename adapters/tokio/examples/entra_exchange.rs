@@ -164,7 +164,7 @@ async fn on_loopback() -> Result<bool, Box<dyn Error>> {
 }
 
 impl Show {
-    async fn run(&mut self, notices: &mut Notices<Tokio>) {
+    async fn run(&mut self, notices: &mut Notices) {
         let warm = matches!(notices.next().await, Some(Notice::TokenChanged { .. }));
         self.say("alice is signed in; before anybody asked, her Entra token has been exchanged");
         self.promise(warm && self.acs.asked() == 1, "the credential warms up by itself");

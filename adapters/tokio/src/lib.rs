@@ -3,12 +3,23 @@
 #[cfg(feature = "reqwest")]
 mod http;
 
-pub use acs_common_driver::*;
+#[cfg(feature = "http")]
+pub use acs_common_driver::InvalidBearer;
+#[cfg(feature = "azure")]
+pub use acs_common_driver::azure;
+#[cfg(feature = "entra")]
+pub use acs_common_driver::entra;
+pub use acs_common_driver::{
+    BuildError, Builder, CheckSource, Clock, Driver, Error, FailureKind, IntoRefresher, InvalidToken, Monotonic,
+    NewToken, Notice, Now, Policy, PolicyBuilder, PolicyError, Reason, RefreshError, Refresher, RefresherError,
+    RefresherPanicked, Secret, Spawn, SpawnError, Token, Trigger, UndecodableTokens, UnixTime,
+};
 #[cfg(feature = "reqwest")]
 pub use http::{ReqwestClient, TlsError};
 
 use std::time::Duration;
 
+use acs_common_driver::{CoarseClock, SystemCoarseClock, wall_clock};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::{Instant, Sleep};
 
@@ -22,6 +33,54 @@ use tokio::time::{Instant, Sleep};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub type CommunicationTokenCredential = acs_common_driver::CommunicationTokenCredential<Tokio>;
+
+/// A reader of a credential on tokio. See [the type it names](acs_common_driver::Reader).
+///
+/// ```
+/// use acs_common_tokio::{CommunicationTokenCredential, Reader};
+///
+/// struct Connection {
+///     tokens: Reader,
+/// }
+///
+/// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// let mut connection = Connection { tokens: credential.reader() };
+/// assert!(connection.tokens.token()?.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type Reader = acs_common_driver::Reader<Tokio>;
+
+/// The notices of a credential on tokio. See [the type it names](acs_common_driver::Notices).
+///
+/// ```
+/// use acs_common_tokio::{CommunicationTokenCredential, Notices};
+///
+/// async fn log(mut notices: Notices) {
+///     while let Some(notice) = notices.next().await {
+///         println!("{notice:?}");
+///     }
+/// }
+/// # let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// # drop(log(credential.notices()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type Notices = acs_common_driver::Notices<Tokio>;
+
+/// A request for a token on tokio. See [the type it names](acs_common_driver::GetToken).
+///
+/// ```
+/// use acs_common_tokio::{CommunicationTokenCredential, GetToken};
+///
+/// struct Waiting<'a> {
+///     token: GetToken<'a>,
+/// }
+///
+/// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// let waiting = Waiting { token: credential.get_token() };
+/// # drop(waiting.token);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type GetToken<'a> = acs_common_driver::GetToken<'a, Tokio>;
 
 /// tokio's clock and timer, and the system's wall clock; runs drivers on the runtime it is used in.
 ///
