@@ -57,8 +57,3 @@ pub mod parts {
     pub use crate::exchanges::Exchanger;
     pub use crate::refresher::{Itself, Refresh, RefreshOutput, WithReason, WithoutReason};
 }
-
-/// The workspace's README, whose examples compile and run.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
