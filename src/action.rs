@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::error::{Error, RefreshError};
+use crate::error::{Error, FailureCause};
 use crate::event::RequestId;
 use crate::time::{Monotonic, UnixTime, Until};
 use crate::token::Token;
@@ -125,7 +125,7 @@ pub enum Trigger {
     Rejected,
     /// The refresh before this one failed.
     Retry,
-    /// The host said that trying makes sense again ([`TryNow`](crate::Event::TryNow)).
+    /// The host said that trying makes sense again ([`RetryNow`](crate::Event::RetryNow)).
     Requested,
     /// The source has, or may have, something else than the token held was got for.
     SourceChanged,
@@ -175,7 +175,7 @@ pub enum Notice {
     #[non_exhaustive]
     RefreshFailed {
         /// Why.
-        cause: RefreshError,
+        cause: FailureCause,
         /// When it will be tried again, counted from now: by timer if the credential renews ahead of time, else from when
         /// on a request does it. `None`: only the next request that finds no valid token
         /// ([`no_retry`](crate::PolicyBuilder::no_retry)).

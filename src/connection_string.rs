@@ -6,7 +6,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::secret::Secret;
-use crate::url::{InvalidUrl, Url};
+use crate::url::{Url, UrlError};
 
 /// `endpoint=…;accesskey=…`, taken apart, as the Azure SDKs for .NET, Java and Python take it apart.
 ///
@@ -30,7 +30,7 @@ use crate::url::{InvalidUrl, Url};
 ///
 /// let turned: ConnectionString = r#""AccessKey = c2VjcmV0; Endpoint = https://contoso.communication.azure.com/;""#.parse()?;
 /// assert_eq!(turned.endpoint(), parsed.endpoint());
-/// # Ok::<(), acs_common::connection_string::InvalidConnectionString>(())
+/// # Ok::<(), acs_common::connection_string::ConnectionStringError>(())
 /// ```
 pub struct ConnectionString {
     endpoint: String,
@@ -61,9 +61,9 @@ impl fmt::Debug for ConnectionString {
 }
 
 impl FromStr for ConnectionString {
-    type Err = InvalidConnectionString;
+    type Err = ConnectionStringError;
 
-    fn from_str(text: &str) -> Result<Self, InvalidConnectionString> {
+    fn from_str(text: &str) -> Result<Self, ConnectionStringError> {
         // The reference reads one line. The others read the whole text, where a line break is white space.
         let text = unquoted(text);
         let mut lines = text.split(['\n', '\r', '\u{2028}', '\u{2029}']);
@@ -71,21 +71,21 @@ impl FromStr for ConnectionString {
     }
 }
 
-fn read(text: &str) -> Result<ConnectionString, InvalidConnectionString> {
+fn read(text: &str) -> Result<ConnectionString, ConnectionStringError> {
     let text = unquoted(text);
-    let endpoint = value(text, "endpoint").ok_or(InvalidConnectionString::NoEndpoint)?;
-    let access_key = value(text, "accesskey").ok_or(InvalidConnectionString::NoAccessKey)?;
+    let endpoint = value(text, "endpoint").ok_or(ConnectionStringError::NoEndpoint)?;
+    let access_key = value(text, "accesskey").ok_or(ConnectionStringError::NoAccessKey)?;
     if endpoint.is_empty() {
-        return Err(InvalidConnectionString::EmptyEndpoint);
+        return Err(ConnectionStringError::EmptyEndpoint);
     }
     if access_key.is_empty() {
-        return Err(InvalidConnectionString::EmptyAccessKey);
+        return Err(ConnectionStringError::EmptyAccessKey);
     }
     let (url, _) = Url::parse(endpoint)?;
     // The endpoint is shown, so a key must not hide in it.
     let holds_key = behind(endpoint, "accesskey=").is_some();
     if holds_key || !matches!(url.path, "" | "/") || url.query.is_some() || url.has_user_info || url.has_fragment {
-        return Err(InvalidConnectionString::EndpointNotBare);
+        return Err(ConnectionStringError::EndpointNotBare);
     }
     Ok(ConnectionString { endpoint: endpoint.to_owned(), access_key: Secret::new(access_key.to_owned()) })
 }
@@ -113,16 +113,16 @@ pub(crate) fn behind<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 /// What is wrong with a connection string. It repeats nothing of it, since that might be the key.
 ///
 /// ```
-/// use acs_common::connection_string::{ConnectionString, InvalidConnectionString};
+/// use acs_common::connection_string::{ConnectionString, ConnectionStringError};
 ///
 /// let half = "endpoint=https://contoso.communication.azure.com/";
 /// let error = half.parse::<ConnectionString>().unwrap_err();
-/// assert_eq!(error, InvalidConnectionString::NoAccessKey);
+/// assert_eq!(error, ConnectionStringError::NoAccessKey);
 /// assert!(error.to_string().contains("copy the whole string from the Azure portal"));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum InvalidConnectionString {
+pub enum ConnectionStringError {
     /// No pair has the name `endpoint`.
     #[error(
         "the connection string has no pair `endpoint=…`: copy the whole string from the Azure portal, `endpoint=…;accesskey=…`"
@@ -141,7 +141,7 @@ pub enum InvalidConnectionString {
     EmptyAccessKey,
     /// The endpoint is not a valid URL.
     #[error("the endpoint in the connection string is not a valid URL: {0}")]
-    Endpoint(#[from] InvalidUrl),
+    Endpoint(#[from] UrlError),
     /// The endpoint has a path, a query, a fragment or user info.
     #[error(
         "the endpoint in the connection string has more than a host and a port: remove its path, query, fragment and user info"

@@ -35,7 +35,7 @@ pub enum Error {
     #[non_exhaustive]
     RefreshFailed {
         /// Why it failed.
-        cause: RefreshError,
+        cause: FailureCause,
         /// From when on asking again starts another refresh, counted from this answer; until then the same failure is
         /// the answer. `None`: at once.
         retry_in: Option<Duration>,
@@ -94,19 +94,19 @@ impl StdError for Error {
 /// Why a refresh brought no token.
 ///
 /// ```
-/// use acs_common::{RefreshError, RefresherError};
+/// use acs_common::{FailureCause, RefresherError};
 ///
 /// let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-/// let failure = RefreshError::Refresher(RefresherError::new(refused));
+/// let failure = FailureCause::Refresher(RefresherError::new(refused));
 /// assert_eq!(failure.to_string(), "the refresher failed: connection refused");
 ///
 /// // What the refresher reported is there to be looked at.
-/// let RefreshError::Refresher(error) = failure else { panic!() };
+/// let FailureCause::Refresher(error) = failure else { panic!() };
 /// assert!(error.get_ref().is::<std::io::Error>());
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum RefreshError {
+pub enum FailureCause {
     /// The refresher failed.
     Refresher(RefresherError),
     /// The refresher's token was dead on arrival: it is stale (a cache?), or one of the clocks is wrong.
@@ -116,7 +116,7 @@ pub enum RefreshError {
         expires_on: UnixTime,
     },
     /// The refresher's token is none.
-    InvalidToken(InvalidToken),
+    InvalidToken(TokenError),
     /// The refresher did not answer in time.
     #[non_exhaustive]
     TimedOut {
@@ -127,19 +127,19 @@ pub enum RefreshError {
     Rejected,
 }
 
-/// Which kind of [`RefreshError`] it was, for comparing and counting.
+/// Which kind of [`FailureCause`] it was, for comparing and counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// [`RefreshError::Refresher`]
-    RefreshFailed,
-    /// [`RefreshError::ExpiredToken`]
+    /// [`FailureCause::Refresher`]
+    RefresherFailed,
+    /// [`FailureCause::ExpiredToken`]
     ExpiredToken,
-    /// [`RefreshError::InvalidToken`]
+    /// [`FailureCause::InvalidToken`]
     InvalidToken,
-    /// [`RefreshError::TimedOut`]
+    /// [`FailureCause::TimedOut`]
     TimedOut,
-    /// [`RefreshError::Rejected`]
+    /// [`FailureCause::Rejected`]
     Rejected,
     /// The exchange of an Entra token got an answer that cannot be read.
     BadResponse,
@@ -158,7 +158,7 @@ impl FailureKind {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::RefreshFailed => "refresh_failed",
+            Self::RefresherFailed => "refresh_failed",
             Self::ExpiredToken => "expired_token",
             Self::InvalidToken => "invalid_token",
             Self::TimedOut => "timed_out",
@@ -169,13 +169,13 @@ impl FailureKind {
     }
 }
 
-impl RefreshError {
+impl FailureCause {
     /// Which kind it is.
     ///
     /// ```
-    /// use acs_common::{FailureKind, RefreshError};
+    /// use acs_common::{FailureKind, FailureCause};
     ///
-    /// assert_eq!(RefreshError::Rejected.kind(), FailureKind::Rejected);
+    /// assert_eq!(FailureCause::Rejected.kind(), FailureKind::Rejected);
     /// ```
     #[must_use]
     pub fn kind(&self) -> FailureKind {
@@ -191,11 +191,11 @@ impl RefreshError {
     /// Whether the refresher said that trying again is no use until somebody does something about it.
     ///
     /// ```
-    /// use acs_common::{RefreshError, RefresherError};
+    /// use acs_common::{FailureCause, RefresherError};
     ///
-    /// let revoked = RefreshError::Refresher(RefresherError::new("refresh token revoked").permanent());
+    /// let revoked = FailureCause::Refresher(RefresherError::new("refresh token revoked").permanent());
     /// assert!(revoked.is_permanent());
-    /// assert!(!RefreshError::Rejected.is_permanent());
+    /// assert!(!FailureCause::Rejected.is_permanent());
     /// ```
     #[must_use]
     pub fn is_permanent(&self) -> bool {
@@ -218,7 +218,7 @@ impl RefreshError {
     }
 }
 
-impl fmt::Display for RefreshError {
+impl fmt::Display for FailureCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refresher(error) => write!(f, "the refresher failed: {error}"),
@@ -239,7 +239,7 @@ impl fmt::Display for RefreshError {
     }
 }
 
-impl StdError for RefreshError {
+impl StdError for FailureCause {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Refresher(error) => error.source.source(),
@@ -291,7 +291,7 @@ impl RefresherError {
                 source: Arc::from(source),
                 permanent: false,
                 retry_after: None,
-                kind: FailureKind::RefreshFailed,
+                kind: FailureKind::RefresherFailed,
                 revokes: false,
             },
         }
@@ -299,7 +299,7 @@ impl RefresherError {
 
     /// Trying again is no use until somebody does something about it: credentials revoked, user signed out. The machine
     /// rests for [`retry_max`](crate::PolicyBuilder::retry_max), the timer for longer if the issuer
-    /// [asks](Self::with_retry_after) for it, or until [`TryNow`](crate::Event::TryNow).
+    /// [asks](Self::with_retry_after) for it, or until [`RetryNow`](crate::Event::RetryNow).
     #[must_use]
     pub fn permanent(self) -> Self {
         Self { permanent: true, ..self }
@@ -401,13 +401,13 @@ impl StdError for Boxed {
 /// Why a string is no token.
 ///
 /// ```
-/// use acs_common::InvalidToken;
+/// use acs_common::TokenError;
 ///
-/// assert!(InvalidToken::Blank.to_string().contains("pass the bare token string"));
+/// assert!(TokenError::Blank.to_string().contains("pass the bare token string"));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum InvalidToken {
+pub enum TokenError {
     /// Nothing but white space.
     #[error("the token is blank: pass the bare token string, without `Bearer` or quotes")]
     Blank,
@@ -427,7 +427,7 @@ pub enum InvalidToken {
     Undecodable,
 }
 
-impl InvalidToken {
+impl TokenError {
     /// The first length, in bytes, that is refused.
     pub(crate) const TOO_LONG: usize = 1 << 20;
 }
@@ -435,12 +435,12 @@ impl InvalidToken {
 /// Why a token goes into no `Authorization` header.
 ///
 /// ```
-/// use acs_common::{InvalidBearer, Machine, Monotonic, NewToken, Now, Policy, UnixTime};
+/// use acs_common::{BearerError, Machine, Monotonic, NewToken, Now, Policy, UnixTime};
 ///
 /// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(0));
 /// let machine = Machine::<()>::with_static_token(NewToken::new("Bearer eyJ"), Policy::default(), now)?;
-/// assert_eq!(machine.token(now).unwrap().authorization(), Err(InvalidBearer));
-/// # Ok::<(), acs_common::InvalidToken>(())
+/// assert_eq!(machine.token(now).unwrap().authorization(), Err(BearerError));
+/// # Ok::<(), acs_common::TokenError>(())
 /// ```
 #[cfg(feature = "http")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -448,4 +448,4 @@ impl InvalidToken {
     "the token holds a space, a quote or other characters no bearer token has: hand in the bare token, without `Bearer`, quotes or JSON round it"
 )]
 #[expect(clippy::exhaustive_structs, reason = "there is nothing to say but that")]
-pub struct InvalidBearer;
+pub struct BearerError;

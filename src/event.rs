@@ -20,7 +20,7 @@ use crate::token::{NewToken, Token};
 /// while machine.poll_action().is_some() {}
 /// machine.handle(Event::RefreshFailed { request, error: RefresherError::new("too late") }, at(60_001));
 /// assert!(machine.poll_action().is_none());
-/// # Ok::<(), acs_common::InvalidToken>(())
+/// # Ok::<(), acs_common::TokenError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId(NonZeroU64);
@@ -93,7 +93,7 @@ pub struct Source {
 /// }
 /// // Nobody answers who cancelled; who waits is told of the end.
 /// let Some(Action::ReturnToken { waiter: 2, result: Err(Error::Disposed) }) = machine.poll_action() else { panic!() };
-/// # Ok::<(), acs_common::InvalidToken>(())
+/// # Ok::<(), acs_common::TokenError>(())
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
@@ -140,7 +140,7 @@ pub enum Event<W> {
     },
     /// Trying makes sense again: the network is back, the user signed in, the device woke up. Ends the rest and the row of
     /// failures, of refreshes and of rejected replacements.
-    TryNow,
+    RetryNow,
     /// The end: everyone who waits is told so, the token is forgotten, nothing else is answered from now on.
     Disposed,
 }

@@ -116,8 +116,8 @@ mod url;
 
 pub use action::{Action, Notice, Reason, Trigger};
 #[cfg(feature = "http")]
-pub use error::InvalidBearer;
-pub use error::{Error, FailureKind, InvalidToken, RefreshError, RefresherError};
+pub use error::BearerError;
+pub use error::{Error, FailureCause, FailureKind, RefresherError, TokenError};
 pub use event::{Event, RequestId, Source};
 pub use machine::{Machine, Snapshot};
 pub use policy::{CheckSource, Policy, PolicyBuilder, PolicyError, UndecodableTokens};
@@ -126,4 +126,4 @@ pub use secret::Secret;
 pub use time::SystemTimeError;
 pub use time::{Monotonic, Now, UnixTime, Until};
 pub use token::{NewToken, Token};
-pub use url::InvalidUrl;
+pub use url::UrlError;

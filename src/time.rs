@@ -259,7 +259,7 @@ impl Now {
 ///
 /// // The default timeout of a refresh is a minute.
 /// assert_eq!(give_up.time_left(at(20_000)), Duration::from_secs(40));
-/// # Ok::<(), acs_common::InvalidToken>(())
+/// # Ok::<(), acs_common::TokenError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Until {

@@ -12,8 +12,8 @@ use core::fmt;
 use core::time::Duration;
 
 #[cfg(feature = "http")]
-use crate::error::InvalidBearer;
-use crate::error::InvalidToken;
+use crate::error::BearerError;
+use crate::error::TokenError;
 use crate::jwt::{self, Claims};
 use crate::policy::{Policy, UndecodableTokens};
 use crate::secret::Secret;
@@ -32,7 +32,7 @@ use crate::time::{Now, UnixTime, whole_millis};
 /// assert_eq!(token.secret().expose(), "an opaque token");
 /// assert_eq!(token.expires_on(), UnixTime::from_secs(1_700_003_600));
 /// assert!(!format!("{token:?}").contains("an opaque token"), "secrets never show");
-/// # Ok::<(), acs_common::InvalidToken>(())
+/// # Ok::<(), acs_common::TokenError>(())
 /// ```
 #[derive(Clone)]
 pub struct Token(Arc<Accepted>);
@@ -54,7 +54,7 @@ struct Authorization(std::sync::OnceLock<Box<http::HeaderValue>>);
 #[cfg(feature = "http")]
 impl Accepted {
     #[inline]
-    fn authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
+    fn authorization(&self) -> Result<&http::HeaderValue, BearerError> {
         match self.authorization.0.get() {
             Some(built) => Ok(built),
             None => self.build_authorization(),
@@ -62,18 +62,18 @@ impl Accepted {
     }
 
     #[cold]
-    fn build_authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
+    fn build_authorization(&self) -> Result<&http::HeaderValue, BearerError> {
         let value = http::HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(self.bearer()?));
-        let mut value = value.map_err(|_| InvalidBearer)?;
+        let mut value = value.map_err(|_| BearerError)?;
         value.set_sensitive(true);
         Ok(self.authorization.0.get_or_init(|| Box::new(value)))
     }
 
-    fn bearer(&self) -> Result<zeroize::Zeroizing<alloc::vec::Vec<u8>>, InvalidBearer> {
+    fn bearer(&self) -> Result<zeroize::Zeroizing<alloc::vec::Vec<u8>>, BearerError> {
         let token = self.secret.expose().trim_ascii();
         let unpadded = token.trim_end_matches('=');
         let is_bearer = !unpadded.is_empty() && unpadded.bytes().all(is_of_bearer);
-        is_bearer.then(|| alloc::format!("Bearer {token}").into_bytes().into()).ok_or(InvalidBearer)
+        is_bearer.then(|| alloc::format!("Bearer {token}").into_bytes().into()).ok_or(BearerError)
     }
 }
 
@@ -129,7 +129,7 @@ impl Token {
     /// (`Bearer`, quotes, JSON), or it holds another character than ASCII letters, digits, `-._~+/` and, at its end, `=`.
     #[cfg(feature = "http")]
     #[inline]
-    pub fn authorization(&self) -> Result<&http::HeaderValue, InvalidBearer> {
+    pub fn authorization(&self) -> Result<&http::HeaderValue, BearerError> {
         self.0.authorization()
     }
 
@@ -142,12 +142,12 @@ impl Token {
     /// let accept = || Machine::<()>::with_static_token(NewToken::new("same text"), Policy::default(), now);
     /// let (one, other) = (accept()?, accept()?);
     /// let (one, other) = (one.token(now).unwrap(), other.token(now).unwrap());
-    /// assert!(one.is_same(&one.clone()));
-    /// assert!(!one.is_same(other));
-    /// # Ok::<(), acs_common::InvalidToken>(())
+    /// assert!(one.ptr_eq(&one.clone()));
+    /// assert!(!one.ptr_eq(other));
+    /// # Ok::<(), acs_common::TokenError>(())
     /// ```
     #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
+    pub fn ptr_eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
@@ -231,13 +231,13 @@ impl NewToken {
     }
 
     /// The token, and for how many milliseconds it is valid (0 if it is not); `asked` is when the refresh started.
-    pub(crate) fn accept(self, policy: &Policy, asked: Now, now: Now) -> Result<(Token, u64), InvalidToken> {
+    pub(crate) fn accept(self, policy: &Policy, asked: Now, now: Now) -> Result<(Token, u64), TokenError> {
         let text = self.secret.expose();
         if text.trim().is_empty() {
-            return Err(InvalidToken::Blank);
+            return Err(TokenError::Blank);
         }
-        if text.len() >= InvalidToken::TOO_LONG {
-            return Err(InvalidToken::TooLong { bytes: text.len() });
+        if text.len() >= TokenError::TOO_LONG {
+            return Err(TokenError::TooLong { bytes: text.len() });
         }
         let mut opaque = false;
         let (expires_on, left) = match self.expiry {
@@ -257,7 +257,7 @@ impl NewToken {
                     let left = policy.opaque_millis();
                     (now.unix.saturating_add_millis(left), left)
                 }
-                (None, UndecodableTokens::Reject) => return Err(InvalidToken::Undecodable),
+                (None, UndecodableTokens::Reject) => return Err(TokenError::Undecodable),
             },
         };
         let accepted = Accepted {
@@ -274,7 +274,7 @@ impl NewToken {
     fn claims(&self) -> Option<Claims> {
         match self.expiry {
             Expiry::Decoded(claims) => claims,
-            Expiry::Read if self.secret.expose().len() < InvalidToken::TOO_LONG => jwt::read(self.secret.expose()),
+            Expiry::Read if self.secret.expose().len() < TokenError::TOO_LONG => jwt::read(self.secret.expose()),
             Expiry::Read | Expiry::On(_) | Expiry::In(_) => None,
         }
     }

@@ -7,15 +7,15 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 /// Why a text is not a URL that a request can be sent to.
 ///
 /// ```
-/// use acs_common::InvalidUrl;
-/// use acs_common::connection_string::{ConnectionString, InvalidConnectionString};
+/// use acs_common::UrlError;
+/// use acs_common::connection_string::{ConnectionString, ConnectionStringError};
 ///
 /// let refused = "endpoint=contoso.communication.azure.com;accesskey=c2VjcmV0".parse::<ConnectionString>();
-/// assert_eq!(refused.unwrap_err(), InvalidConnectionString::Endpoint(InvalidUrl::Scheme));
+/// assert_eq!(refused.unwrap_err(), ConnectionStringError::Endpoint(UrlError::Scheme));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum InvalidUrl {
+pub enum UrlError {
     /// It is not absolute, or it is for another protocol.
     #[error("it does not begin with `https://` or `http://`: pass the whole URL")]
     Scheme,
@@ -50,8 +50,8 @@ pub(crate) struct Url<'a> {
 
 impl<'a> Url<'a> {
     /// The parts, and the host as the header `Host` has it: in lower case, with the port unless it is the scheme's own.
-    pub(crate) fn parse(url: &'a str) -> Result<(Self, String), InvalidUrl> {
-        let (scheme, rest) = url.split_once("://").ok_or(InvalidUrl::Scheme)?;
+    pub(crate) fn parse(url: &'a str) -> Result<(Self, String), UrlError> {
+        let (scheme, rest) = url.split_once("://").ok_or(UrlError::Scheme)?;
         let url = Self::split(scheme, rest);
         let host = url.check()?;
         Ok((url, host))
@@ -76,21 +76,21 @@ impl<'a> Url<'a> {
     }
 
     /// Whether a request can be sent to it; the header `Host`, if so.
-    pub(crate) fn check(&self) -> Result<String, InvalidUrl> {
+    pub(crate) fn check(&self) -> Result<String, UrlError> {
         let own_port = match self.scheme {
             _ if self.is_https() => 443,
             scheme if scheme.eq_ignore_ascii_case("http") => 80,
-            _ => return Err(InvalidUrl::Scheme),
+            _ => return Err(UrlError::Scheme),
         };
         if !self.rest.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
-            return Err(InvalidUrl::Character);
+            return Err(UrlError::Character);
         }
         if !self.path.bytes().all(|byte| byte == b'/' || byte == b'%' || byte == b':' || byte == b'@' || is_name(byte))
         {
-            return Err(InvalidUrl::Character);
+            return Err(UrlError::Character);
         }
         let host = match self.host.strip_prefix('[') {
-            Some(address) => ip_v6(address.strip_suffix(']').ok_or(InvalidUrl::Host)?)?,
+            Some(address) => ip_v6(address.strip_suffix(']').ok_or(UrlError::Host)?)?,
             None => host_name(self.host)?,
         };
         Ok(match port_number(self.port)? {
@@ -122,19 +122,19 @@ fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
 }
 
-fn host_name(host: &str) -> Result<String, InvalidUrl> {
+fn host_name(host: &str) -> Result<String, UrlError> {
     let name = host.to_ascii_lowercase();
     if name.is_empty() || !name.bytes().all(is_name) {
-        return Err(InvalidUrl::Host);
+        return Err(UrlError::Host);
     }
     // What ends like a number is an address, and read in other ways by others if it is not in the usual form.
     let last = name.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
     let numeric = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x");
-    if numeric && name.parse::<Ipv4Addr>().is_err() { Err(InvalidUrl::Host) } else { Ok(name) }
+    if numeric && name.parse::<Ipv4Addr>().is_err() { Err(UrlError::Host) } else { Ok(name) }
 }
 
-fn ip_v6(address: &str) -> Result<String, InvalidUrl> {
-    let address: Ipv6Addr = address.parse().map_err(|_| InvalidUrl::Host)?;
+fn ip_v6(address: &str) -> Result<String, UrlError> {
+    let address: Ipv6Addr = address.parse().map_err(|_| UrlError::Host)?;
     Ok(match (address.to_ipv4_mapped(), address.segments()) {
         // A browser writes it without dots.
         (Some(_), [.., high, low]) => format!("[::ffff:{high:x}:{low:x}]"),
@@ -143,13 +143,13 @@ fn ip_v6(address: &str) -> Result<String, InvalidUrl> {
 }
 
 /// Of what follows the host: nothing, a colon, or a colon and a number.
-fn port_number(text: &str) -> Result<Option<u16>, InvalidUrl> {
+fn port_number(text: &str) -> Result<Option<u16>, UrlError> {
     match text.strip_prefix(':') {
         Some("") => Ok(None),
         Some(digits) if digits.bytes().all(|digit| digit.is_ascii_digit()) => {
-            digits.parse().map(Some).map_err(|_| InvalidUrl::Port)
+            digits.parse().map(Some).map_err(|_| UrlError::Port)
         }
         None if text.is_empty() => Ok(None),
-        Some(_) | None => Err(InvalidUrl::Port),
+        Some(_) | None => Err(UrlError::Port),
     }
 }

@@ -118,17 +118,17 @@ fn a_snapshot_is_stale_as_soon_as_either_clock_says_so() {
     assert!(snapshot.token(rig.now()).is_none(), "by the wall clock");
 }
 
-/// Fails when `is_same` looks at the token alone or at the time alone, so that a rig goes on with what is out of date.
+/// Fails when `ptr_eq` looks at the token alone or at the time alone, so that a rig goes on with what is out of date.
 #[test]
 fn a_snapshot_is_another_when_its_token_or_its_time_is() {
     let mut rig = holding(HOUR);
     let snapshot = |rig: &Rig| rig.machine.snapshot().expect("a token is held");
     let fresh = snapshot(&rig);
-    assert!(fresh.is_same(&snapshot(&rig)));
-    assert!(!fresh.is_same(&snapshot(&holding(HOUR))), "another token, for the same time");
+    assert!(fresh.ptr_eq(&snapshot(&rig)));
+    assert!(!fresh.ptr_eq(&snapshot(&holding(HOUR))), "another token, for the same time");
     rig.pass(58 * MINUTE);
     assert_eq!(rig.ask(1)[..2], ["1 served", "call"]);
-    assert!(!fresh.is_same(&snapshot(&rig)), "the same token, for longer");
+    assert!(!fresh.ptr_eq(&snapshot(&rig)), "the same token, for longer");
 }
 
 // Renewal.
@@ -400,7 +400,7 @@ fn the_longest_waits_there_are_do_not_wrap_around() {
         .to_builder()
         .retry_max(Duration::MAX)
         .refresh_timeout(Duration::MAX)
-        .request_rest_max(Duration::MAX);
+        .request_backoff_max(Duration::MAX);
     let mut rig = Rig::empty(policy.build().unwrap());
     let request = rig.last_call();
     rig.pass(300 * 365 * DAY);
@@ -409,7 +409,7 @@ fn the_longest_waits_there_are_do_not_wrap_around() {
     rig.said(Event::RefreshFailed { request, error });
     rig.pass(300 * 365 * DAY);
     assert!(rig.ask(2)[0].starts_with("2 refused: refresh_failed"), "it is final");
-    assert_eq!(rig.said(Event::TryNow)[0], "call", "unless somebody says so");
+    assert_eq!(rig.said(Event::RetryNow)[0], "call", "unless somebody says so");
 }
 
 /// Fails when any arithmetic on moments overflows or wraps.

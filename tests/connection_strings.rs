@@ -6,11 +6,11 @@ mod vectors;
 
 use std::collections::HashMap;
 
-use acs_common::InvalidUrl;
-use acs_common::connection_string::{ConnectionString, InvalidConnectionString};
+use acs_common::UrlError;
+use acs_common::connection_string::{ConnectionString, ConnectionStringError};
 use proptest::prelude::*;
 
-fn parse(text: &str) -> Result<ConnectionString, InvalidConnectionString> {
+fn parse(text: &str) -> Result<ConnectionString, ConnectionStringError> {
     text.parse()
 }
 
@@ -109,14 +109,14 @@ fn what_is_wrong_is_said() {
     ] {
         assert_eq!(endpoint(good), Ok(()), "{good}");
     }
-    let url = InvalidConnectionString::Endpoint;
-    let cases: &[(InvalidConnectionString, &[&str])] = &[
+    let url = ConnectionStringError::Endpoint;
+    let cases: &[(ConnectionStringError, &[&str])] = &[
         (
-            url(InvalidUrl::Scheme),
+            url(UrlError::Scheme),
             &["a.b", "//a.b", "file://a.b", "ftp://a.b", "wss://a.b", "https:/a.b", "https:a.b", "'https://a.b'"],
         ),
         (
-            url(InvalidUrl::Host),
+            url(UrlError::Host),
             &[
                 "https://",
                 "https:///",
@@ -138,7 +138,7 @@ fn what_is_wrong_is_said() {
             ],
         ),
         (
-            url(InvalidUrl::Port),
+            url(UrlError::Port),
             &[
                 "https://a.b:65536",
                 "https://a.b:x",
@@ -150,7 +150,7 @@ fn what_is_wrong_is_said() {
             ],
         ),
         (
-            url(InvalidUrl::Character),
+            url(UrlError::Character),
             &[
                 "https://a b",
                 "https://a.b /",
@@ -162,7 +162,7 @@ fn what_is_wrong_is_said() {
             ],
         ),
         (
-            InvalidConnectionString::EndpointNotBare,
+            ConnectionStringError::EndpointNotBare,
             &[
                 "https://a.b/c",
                 "https://a.b//",
@@ -174,7 +174,7 @@ fn what_is_wrong_is_said() {
                 "https://a.b,AccessKey=k",
             ],
         ),
-        (InvalidConnectionString::EmptyEndpoint, &[""]),
+        (ConnectionStringError::EmptyEndpoint, &[""]),
     ];
     for (expected, endpoints) in cases {
         for text in *endpoints {
@@ -182,23 +182,23 @@ fn what_is_wrong_is_said() {
         }
     }
     for (expected, text) in [
-        (InvalidConnectionString::NoEndpoint, ""),
-        (InvalidConnectionString::NoEndpoint, "garbage"),
-        (InvalidConnectionString::NoEndpoint, "accesskey=k"),
-        (InvalidConnectionString::NoEndpoint, "endpoint:https://a.b;accesskey=k"),
-        (InvalidConnectionString::NoEndpoint, "my endpoint=https://a.b;accesskey=k"),
-        (InvalidConnectionString::NoEndpoint, "\"endpoint=https://a.b;accesskey=k"),
-        (InvalidConnectionString::NoEndpoint, "'endpoint=https://a.b;accesskey=k\""),
-        (InvalidConnectionString::NoEndpoint, "\""),
-        (InvalidConnectionString::NoAccessKey, "endpoint=https://a.b"),
-        (InvalidConnectionString::NoAccessKey, "endpoint=https://a.b;access key=k"),
-        (InvalidConnectionString::NoAccessKey, "endpoint=https://a.b;accesskey"),
-        (InvalidConnectionString::NoAccessKey, "endpoint=https://a.b\naccesskey=k"),
-        (InvalidConnectionString::EmptyAccessKey, "endpoint=https://a.b;accesskey="),
-        (InvalidConnectionString::EmptyAccessKey, "endpoint=https://a.b;accesskey= ;"),
-        (InvalidConnectionString::EmptyAccessKey, "endpoint=https://a.b;accesskey=k;accesskey="),
-        (InvalidConnectionString::EmptyEndpoint, "accesskey=k;endpoint= "),
-        (InvalidConnectionString::EmptyEndpoint, "endpoint=;accesskey="),
+        (ConnectionStringError::NoEndpoint, ""),
+        (ConnectionStringError::NoEndpoint, "garbage"),
+        (ConnectionStringError::NoEndpoint, "accesskey=k"),
+        (ConnectionStringError::NoEndpoint, "endpoint:https://a.b;accesskey=k"),
+        (ConnectionStringError::NoEndpoint, "my endpoint=https://a.b;accesskey=k"),
+        (ConnectionStringError::NoEndpoint, "\"endpoint=https://a.b;accesskey=k"),
+        (ConnectionStringError::NoEndpoint, "'endpoint=https://a.b;accesskey=k\""),
+        (ConnectionStringError::NoEndpoint, "\""),
+        (ConnectionStringError::NoAccessKey, "endpoint=https://a.b"),
+        (ConnectionStringError::NoAccessKey, "endpoint=https://a.b;access key=k"),
+        (ConnectionStringError::NoAccessKey, "endpoint=https://a.b;accesskey"),
+        (ConnectionStringError::NoAccessKey, "endpoint=https://a.b\naccesskey=k"),
+        (ConnectionStringError::EmptyAccessKey, "endpoint=https://a.b;accesskey="),
+        (ConnectionStringError::EmptyAccessKey, "endpoint=https://a.b;accesskey= ;"),
+        (ConnectionStringError::EmptyAccessKey, "endpoint=https://a.b;accesskey=k;accesskey="),
+        (ConnectionStringError::EmptyEndpoint, "accesskey=k;endpoint= "),
+        (ConnectionStringError::EmptyEndpoint, "endpoint=;accesskey="),
     ] {
         assert_eq!(parse(text).map(drop), Err(expected), "{text:?}");
     }
@@ -218,7 +218,7 @@ fn a_key_ends_with_its_line() {
 /// Fails when a text does not say what is wrong, or what to do.
 #[test]
 fn each_error_says_what_to_do() {
-    use InvalidConnectionString as Wrong;
+    use ConnectionStringError as Wrong;
 
     for (error, says, does) in [
         (Wrong::NoEndpoint, "has no pair `endpoint=…`", "copy the whole string"),
@@ -226,10 +226,10 @@ fn each_error_says_what_to_do() {
         (Wrong::EmptyEndpoint, "endpoint in the connection string is empty", "copy the whole string"),
         (Wrong::EmptyAccessKey, "access key in the connection string is empty", "copy the whole string"),
         (Wrong::EndpointNotBare, "more than a host and a port", "remove its path"),
-        (InvalidUrl::Scheme.into(), "does not begin with `https://` or `http://`", "pass the whole URL"),
-        (InvalidUrl::Host.into(), "no valid host after the `://`", "put a host name"),
-        (InvalidUrl::Port.into(), "port is not a number from 0 to 65535", "correct the port"),
-        (InvalidUrl::Character.into(), "a space, a backslash", "percent-encode"),
+        (UrlError::Scheme.into(), "does not begin with `https://` or `http://`", "pass the whole URL"),
+        (UrlError::Host.into(), "no valid host after the `://`", "put a host name"),
+        (UrlError::Port.into(), "port is not a number from 0 to 65535", "correct the port"),
+        (UrlError::Character.into(), "a space, a backslash", "percent-encode"),
     ] {
         let text = error.to_string();
         assert!(text.contains(says) && text.contains(does), "{text}");

@@ -9,7 +9,7 @@ mod vectors;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use acs_common::identifier::{
-    Cloud, CommunicationIdentifier, CommunicationUserIdentifier, InvalidIdentifier, MicrosoftTeamsAppIdentifier,
+    Cloud, CommunicationIdentifier, CommunicationUserIdentifier, IdentifierError, MicrosoftTeamsAppIdentifier,
     MicrosoftTeamsUserIdentifier, PhoneNumberIdentifier, TeamsExtensionUserIdentifier,
 };
 use proptest::prelude::*;
@@ -199,8 +199,8 @@ fn what_is_stated_is_kept() {
     let expected = json!({"kind": "teamsExtensionUser", "resourceId": "r", "tenantId": "t", "userId": "u", "cloud": "dod", "rawId": "y"});
     assert_eq!(again(extension.into()), expected);
 
-    let empty = |refused: InvalidIdentifier, name: &str| {
-        assert!(matches!(refused, InvalidIdentifier::Empty { part, .. } if part == name), "{refused}");
+    let empty = |refused: IdentifierError, name: &str| {
+        assert!(matches!(refused, IdentifierError::Empty { part, .. } if part == name), "{refused}");
         let text = format!("the {name} is empty: pass the one that the service or Entra gave");
         assert_eq!(refused.to_string(), text);
     };
@@ -428,13 +428,13 @@ fn parts_that_would_not_read_back_are_refused() {
     let moon = moon.cloud().clone();
     assert_eq!((moon.as_str(), moon.to_string()), ("moon", "moon".to_owned()));
     let user = |id: &str| MicrosoftTeamsUserIdentifier::new(id, Cloud::Public).unwrap_err();
-    assert!(matches!(user(""), InvalidIdentifier::Empty { part: "user id", .. }));
-    assert!(matches!(user("8:orgid:u"), InvalidIdentifier::Separator { part: "user id", separator: ':', .. }));
-    assert!(matches!(MicrosoftTeamsUserIdentifier::visitor("a:b"), Err(InvalidIdentifier::Separator { .. })));
-    assert!(matches!(MicrosoftTeamsUserIdentifier::visitor(""), Err(InvalidIdentifier::Empty { .. })));
+    assert!(matches!(user(""), IdentifierError::Empty { part: "user id", .. }));
+    assert!(matches!(user("8:orgid:u"), IdentifierError::Separator { part: "user id", separator: ':', .. }));
+    assert!(matches!(MicrosoftTeamsUserIdentifier::visitor("a:b"), Err(IdentifierError::Separator { .. })));
+    assert!(matches!(MicrosoftTeamsUserIdentifier::visitor(""), Err(IdentifierError::Empty { .. })));
     assert!(matches!(
         MicrosoftTeamsAppIdentifier::new("28:orgid:a", Cloud::Dod),
-        Err(InvalidIdentifier::Separator { part: "app id", .. }),
+        Err(IdentifierError::Separator { part: "app id", .. }),
     ));
     let extension = |[resource, tenant, user]: [&str; 3], cloud: &Cloud| {
         TeamsExtensionUserIdentifier::new(resource, tenant, user, cloud.clone()).map(|_| ())
@@ -446,14 +446,14 @@ fn parts_that_would_not_read_back_are_refused() {
             parts[index] = bad;
             let refused = extension(parts, &Cloud::Public).unwrap_err();
             assert!(
-                matches!(refused, InvalidIdentifier::Separator { part: p, separator: s, .. } if p == part && s == separator),
+                matches!(refused, IdentifierError::Separator { part: p, separator: s, .. } if p == part && s == separator),
                 "{refused:?}",
             );
         }
     }
-    assert_eq!(extension(["x", "y", "z"], &moon), Err(InvalidIdentifier::UnknownCloud));
-    assert_eq!(MicrosoftTeamsUserIdentifier::new("u", moon.clone()).unwrap_err(), InvalidIdentifier::UnknownCloud);
-    assert_eq!(MicrosoftTeamsAppIdentifier::new("u", moon).unwrap_err(), InvalidIdentifier::UnknownCloud);
+    assert_eq!(extension(["x", "y", "z"], &moon), Err(IdentifierError::UnknownCloud));
+    assert_eq!(MicrosoftTeamsUserIdentifier::new("u", moon.clone()).unwrap_err(), IdentifierError::UnknownCloud);
+    assert_eq!(MicrosoftTeamsAppIdentifier::new("u", moon).unwrap_err(), IdentifierError::UnknownCloud);
 }
 
 /// Fails when equality looks at the parts, or when `Hash` is not that of the raw id.

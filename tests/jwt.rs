@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use acs_common::{Error, InvalidToken, NewToken, Policy, RefreshError, Token, UndecodableTokens, UnixTime};
+use acs_common::{Error, FailureCause, NewToken, Policy, Token, TokenError, UndecodableTokens, UnixTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
@@ -30,7 +30,7 @@ fn policy(undecodable: UndecodableTokens) -> Policy {
 }
 
 /// As a static token, the initial token, and a refresher's answer; read by the machine, or before, or twice before.
-fn doors(text: &str, policy: &Policy) -> [Result<Token, RefreshError>; 3] {
+fn doors(text: &str, policy: &Policy) -> [Result<Token, FailureCause>; 3] {
     let fixed = Rig::fixed(text.into(), policy.clone());
     let initial = Rig::new(Some(NewToken::new(text).decoded()), policy.clone());
     let mut refreshed = Rig::empty(policy.clone());
@@ -40,10 +40,10 @@ fn doors(text: &str, policy: &Policy) -> [Result<Token, RefreshError>; 3] {
         Did::Error(1, Error::RefreshFailed { cause, .. }) => Err(cause),
         other => panic!("{other:?}"),
     };
-    let held = |rig: Result<Rig, InvalidToken>| match rig {
+    let held = |rig: Result<Rig, TokenError>| match rig {
         // An initial token that is dead already is as good as none.
         Ok(rig) => rig.held().ok_or_else(|| answer.clone().expect_err("one door lets it in, the other does not")),
-        Err(error) => Err(RefreshError::InvalidToken(error)),
+        Err(error) => Err(FailureCause::InvalidToken(error)),
     };
     [held(fixed), held(initial), answer.clone()]
 }
@@ -64,8 +64,8 @@ fn check(what: &str, text: &str, expected: Read) {
                     assert_eq!(token.is_opaque(), expected == Opaque, "{place}: door {door}");
                     assert_eq!(token.secret().expose(), text, "{place}: handed out as given, door {door}");
                 }
-                Err(RefreshError::InvalidToken(InvalidToken::Undecodable)) => assert!(refused, "{place}: door {door}"),
-                Err(RefreshError::ExpiredToken { expires_on: moment, .. }) => {
+                Err(FailureCause::InvalidToken(TokenError::Undecodable)) => assert!(refused, "{place}: door {door}"),
+                Err(FailureCause::ExpiredToken { expires_on: moment, .. }) => {
                     assert!(!refused && door > 0 && expires_on <= unix(0), "{place}: expired at door {door}");
                     assert_eq!(moment, expires_on, "{place}: door {door}");
                 }
@@ -316,7 +316,7 @@ fn blank_and_overlong_strings_are_refused_with_advice_however_they_come() {
         let lasting = bare().with_expires_in(Duration::from_secs(9)).decoded();
         [bare(), bare().decoded(), bare().with_expires_on(unix(9_000)), lasting]
     };
-    let refusals = |text: &str| -> Vec<InvalidToken> {
+    let refusals = |text: &str| -> Vec<TokenError> {
         let mut found = Vec::new();
         for undecodable in [UndecodableTokens::AcceptAsOpaque, UndecodableTokens::Reject] {
             found.extend(given(text).map(|token| Rig::fixed(token, policy(undecodable)).unwrap_err()));
@@ -325,7 +325,7 @@ fn blank_and_overlong_strings_are_refused_with_advice_however_they_come() {
                 let mut rig = Rig::empty(policy(undecodable));
                 rig.request(1);
                 match rig.answer(token).swap_remove(0) {
-                    Did::Error(1, Error::RefreshFailed { cause: RefreshError::InvalidToken(error), .. }) => error,
+                    Did::Error(1, Error::RefreshFailed { cause: FailureCause::InvalidToken(error), .. }) => error,
                     other => panic!("{other:?}"),
                 }
             }));
@@ -334,12 +334,12 @@ fn blank_and_overlong_strings_are_refused_with_advice_however_they_come() {
     };
     for blank in ["", " ", "\t\r\n\x0B\x0C ", "\u{a0}", "\u{2003}\u{3000}\u{2028}\u{85}"] {
         let found = refusals(blank);
-        assert!(found.iter().all(|error| *error == InvalidToken::Blank), "{blank:?}: {found:?}");
+        assert!(found.iter().all(|error| *error == TokenError::Blank), "{blank:?}: {found:?}");
         assert!(found[0].to_string().contains("bare token string"), "{}", found[0]);
     }
     let long = "x".repeat(MIB);
     for error in refusals(&long) {
-        assert!(matches!(error, InvalidToken::TooLong { bytes: MIB, .. }), "{error:?}");
+        assert!(matches!(error, TokenError::TooLong { bytes: MIB, .. }), "{error:?}");
         assert!(error.to_string().contains("1048576 bytes") && error.to_string().contains("1 MiB"), "{error}");
     }
     let longest = &long[1..];
@@ -351,7 +351,7 @@ fn blank_and_overlong_strings_are_refused_with_advice_however_they_come() {
     assert_eq!(signed.len(), MIB - 1);
     check("the longest JWT", &signed, GOOD);
     let bytes: String = "é".repeat(MIB / 2);
-    assert!(matches!(refusals(&bytes)[0], InvalidToken::TooLong { bytes: MIB, .. }), "bytes count, not characters");
+    assert!(matches!(refusals(&bytes)[0], TokenError::TooLong { bytes: MIB, .. }), "bytes count, not characters");
 }
 
 /// Fails when `accept` decodes, or asks the policy, though the expiry is stated; and when it flags such a token as opaque.
@@ -447,12 +447,12 @@ proptest! {
                 prop_assert_eq!(token.expires_on(), same.expires_on());
                 prop_assert_eq!(token.secret().expose(), &text);
             }
-            (Ok(token), Err(InvalidToken::Undecodable)) => {
+            (Ok(token), Err(TokenError::Undecodable)) => {
                 prop_assert!(token.is_opaque());
                 prop_assert_eq!(token.expires_on(), unix(600_000));
                 prop_assert_eq!(token.secret().expose(), &text);
             }
-            (Err(InvalidToken::Blank), Err(InvalidToken::Blank)) => prop_assert!(text.trim().is_empty()),
+            (Err(TokenError::Blank), Err(TokenError::Blank)) => prop_assert!(text.trim().is_empty()),
             other => prop_assert!(false, "{:?}", other),
         }
     }

@@ -53,16 +53,16 @@ fn a_token_that_is_expired_rejected_or_replaced_is_never_handed_out() {
     obeys(Some(Law::HandOut), &[REJECT, SUSPEND, STEP_WALL, OVERSLEEP]);
 }
 
-/// Fails when `fail_refresh` drops the lease, or keeps that of another user, or `Token::is_same` compares texts.
+/// Fails when `fail_refresh` drops the lease, or keeps that of another user, or `Token::ptr_eq` compares texts.
 #[test]
 fn a_failed_refresh_never_costs_a_valid_token_of_the_same_user() {
-    obeys(Some(Law::Kept), &[FAIL, TRY_NOW, REJECT, GIVES]);
+    obeys(Some(Law::Kept), &[FAIL, RETRY_NOW, REJECT, GIVES]);
 }
 
 /// Fails when `until_start` does not look whether there is an attempt.
 #[test]
 fn two_refreshes_are_never_in_flight() {
-    obeys(Some(Law::OneFlight), &[CANCEL, TRY_NOW, REJECT]);
+    obeys(Some(Law::OneFlight), &[CANCEL, RETRY_NOW, REJECT]);
 }
 
 /// Fails when `take_attempt` takes any request for the one in flight, or a token while the source is asked.
@@ -75,14 +75,14 @@ fn a_late_answer_changes_nothing() {
 /// answered.
 #[test]
 fn two_refreshes_never_start_within_the_minimum_interval() {
-    obeys(Some(Law::MinInterval), &[TRY_NOW, REJECT, FAIL]);
+    obeys(Some(Law::MinInterval), &[RETRY_NOW, REJECT, FAIL]);
 }
 
 /// Fails when `backoff::after` forgets `retry_after`, or the least of a millisecond, or `until_start` the timer's backoff;
 /// when `source_checked` goes on in the backoff of the same source.
 #[test]
 fn an_issuer_that_wants_to_be_left_alone_is_left_alone() {
-    obeys(Some(Law::Backoff), &[FAIL, TRY_NOW, REJECT, ANSWER]);
+    obeys(Some(Law::Backoff), &[FAIL, RETRY_NOW, REJECT, ANSWER]);
 }
 
 /// Fails when `until_start` renews on demand whether `asked` or not, or `until_renewal` forgets the half, or the least of
@@ -101,7 +101,7 @@ fn a_settled_machine_is_never_already_due() {
 /// Fails when `start_clean` leaves the backoff running.
 #[test]
 fn a_good_refresher_leads_back_from_anywhere() {
-    obeys(Some(Law::Recovery), &[FAIL, FAIL, TRY_NOW, REJECT]);
+    obeys(Some(Law::Recovery), &[FAIL, FAIL, RETRY_NOW, REJECT]);
 }
 
 /// Fails when `poll_action` does not announce a spent timer again.
@@ -150,7 +150,7 @@ fn a_token_no_longer_held_leaves_no_secret_behind() {
 /// Fails when `snapshot` says how long the token lives instead of how long it is fresh.
 #[test]
 fn the_fast_path_says_what_a_request_would() {
-    obeys(Some(Law::Snapshot), &[TRY_NOW, REJECT, ANSWER]);
+    obeys(Some(Law::Snapshot), &[RETRY_NOW, REJECT, ANSWER]);
 }
 
 /// Fails when `receive` is silent about the token it accepted, or `settle` about the one that expired, or when `reject`
@@ -171,7 +171,7 @@ fn the_source_is_asked_first_and_what_is_held_of_it_is_the_answer() {
 /// failures; when `trigger` forgets that *retry now* asked; when `source_checked` still calls it a retry.
 #[test]
 fn each_call_says_why_it_is_made() {
-    obeys(Some(Law::Reason), &[REJECT, TRY_NOW, FAIL, GIVES, OVERSLEEP]);
+    obeys(Some(Law::Reason), &[REJECT, RETRY_NOW, FAIL, GIVES, OVERSLEEP]);
 }
 
 /// Fails when `poll_action` arms the timer before it reports.
@@ -196,7 +196,7 @@ fn cancelling_one_waiter_never_changes_what_another_gets() {
 /// Fails when `abandon_if` calls off what was never announced.
 #[test]
 fn several_events_before_a_drain_break_no_law() {
-    obeys(None, &[HOLD, HOLD, TRY_NOW, OVERSLEEP]);
+    obeys(None, &[HOLD, HOLD, RETRY_NOW, OVERSLEEP]);
 }
 
 /// Fails when an expired token is only hidden by `token`, not dropped by `settle`: set back the clock, and it is valid again.

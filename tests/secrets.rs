@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acs_common::{
-    Action, Error, Event, InvalidToken, Machine, NewToken, Notice, Policy, RefresherError, RequestId, Secret, Token,
+    Action, Error, Event, Machine, NewToken, Notice, Policy, RefresherError, RequestId, Secret, Token, TokenError,
     UndecodableTokens,
 };
 
@@ -155,7 +155,7 @@ fn no_token_shows_wherever_it_is_held_or_has_been() {
         if let Some(token) = machine.token(now(at + 10)).cloned() {
             witness.handle(&mut machine, Event::TokenRejected { token }, at + 20);
         }
-        witness.handle(&mut machine, Event::TryNow, at + 30);
+        witness.handle(&mut machine, Event::RetryNow, at + 30);
         at += 400_000;
     }
     witness.handle(&mut machine, Event::Disposed, at);
@@ -175,7 +175,7 @@ fn a_refused_token_does_not_show_in_the_refusal() {
     let strict = Policy::builder().undecodable_tokens(UndecodableTokens::Reject).build().unwrap();
     let long = canary("long", START) + &"x".repeat(1 << 20);
     for text in ["a canary nobody reads", "a.canary nobody.reads", &long] {
-        let errors: [InvalidToken; 2] = [
+        let errors: [TokenError; 2] = [
             Machine::<u32>::new(Some(witness.guard(text)), strict.clone(), now(0)).unwrap_err(),
             Machine::<u32>::with_static_token(witness.guard(text), strict.clone(), now(0)).unwrap_err(),
         ];

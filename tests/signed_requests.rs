@@ -6,8 +6,8 @@
 #[allow(dead_code, unreachable_pub, reason = "written for every test, and each takes a part")]
 mod vectors;
 
-use acs_common::access_key::{AccessKey, InvalidAccessKey, SignableBody, SignedHeaders, SigningError};
-use acs_common::{InvalidUrl, UnixTime};
+use acs_common::access_key::{AccessKey, AccessKeyError, SignableBody, SignedHeaders, SigningError};
+use acs_common::{UnixTime, UrlError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
@@ -155,14 +155,14 @@ fn what_cannot_be_signed_is_refused() {
         assert_eq!(key("pw==").sign(method, "https://a.b", b"", DATE), Err(SigningError::Method), "{method:?}");
     }
     for (url, error) in [
-        ("/path", InvalidUrl::Scheme),
-        ("example.com/", InvalidUrl::Scheme),
-        ("https:///path", InvalidUrl::Host),
-        ("https://127.1/", InvalidUrl::Host),
-        ("https://a.b:70000/", InvalidUrl::Port),
-        ("https://a.b/a b", InvalidUrl::Character),
-        ("https://a.b/?é", InvalidUrl::Character),
-        ("https://a.b/\nx", InvalidUrl::Character),
+        ("/path", UrlError::Scheme),
+        ("example.com/", UrlError::Scheme),
+        ("https:///path", UrlError::Host),
+        ("https://127.1/", UrlError::Host),
+        ("https://a.b:70000/", UrlError::Port),
+        ("https://a.b/a b", UrlError::Character),
+        ("https://a.b/?é", UrlError::Character),
+        ("https://a.b/\nx", UrlError::Character),
     ] {
         assert_eq!(key("pw==").sign("GET", url, b"", DATE), Err(SigningError::Url(error)), "{url:?}");
     }
@@ -178,12 +178,12 @@ fn a_key_is_base64_or_an_error_that_does_not_repeat_it() {
         assert_eq!(key(same).sign("GET", "https://a.b", b"", DATE).unwrap(), reference, "{same:?}");
     }
     for (text, expected) in [
-        ("", InvalidAccessKey::Empty),
-        ("  ", InvalidAccessKey::Empty),
-        ("SESAME!", InvalidAccessKey::NotBase64),
-        ("SES AME", InvalidAccessKey::NotBase64),
-        ("SESAM", InvalidAccessKey::NotBase64),
-        ("SE==SAME", InvalidAccessKey::NotBase64),
+        ("", AccessKeyError::Empty),
+        ("  ", AccessKeyError::Empty),
+        ("SESAME!", AccessKeyError::NotBase64),
+        ("SES AME", AccessKeyError::NotBase64),
+        ("SESAM", AccessKeyError::NotBase64),
+        ("SE==SAME", AccessKeyError::NotBase64),
     ] {
         let error = AccessKey::from_base64(text).unwrap_err();
         assert_eq!(error, expected, "{text:?}");
@@ -211,7 +211,7 @@ fn a_request_of_the_crate_http_carries_the_same_headers() {
 
     let mut relative = http::Request::get("/path?").header("host", "a.b").body(()).unwrap();
     let refused = key("pw==").sign_request(&mut relative, DATE);
-    assert_eq!(refused, Err(SigningError::Url(InvalidUrl::Scheme)));
+    assert_eq!(refused, Err(SigningError::Url(UrlError::Scheme)));
     assert_eq!((relative.uri().to_string(), relative.headers().len()), ("/path?".to_owned(), 1));
 }
 
@@ -263,10 +263,10 @@ fn a_redirected_request_is_signed_again() {
 #[test]
 fn each_error_says_what_to_do() {
     for (text, says, does) in [
-        (InvalidAccessKey::Empty.to_string(), "is empty", "copy it from the Azure portal"),
-        (InvalidAccessKey::NotBase64.to_string(), "is not base64", "copy the whole key"),
+        (AccessKeyError::Empty.to_string(), "is empty", "copy it from the Azure portal"),
+        (AccessKeyError::NotBase64.to_string(), "is not base64", "copy the whole key"),
         (SigningError::Method.to_string(), "the method is empty or holds", "pass an HTTP method"),
-        (SigningError::Url(InvalidUrl::Scheme).to_string(), "the URL cannot be signed", "pass the whole URL"),
+        (SigningError::Url(UrlError::Scheme).to_string(), "the URL cannot be signed", "pass the whole URL"),
         (SigningError::Date.to_string(), "outside the years 0 to 9999", "check the clock"),
     ] {
         assert!(text.contains(says) && text.contains(does), "{text}");

@@ -1,6 +1,6 @@
 //! A token's header.
 
-use acs_common::{InvalidBearer, Machine, Monotonic, NewToken, Now, Policy, Token, UnixTime};
+use acs_common::{BearerError, Machine, Monotonic, NewToken, Now, Policy, Token, UnixTime};
 
 fn accepted(text: &str) -> Token {
     let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(1_700_000_000));
@@ -40,7 +40,7 @@ fn what_a_token_came_in_makes_no_header() {
         "eyJ=hbGci",
         "=eyJhbGci",
     ] {
-        assert_eq!(accepted(refused).authorization(), Err(InvalidBearer), "{refused}");
+        assert_eq!(accepted(refused).authorization(), Err(BearerError), "{refused}");
     }
     // RFC 6750, section 2.1: every character that there is.
     for taken in ["eyJ.hbG.ci", "AZaz09-._~+/", "opaque=", "opaque==", " eyJhbGci==\r\n"] {

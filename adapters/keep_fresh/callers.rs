@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use acs_common_driver::{
-    CommunicationTokenCredential, Error, InvalidToken, Notice, Notices, RefreshError, Token, UnixTime,
+    CommunicationTokenCredential, Error, FailureCause, Notice, Notices, Token, TokenError, UnixTime,
 };
 use futures_lite::future;
 use hyper::StatusCode;
@@ -102,13 +102,13 @@ pub async fn narrate<R: Runtime>(runtime: R, mut notices: Notices<R>, tally: Arc
 }
 
 /// The kind of a failure, in plain words.
-fn kind(cause: &RefreshError) -> String {
+fn kind(cause: &FailureCause) -> String {
     match cause {
         // What the refresher returned is still there, as the error it was.
-        RefreshError::Refresher(error) if error.get_ref().is::<Trouble>() => error.to_string(),
-        RefreshError::ExpiredToken { .. } => "the token had already expired".to_owned(),
-        RefreshError::InvalidToken(InvalidToken::Undecodable) => "the answer was no token".to_owned(),
-        RefreshError::TimedOut { .. } => "no answer in time".to_owned(),
+        FailureCause::Refresher(error) if error.get_ref().is::<Trouble>() => error.to_string(),
+        FailureCause::ExpiredToken { .. } => "the token had already expired".to_owned(),
+        FailureCause::InvalidToken(TokenError::Undecodable) => "the answer was no token".to_owned(),
+        FailureCause::TimedOut { .. } => "no answer in time".to_owned(),
         _ => cause.to_string(),
     }
 }

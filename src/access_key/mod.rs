@@ -34,7 +34,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::time::UnixTime;
-use crate::url::{InvalidUrl, Url};
+use crate::url::{Url, UrlError};
 
 /// An access key, ready for use. It never shows, and is wiped from memory when dropped.
 ///
@@ -56,13 +56,13 @@ impl AccessKey {
     ///
     /// # Errors
     /// If it is empty or not base64. The error does not repeat it.
-    pub fn from_base64(key: &str) -> Result<Self, InvalidAccessKey> {
-        let key = BASE64.decode(key.trim_ascii()).map(Zeroizing::new).map_err(|_| InvalidAccessKey::NotBase64)?;
+    pub fn from_base64(key: &str) -> Result<Self, AccessKeyError> {
+        let key = BASE64.decode(key.trim_ascii()).map(Zeroizing::new).map_err(|_| AccessKeyError::NotBase64)?;
         if key.is_empty() {
-            return Err(InvalidAccessKey::Empty);
+            return Err(AccessKeyError::Empty);
         }
         // HMAC takes keys of any length, so nothing is refused here.
-        Hmac::new_from_slice(&key).map(Self).map_err(|_| InvalidAccessKey::Empty)
+        Hmac::new_from_slice(&key).map(Self).map_err(|_| AccessKeyError::Empty)
     }
 
     /// The four headers that prove to the service, within minutes of `date`, that the request comes from the resource's
@@ -201,13 +201,13 @@ impl fmt::Debug for SignedHeaders {
 /// Why a text is not an access key.
 ///
 /// ```
-/// use acs_common::access_key::{AccessKey, InvalidAccessKey};
+/// use acs_common::access_key::{AccessKey, AccessKeyError};
 ///
-/// assert_eq!(AccessKey::from_base64("top secret!").unwrap_err(), InvalidAccessKey::NotBase64);
+/// assert_eq!(AccessKey::from_base64("top secret!").unwrap_err(), AccessKeyError::NotBase64);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum InvalidAccessKey {
+pub enum AccessKeyError {
     /// It has no bytes.
     #[error("the access key is empty: copy it from the Azure portal")]
     Empty,
@@ -220,12 +220,12 @@ pub enum InvalidAccessKey {
 ///
 /// ```
 /// use acs_common::access_key::{AccessKey, SigningError};
-/// use acs_common::{InvalidUrl, UnixTime};
+/// use acs_common::{UrlError, UnixTime};
 ///
 /// let key = AccessKey::from_base64("pw==")?;
 /// let refused = key.sign("GET", "/identities", b"", UnixTime::from_secs(0)).unwrap_err();
-/// assert_eq!(refused, SigningError::Url(InvalidUrl::Scheme));
-/// # Ok::<(), acs_common::access_key::InvalidAccessKey>(())
+/// assert_eq!(refused, SigningError::Url(UrlError::Scheme));
+/// # Ok::<(), acs_common::access_key::AccessKeyError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -235,7 +235,7 @@ pub enum SigningError {
     Method,
     /// No request can be sent to the URL.
     #[error("the URL cannot be signed: {0}")]
-    Url(#[from] InvalidUrl),
+    Url(#[from] UrlError),
     /// The date cannot be written.
     #[error("the date is outside the years 0 to 9999, so a header cannot hold it: check the clock of this machine")]
     Date,

@@ -10,7 +10,7 @@ use http::{Request, Uri};
 
 use super::{AccessKey, SigningError};
 use crate::time::UnixTime;
-use crate::url::InvalidUrl;
+use crate::url::UrlError;
 
 /// A body that is in memory as a whole, so that its hash can be signed: nothing, bytes or text.
 ///
@@ -124,5 +124,5 @@ impl AccessKey {
 
 /// Only the URL could hold what `http` refuses, and it has been read already.
 fn unsendable<E>(_: E) -> SigningError {
-    SigningError::Url(InvalidUrl::Character)
+    SigningError::Url(UrlError::Character)
 }

@@ -212,7 +212,7 @@ impl Exchange {
 
     /// Another token than the service refused is worth one more try. The same one is not.
     fn acquired_again(&mut self, token: EntraToken) {
-        if token.is_blank() || self.token.as_ref().is_some_and(|refused| refused.is_same(&token)) {
+        if token.is_blank() || self.token.as_ref().is_some_and(|refused| refused.ptr_eq(&token)) {
             return self.refuse();
         }
         self.take_token(token);

@@ -47,7 +47,7 @@
 //!
 //! [`CheckSource::OnRefresh`](crate::CheckSource::OnRefresh), the default: when a refresh is due, as any refresher. A
 //! valid token is returned at once; that another user has signed in is noticed at the next refresh, or with
-//! [`TryNow`](crate::Event::TryNow), which always asks.
+//! [`RetryNow`](crate::Event::RetryNow), which always asks.
 //!
 //! [`CheckSource::EachRequest`](crate::CheckSource::EachRequest): each request asks first, and gets the token held if
 //! the source gives the Entra token that was exchanged for it. Requests share a check; those that come while an
@@ -67,7 +67,7 @@
 //!
 //! # Errors
 //!
-//! [`ExchangeError`] is found in a [`RefreshError::Refresher`](crate::RefreshError::Refresher) with
+//! [`ExchangeError`] is found in a [`FailureCause::Refresher`](crate::FailureCause::Refresher) with
 //! [`get_ref`](crate::RefresherError::get_ref). It carries the service's own code, message and details, cut and with
 //! everything taken out that looks like a token, never a raw body.
 

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::hints;
 use super::http::HttpResponse;
-use crate::error::{InvalidToken, RefresherError};
+use crate::error::{RefresherError, TokenError};
 use crate::json;
 use crate::jwt;
 use crate::secret::Secret;
@@ -24,7 +24,7 @@ pub(super) fn token(response: &HttpResponse) -> Result<NewToken, BadResponse> {
     let fields = access_token.and_then(|object| json::fields(object, ["token", "expiresOn"]));
     let [token, expires_on] = fields.ok_or(BadResponse::NoToken)?;
     let token = Zeroizing::new(token.and_then(json::string).ok_or(BadResponse::NoToken)?);
-    if token.trim().is_empty() || token.len() >= InvalidToken::TOO_LONG {
+    if token.trim().is_empty() || token.len() >= TokenError::TOO_LONG {
         return Err(BadResponse::NoToken);
     }
     let expires_on = expires_on.and_then(json::string).and_then(|text| hints::rfc3339(&text));
@@ -167,17 +167,17 @@ fn text(value: &str, scrub: &dyn Fn(&str) -> String) -> String {
 }
 
 /// Why an exchange brought no token. Found [in](crate::RefresherError::get_ref) a
-/// [`RefreshError::Refresher`](crate::RefreshError::Refresher).
+/// [`FailureCause::Refresher`](crate::FailureCause::Refresher).
 ///
 /// ```
-/// use acs_common::RefreshError;
+/// use acs_common::FailureCause;
 /// use acs_common::entra::ExchangeError;
 ///
-/// fn forbidden(error: &RefreshError) -> bool {
-///     let RefreshError::Refresher(error) = error else { return false };
+/// fn forbidden(error: &FailureCause) -> bool {
+///     let FailureCause::Refresher(error) = error else { return false };
 ///     matches!(error.get_ref().downcast_ref(), Some(ExchangeError::Refused(response)) if response.status == 403)
 /// }
-/// assert!(!forbidden(&RefreshError::Rejected));
+/// assert!(!forbidden(&FailureCause::Rejected));
 /// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]

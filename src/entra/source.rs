@@ -58,7 +58,7 @@ impl EntraToken {
     }
 
     /// Whether both read the same.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
+    pub(super) fn ptr_eq(&self, other: &Self) -> bool {
         self.expose() == other.expose()
     }
 

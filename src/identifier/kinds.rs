@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::Cloud;
-use super::parts::{InvalidIdentifier, bare, filled, known, space};
+use super::parts::{IdentifierError, bare, filled, known, space};
 
 /// A user of Azure Communication Services.
 #[derive(Clone, Debug)]
@@ -22,12 +22,12 @@ impl CommunicationUserIdentifier {
     ///
     /// let user = CommunicationUserIdentifier::new("8:acs:5c8e_9d01")?;
     /// assert_eq!((user.id(), user.raw_id()), ("8:acs:5c8e_9d01", "8:acs:5c8e_9d01"));
-    /// # Ok::<(), acs_common::identifier::InvalidIdentifier>(())
+    /// # Ok::<(), acs_common::identifier::IdentifierError>(())
     /// ```
     ///
     /// # Errors
     /// An empty id is refused.
-    pub fn new(id: &str) -> Result<Self, InvalidIdentifier> {
+    pub fn new(id: &str) -> Result<Self, IdentifierError> {
         Ok(Self { raw_id: filled("user id", id)?.to_owned() })
     }
 
@@ -101,12 +101,12 @@ impl PhoneNumberIdentifier {
     ///
     /// let second = PhoneNumberIdentifier::new("+14255550123").with_asserted_id("cd9e-3a45")?;
     /// assert_eq!((second.asserted_id(), second.raw_id()), (Some("cd9e-3a45"), "4:+14255550123"));
-    /// # Ok::<(), acs_common::identifier::InvalidIdentifier>(())
+    /// # Ok::<(), acs_common::identifier::IdentifierError>(())
     /// ```
     ///
     /// # Errors
     /// An empty id is refused.
-    pub fn with_asserted_id(self, asserted_id: &str) -> Result<Self, InvalidIdentifier> {
+    pub fn with_asserted_id(self, asserted_id: &str) -> Result<Self, IdentifierError> {
         Ok(Self { asserted_id: Some(filled("asserted id", asserted_id)?.to_owned()), ..self })
     }
 
@@ -172,13 +172,13 @@ impl MicrosoftTeamsUserIdentifier {
     ///
     /// let pasted = MicrosoftTeamsUserIdentifier::new("8:orgid:45ab2481", Cloud::Public).unwrap_err();
     /// assert!(pasted.to_string().ends_with("pass the bare id, or read the whole raw id with `from_raw_id`"));
-    /// # Ok::<(), acs_common::identifier::InvalidIdentifier>(())
+    /// # Ok::<(), acs_common::identifier::IdentifierError>(())
     /// ```
     ///
     /// # Errors
     /// An empty id is refused, and a raw id that would not read back as this user: an id with a `:`, or a cloud that is not
     /// known.
-    pub fn new(user_id: &str, cloud: Cloud) -> Result<Self, InvalidIdentifier> {
+    pub fn new(user_id: &str, cloud: Cloud) -> Result<Self, IdentifierError> {
         Ok(Self::of(bare("user id", user_id, &[':'])?, false, Some(known(cloud)?)))
     }
 
@@ -189,12 +189,12 @@ impl MicrosoftTeamsUserIdentifier {
     ///
     /// let visitor = MicrosoftTeamsUserIdentifier::visitor("45ab2481")?;
     /// assert_eq!((visitor.raw_id(), visitor.cloud()), ("8:teamsvisitor:45ab2481", None));
-    /// # Ok::<(), acs_common::identifier::InvalidIdentifier>(())
+    /// # Ok::<(), acs_common::identifier::IdentifierError>(())
     /// ```
     ///
     /// # Errors
     /// An empty id is refused, and one with a `:`, which would not read back as this visitor.
-    pub fn visitor(user_id: &str) -> Result<Self, InvalidIdentifier> {
+    pub fn visitor(user_id: &str) -> Result<Self, IdentifierError> {
         Ok(Self::of(bare("user id", user_id, &[':'])?, true, None))
     }
 
@@ -245,13 +245,13 @@ impl MicrosoftTeamsAppIdentifier {
     ///
     /// let app = MicrosoftTeamsAppIdentifier::new("01234567", Cloud::Gcch)?;
     /// assert_eq!(app.raw_id(), "28:gcch:01234567");
-    /// # Ok::<(), acs_common::identifier::InvalidIdentifier>(())
+    /// # Ok::<(), acs_common::identifier::IdentifierError>(())
     /// ```
     ///
     /// # Errors
     /// An empty id is refused, and a raw id that would not read back as this app: an id with a `:`, or a cloud that is not
     /// known.
-    pub fn new(app_id: &str, cloud: Cloud) -> Result<Self, InvalidIdentifier> {
+    pub fn new(app_id: &str, cloud: Cloud) -> Result<Self, IdentifierError> {
         Ok(Self::of(bare("app id", app_id, &[':'])?, known(cloud)?))
     }
 
@@ -300,13 +300,13 @@ impl TeamsExtensionUserIdentifier {
     ///
     /// let user = TeamsExtensionUserIdentifier::new("resource", "tenant", "user", Cloud::Dod)?;
     /// assert_eq!(user.raw_id(), "8:dod-acs:resource_tenant_user");
-    /// # Ok::<(), acs_common::identifier::InvalidIdentifier>(())
+    /// # Ok::<(), acs_common::identifier::IdentifierError>(())
     /// ```
     ///
     /// # Errors
     /// An empty part is refused, and a raw id that would not read back as this user: a part with a `:` or a `_`, or a cloud
     /// that is not known.
-    pub fn new(resource_id: &str, tenant_id: &str, user_id: &str, cloud: Cloud) -> Result<Self, InvalidIdentifier> {
+    pub fn new(resource_id: &str, tenant_id: &str, user_id: &str, cloud: Cloud) -> Result<Self, IdentifierError> {
         Ok(Self::of(
             bare("resource id", resource_id, &[':', '_'])?,
             bare("tenant id", tenant_id, &[':', '_'])?,
@@ -387,7 +387,7 @@ macro_rules! state_their_raw_id {
             ///
             /// # Errors
             /// An empty raw id is refused.
-            pub fn with_raw_id(self, raw_id: &str) -> Result<Self, InvalidIdentifier> {
+            pub fn with_raw_id(self, raw_id: &str) -> Result<Self, IdentifierError> {
                 Ok(Self { raw_id: filled("raw id", raw_id)?.to_owned(), ..self })
             }
         }

@@ -33,7 +33,7 @@ pub use kinds::{
     CommunicationUserIdentifier, MicrosoftTeamsAppIdentifier, MicrosoftTeamsUserIdentifier, PhoneNumberIdentifier,
     TeamsExtensionUserIdentifier, UnknownIdentifier,
 };
-pub use parts::InvalidIdentifier;
+pub use parts::IdentifierError;
 
 const COMMUNICATION_USER: &str = "communicationUser";
 const PHONE_NUMBER: &str = "phoneNumber";
@@ -124,7 +124,7 @@ impl CommunicationIdentifier {
     ///
     /// let bot = MicrosoftTeamsAppIdentifier::new("01234567", Cloud::Dod)?;
     /// assert_eq!(CommunicationIdentifier::from(bot).raw_id(), "28:dod:01234567");
-    /// # Ok::<(), acs_common::identifier::InvalidIdentifier>(())
+    /// # Ok::<(), acs_common::identifier::IdentifierError>(())
     /// ```
     #[must_use]
     pub fn raw_id(&self) -> &str {

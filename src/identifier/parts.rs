@@ -5,14 +5,14 @@ use super::Cloud;
 /// Why an identifier cannot be made of these parts.
 ///
 /// ```
-/// use acs_common::identifier::{Cloud, InvalidIdentifier, TeamsExtensionUserIdentifier};
+/// use acs_common::identifier::{Cloud, IdentifierError, TeamsExtensionUserIdentifier};
 ///
 /// let refused = TeamsExtensionUserIdentifier::new("resource", "tenant", "the_user", Cloud::Public).unwrap_err();
-/// assert!(matches!(refused, InvalidIdentifier::Separator { part: "user id", separator: '_', .. }));
+/// assert!(matches!(refused, IdentifierError::Separator { part: "user id", separator: '_', .. }));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum InvalidIdentifier {
+pub enum IdentifierError {
     /// A part is empty.
     #[error("the {part} is empty: pass the one that the service or Entra gave")]
     #[non_exhaustive]
@@ -36,19 +36,19 @@ pub enum InvalidIdentifier {
     UnknownCloud,
 }
 
-pub(super) fn bare<'a>(part: &'static str, id: &'a str, separators: &[char]) -> Result<&'a str, InvalidIdentifier> {
+pub(super) fn bare<'a>(part: &'static str, id: &'a str, separators: &[char]) -> Result<&'a str, IdentifierError> {
     match id.chars().find(|letter| separators.contains(letter)) {
-        Some(separator) => Err(InvalidIdentifier::Separator { part, separator }),
+        Some(separator) => Err(IdentifierError::Separator { part, separator }),
         None => filled(part, id),
     }
 }
 
-pub(super) fn filled<'a>(part: &'static str, text: &'a str) -> Result<&'a str, InvalidIdentifier> {
-    if text.is_empty() { Err(InvalidIdentifier::Empty { part }) } else { Ok(text) }
+pub(super) fn filled<'a>(part: &'static str, text: &'a str) -> Result<&'a str, IdentifierError> {
+    if text.is_empty() { Err(IdentifierError::Empty { part }) } else { Ok(text) }
 }
 
-pub(super) fn known(cloud: Cloud) -> Result<Cloud, InvalidIdentifier> {
-    if matches!(cloud, Cloud::Other(_)) { Err(InvalidIdentifier::UnknownCloud) } else { Ok(cloud) }
+pub(super) fn known(cloud: Cloud) -> Result<Cloud, IdentifierError> {
+    if matches!(cloud, Cloud::Other(_)) { Err(IdentifierError::UnknownCloud) } else { Ok(cloud) }
 }
 
 /// What says the cloud in a raw id. A cloud that is not known counts as the public one, as in the reference.

@@ -2,7 +2,7 @@
 
 use super::queue::Queue;
 use crate::action::Trigger;
-use crate::error::RefreshError;
+use crate::error::FailureCause;
 use crate::event::{RequestId, Source};
 use crate::time::{Now, Until};
 
@@ -65,7 +65,7 @@ impl<W> SourceChecks<W> {
 /// The last failure, and what it holds up.
 #[derive(Clone, Debug)]
 pub(super) struct BackoffState {
-    pub(super) last_failure: RefreshError,
+    pub(super) last_failure: FailureCause,
     pub(super) timer: TimerBackoff,
     pub(super) request: Option<Until>,
     /// Until when a further failure belongs to the streak.
@@ -85,7 +85,7 @@ pub(super) enum TimerBackoff {
 
 impl BackoffState {
     /// With nothing held up so far.
-    pub(super) fn new(last_failure: RefreshError) -> Self {
+    pub(super) fn new(last_failure: FailureCause) -> Self {
         Self { last_failure, timer: TimerBackoff::Over, request: None, streak: None, failures: 0 }
     }
 }

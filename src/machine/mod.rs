@@ -20,7 +20,7 @@ use self::queue::Queue;
 pub use self::snapshot::Snapshot;
 use crate::action::{Action, Reason, Trigger};
 use crate::backoff::Random;
-use crate::error::{Error, InvalidToken};
+use crate::error::{Error, TokenError};
 use crate::event::RequestId;
 use crate::policy::{CheckSource, Policy};
 use crate::time::{Monotonic, Now, Until};
@@ -45,7 +45,7 @@ use crate::token::{NewToken, Token};
 /// let actions: Vec<_> = std::iter::from_fn(|| machine.poll_action()).collect();
 /// assert!(matches!(&actions[0], Action::ReturnToken { waiter: "me", result: Ok(_) }));
 /// assert_eq!(machine.token(at(90)).unwrap().secret().expose(), "eyJ…");
-/// # Ok::<(), acs_common::InvalidToken>(())
+/// # Ok::<(), acs_common::TokenError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Machine<W> {
@@ -104,7 +104,7 @@ impl<W> Machine<W> {
     ///
     /// # Errors
     /// The initial token is blank, too long, or undecodable against the policy.
-    pub fn new(initial: Option<NewToken>, policy: Policy, now: Now) -> Result<Self, InvalidToken> {
+    pub fn new(initial: Option<NewToken>, policy: Policy, now: Now) -> Result<Self, TokenError> {
         let mut machine = Self::empty(Kind::Refreshing, policy);
         if let Some(token) = initial {
             let (token, left) = token.accept(&machine.policy, now, now)?;
@@ -126,12 +126,12 @@ impl<W> Machine<W> {
     /// let token = NewToken::new("opaque").with_expires_on(UnixTime::from_secs(60));
     /// let machine = Machine::<()>::with_static_token(token, Policy::default(), at(0))?;
     /// assert!(machine.token(at(3_600)).is_some(), "expired for long, but that is the service's to say");
-    /// # Ok::<(), acs_common::InvalidToken>(())
+    /// # Ok::<(), acs_common::TokenError>(())
     /// ```
     ///
     /// # Errors
     /// The token is blank, too long, or undecodable against the policy.
-    pub fn with_static_token(token: NewToken, policy: Policy, now: Now) -> Result<Self, InvalidToken> {
+    pub fn with_static_token(token: NewToken, policy: Policy, now: Now) -> Result<Self, TokenError> {
         let (token, _) = token.accept(&policy, now, now)?;
         let mut machine = Self::empty(Kind::Static, policy);
         machine.lease = Some(Lease { token, expiry: None, renewal: None });
@@ -200,7 +200,7 @@ impl<W> Machine<W> {
     ///
     /// // By either clock: the wall clock says a second has passed, the other one an hour.
     /// assert!(machine.token(Now::new(Monotonic::from_millis(3_600_000), UnixTime::from_secs(1))).is_none());
-    /// # Ok::<(), acs_common::InvalidToken>(())
+    /// # Ok::<(), acs_common::TokenError>(())
     /// ```
     ///
     /// Its answer changes with each [`handle`](Self::handle), and as time passes.
@@ -221,14 +221,14 @@ impl<W> Machine<W> {
     /// let Some(Action::CallRefresher { request, .. }) = machine.poll_action() else { panic!("it has no token yet") };
     /// machine.handle(Event::RefreshFailed { request, error: RefresherError::new("down") }, at(10));
     ///
-    /// assert!(matches!(machine.refusal(at(11)), Some(Error::RefreshFailed { .. })));
-    /// assert!(machine.refusal(at(1_010)).is_none(), "the rest is over");
-    /// # Ok::<(), acs_common::InvalidToken>(())
+    /// assert!(matches!(machine.pending_error(at(11)), Some(Error::RefreshFailed { .. })));
+    /// assert!(machine.pending_error(at(1_010)).is_none(), "the rest is over");
+    /// # Ok::<(), acs_common::TokenError>(())
     /// ```
     ///
     /// Its answer changes with each [`handle`](Self::handle), and as time passes.
     #[must_use]
-    pub fn refusal(&self, now: Now) -> Option<Error> {
+    pub fn pending_error(&self, now: Now) -> Option<Error> {
         if self.kind == Kind::Disposed {
             return Some(Error::Disposed);
         }
@@ -249,7 +249,7 @@ impl<W> Machine<W> {
     /// let hour = NewToken::new("opaque").with_expires_on(UnixTime::from_secs(3_600));
     /// let machine = Machine::<()>::new(Some(hour), Policy::default(), at(0))?;
     /// assert!(!machine.is_due(at(3_479)) && machine.is_due(at(3_480)));
-    /// # Ok::<(), acs_common::InvalidToken>(())
+    /// # Ok::<(), acs_common::TokenError>(())
     /// ```
     ///
     /// Its answer changes with each [`handle`](Self::handle), and as time passes.
@@ -292,7 +292,7 @@ impl<W> Machine<W> {
     /// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(0));
     /// let machine = Machine::<()>::new(None, Policy::default(), now)?;
     /// assert_eq!(machine.deadline(), None, "on demand, so nothing happens while nobody asks");
-    /// # Ok::<(), acs_common::InvalidToken>(())
+    /// # Ok::<(), acs_common::TokenError>(())
     /// ```
     #[must_use]
     pub fn deadline(&self) -> Option<Monotonic> {
@@ -306,7 +306,7 @@ impl<W> Machine<W> {
     ///
     /// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(0));
     /// assert_eq!(Machine::<()>::new(None, Policy::reference(), now)?.policy(), &Policy::reference());
-    /// # Ok::<(), acs_common::InvalidToken>(())
+    /// # Ok::<(), acs_common::TokenError>(())
     /// ```
     #[must_use]
     pub fn policy(&self) -> &Policy {

@@ -4,14 +4,14 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 use crate::action::Notice;
-use crate::error::RefreshError;
+use crate::error::FailureCause;
 use crate::time::UnixTime;
 
 /// A [`Notice`], with the rare and large one on the heap.
 #[derive(Clone, Debug)]
 pub(super) enum PendingNotice {
     TokenChanged(UnixTime),
-    RefreshFailed(Box<(RefreshError, Option<Duration>)>),
+    RefreshFailed(Box<(FailureCause, Option<Duration>)>),
     TokenExpired,
     Disposed,
 }

@@ -15,7 +15,7 @@ use crate::token::Token;
 /// let snapshot = machine.snapshot().expect("it has just been accepted");
 /// assert!(snapshot.token(at(3_479)).is_some());
 /// assert!(snapshot.token(at(3_480)).is_none(), "time to renew it in the background, so ask the machine");
-/// # Ok::<(), acs_common::InvalidToken>(())
+/// # Ok::<(), acs_common::TokenError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -27,8 +27,8 @@ pub struct Snapshot {
 impl Snapshot {
     /// Whether both say the same: the very same token, for the same time.
     #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.token.is_same(&other.token) && self.until == other.until
+    pub fn ptr_eq(&self, other: &Self) -> bool {
+        self.token.ptr_eq(&other.token) && self.until == other.until
     }
 
     /// The token, if a request at `now` would do no more than return it.

@@ -31,7 +31,7 @@ use super::queue::Queue;
 use super::{Kind, Machine};
 use crate::action::Trigger;
 use crate::backoff::{self, Failure};
-use crate::error::{Error, RefreshError};
+use crate::error::{Error, FailureCause};
 use crate::event::{Event, RequestId, Source};
 use crate::time::Now;
 use crate::token::{NewToken, Token};
@@ -56,12 +56,12 @@ impl<W: PartialEq> Machine<W> {
             }
             Event::RefreshFailed { request, error } => {
                 if let Some(attempt) = self.take_attempt(|attempt| attempt.request == request) {
-                    self.fail_refresh(&attempt, RefreshError::Refresher(error), now);
+                    self.fail_refresh(&attempt, FailureCause::Refresher(error), now);
                 }
             }
             Event::TimeAdvanced => self.announce_timer = true,
             Event::TokenRejected { token } => self.reject(&token, now),
-            Event::TryNow => self.retry_now(now),
+            Event::RetryNow => self.retry_now(now),
             Event::Disposed => self.dispose(),
         }
         self.settle(asked, now);
@@ -185,9 +185,9 @@ impl<W> Machine<W> {
 
     fn receive(&mut self, attempt: &Attempt, token: NewToken, now: Now) {
         match token.accept(&self.policy, attempt.started, now) {
-            Err(error) => self.fail_refresh(attempt, RefreshError::InvalidToken(error), now),
+            Err(error) => self.fail_refresh(attempt, FailureCause::InvalidToken(error), now),
             Ok((token, 0)) => {
-                self.fail_refresh(attempt, RefreshError::ExpiredToken { expires_on: token.expires_on() }, now);
+                self.fail_refresh(attempt, FailureCause::ExpiredToken { expires_on: token.expires_on() }, now);
             }
             Ok((token, left)) => {
                 self.notices.push(PendingNotice::TokenChanged(token.expires_on()));
@@ -231,7 +231,7 @@ impl<W> Machine<W> {
     }
 
     /// The refresh failed. Those who waited for it, because no valid token is held, are told so.
-    fn fail_refresh(&mut self, attempt: &Attempt, cause: RefreshError, now: Now) {
+    fn fail_refresh(&mut self, attempt: &Attempt, cause: FailureCause, now: Now) {
         let revokes = cause.revokes() || self.is_of_other_user();
         if revokes && self.lease.take().is_some() {
             (self.lost, self.origin) = (Trigger::SourceChanged, None);
@@ -257,7 +257,7 @@ impl<W> Machine<W> {
     }
 
     /// Backs off after a failure, the `streak`-th in its streak, and reports it.
-    fn fail(&mut self, cause: RefreshError, streak: u32, now: Now) -> &mut BackoffState {
+    fn fail(&mut self, cause: FailureCause, streak: u32, now: Now) -> &mut BackoffState {
         let left = self.lease.as_ref().and_then(|lease| lease.expiry).map_or(0, |expiry| expiry.left(now));
         let failure = Failure { streak, permanent: cause.is_permanent(), retry_after: cause.retry_after(), left };
         let last_failure = cause.clone();
@@ -297,11 +297,11 @@ impl<W> Machine<W> {
         self.backoff.insert(state)
     }
 
-    fn refuse_waiters(&mut self, cause: &RefreshError, now: Now) {
+    fn refuse_waiters(&mut self, cause: &FailureCause, now: Now) {
         self.refuse(&self.error_for(cause, now));
     }
 
-    pub(super) fn error_for(&self, cause: &RefreshError, now: Now) -> Error {
+    pub(super) fn error_for(&self, cause: &FailureCause, now: Now) -> Error {
         let retry_in = self.request_backoff().map(|end| Duration::from_millis(end.left(now)));
         Error::RefreshFailed { cause: cause.clone(), retry_in }
     }
@@ -311,7 +311,7 @@ impl<W> Machine<W> {
     }
 
     fn reject(&mut self, token: &Token, now: Now) {
-        if self.kind != Kind::Refreshing || self.lease.take_if(|lease| lease.token.is_same(token)).is_none() {
+        if self.kind != Kind::Refreshing || self.lease.take_if(|lease| lease.token.ptr_eq(token)).is_none() {
             return;
         }
         (self.lost, self.origin) = (Trigger::Rejected, None);
@@ -319,7 +319,7 @@ impl<W> Machine<W> {
         probation.rejected = Some(token.clone());
         if probation.until.take().is_some() {
             probation.rejections = probation.rejections.saturating_add(1);
-            probation.streak = self.fail(RefreshError::Rejected, probation.rejections, now).streak;
+            probation.streak = self.fail(FailureCause::Rejected, probation.rejections, now).streak;
             if let Some(source) = &mut self.source {
                 source.of_failure = source.of_lease;
             }
@@ -398,7 +398,7 @@ impl<W> Machine<W> {
     }
 
     fn time_out(&mut self, attempt: &Attempt, timeout: u64, now: Now) {
-        self.fail_refresh(attempt, RefreshError::TimedOut { timeout: Duration::from_millis(timeout) }, now);
+        self.fail_refresh(attempt, FailureCause::TimedOut { timeout: Duration::from_millis(timeout) }, now);
     }
 
     fn start(&mut self, now: Now) {

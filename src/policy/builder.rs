@@ -3,10 +3,10 @@
 use core::num::NonZeroU64;
 use core::time::Duration;
 
-use super::{Arc, CheckSource, DEFAULT, Knobs, MINUTE, Policy, UndecodableTokens};
+use super::{Arc, CheckSource, DEFAULT, MINUTE, Options, Policy, UndecodableTokens};
 use crate::time::millis;
 
-/// Sets the knobs of a [`Policy`]; [`build`](Self::build) checks them.
+/// Sets the options of a [`Policy`]; [`build`](Self::build) checks them.
 ///
 /// ```
 /// use acs_common::{Policy, UndecodableTokens};
@@ -26,7 +26,7 @@ use crate::time::millis;
 pub struct PolicyBuilder {
     pub(super) refresh_proactively: bool,
     pub(super) seed: Option<u64>,
-    pub(super) knobs: Knobs,
+    pub(super) options: Options,
     pub(super) jitter: f64,
     pub(super) exchange_jitter: f64,
     pub(super) zero_timeout: bool,
@@ -44,14 +44,14 @@ impl PolicyBuilder {
     /// before half of the token's life ([`renew_before_half`](Self::renew_before_half)): a window wider than the life
     /// means half-way. Zero: at expiry, so that callers then wait.
     pub fn refresh_window(mut self, window: Duration) -> Self {
-        self.knobs.refresh_window = millis(window);
+        self.options.refresh_window = millis(window);
         self
     }
 
     /// How long before its expiry the first request starts a renewal in the background, served at once with the valid
     /// token. Default: 2 minutes. Zero: only once expired, so that a caller waits each time.
     pub fn background_window(mut self, window: Duration) -> Self {
-        self.knobs.background_window = millis(window);
+        self.options.background_window = millis(window);
         self
     }
 
@@ -59,14 +59,14 @@ impl PolicyBuilder {
     /// whose tokens are dead on arrival is called as often as anybody asks. More than 60 seconds is refused: whoever has
     /// no token would wait that long.
     pub fn min_refresh_interval(mut self, interval: Duration) -> Self {
-        self.knobs.min_refresh_interval = millis(interval);
+        self.options.min_refresh_interval = millis(interval);
         self
     }
 
     /// Renew at the window's start even if less than half of the life has passed, as the reference does. Default: false,
     /// since a token barely longer than the window is otherwise renewed in a burst.
     pub fn renew_before_half(mut self, on: bool) -> Self {
-        self.knobs.renew_before_half = on;
+        self.options.renew_before_half = on;
         self
     }
 
@@ -74,32 +74,32 @@ impl PolicyBuilder {
     /// [`min_refresh_interval`](Self::min_refresh_interval) lets it be. Longer than [`retry_max`](Self::retry_max) is
     /// refused. Turns retrying on.
     pub fn retry_initial(mut self, rest: Duration) -> Self {
-        self.knobs.retries = true;
-        self.knobs.retry_initial = millis(rest);
+        self.options.retries = true;
+        self.options.retry_initial = millis(rest);
         self
     }
 
     /// The longest rest between tries, the rest after a permanent failure, and how long a row of failures is remembered; only
     /// the timer rests longer, if the issuer [asks](crate::RefresherError::with_retry_after) for it. Default: 5 minutes.
-    /// [`Duration::MAX`]: a permanent failure is final until [`TryNow`](crate::Event::TryNow). Turns retrying on.
+    /// [`Duration::MAX`]: a permanent failure is final until [`RetryNow`](crate::Event::RetryNow). Turns retrying on.
     pub fn retry_max(mut self, rest: Duration) -> Self {
-        self.knobs.retries = true;
-        self.knobs.retry_max = millis(rest);
+        self.options.retries = true;
+        self.options.retry_max = millis(rest);
         self
     }
 
     /// No rest and no retry by timer, as the reference: after a failed refresh the next request that finds no valid token
     /// tries again, at once. Default: off, since one failed renewal then ends renewing ahead of time.
     pub fn no_retry(mut self) -> Self {
-        self.knobs.retries = false;
+        self.options.retries = false;
         self
     }
 
     /// The longest a request that finds no valid token is answered with the last failure before it may try again.
     /// Default: 30 seconds, so that somebody who asks does not wait for the timer's long rests. Zero: as short as
     /// [`min_refresh_interval`](Self::min_refresh_interval).
-    pub fn request_rest_max(mut self, rest: Duration) -> Self {
-        self.knobs.request_rest_max = millis(rest);
+    pub fn request_backoff_max(mut self, rest: Duration) -> Self {
+        self.options.request_backoff_max = millis(rest);
         self
     }
 
@@ -107,7 +107,7 @@ impl PolicyBuilder {
     /// strands whoever asks. Interactive sign-ins need it off, or long. Zero is refused.
     pub fn refresh_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         let timeout = timeout.into().map(millis);
-        self.knobs.refresh_timeout = timeout.and_then(NonZeroU64::new);
+        self.options.refresh_timeout = timeout.and_then(NonZeroU64::new);
         self.zero_timeout = timeout == Some(0);
         self
     }
@@ -131,26 +131,26 @@ impl PolicyBuilder {
     /// reference's. Zero is refused, even if no such tokens are taken. Too long: callers get tokens the
     /// service refuses, and have to [reject](crate::Event::TokenRejected) them.
     pub fn opaque_token_lifetime(mut self, lifetime: Duration) -> Self {
-        self.knobs.opaque_token_lifetime = millis(lifetime);
+        self.options.opaque_token_lifetime = millis(lifetime);
         self
     }
 
     /// Whether such tokens are taken at all. Default: they are.
     pub fn undecodable_tokens(mut self, treatment: UndecodableTokens) -> Self {
-        self.knobs.undecodable_tokens = treatment;
+        self.options.undecodable_tokens = treatment;
         self
     }
 
     /// When a credential for Entra users asks its source. Default: when a refresh is due.
     pub fn check_source(mut self, when: CheckSource) -> Self {
-        self.knobs.check_source = when;
+        self.options.check_source = when;
         self
     }
 
     /// With [`CheckSource::EachRequest`] and a valid token held: how long a request waits for the source before it gets
     /// that token. Default: 5 seconds. Zero: one millisecond.
     pub fn source_check_timeout(mut self, timeout: Duration) -> Self {
-        self.knobs.source_check_timeout = millis(timeout);
+        self.options.source_check_timeout = millis(timeout);
         self
     }
 
@@ -164,20 +164,20 @@ impl PolicyBuilder {
     /// The policy.
     ///
     /// # Errors
-    /// [`PolicyError`] names the knob that cannot have the value it was given.
+    /// [`PolicyError`] names the option that cannot have the value it was given.
     pub fn build(self) -> Result<Policy, PolicyError> {
-        let knobs = self.knobs;
-        if knobs.min_refresh_interval > MINUTE {
+        let options = self.options;
+        if options.min_refresh_interval > MINUTE {
             return Err(PolicyError::MinRefreshIntervalTooLong);
         }
-        if knobs.retries && knobs.retry_initial > knobs.retry_max {
-            let [retry_initial, retry_max] = [knobs.retry_initial, knobs.retry_max].map(Duration::from_millis);
+        if options.retries && options.retry_initial > options.retry_max {
+            let [retry_initial, retry_max] = [options.retry_initial, options.retry_max].map(Duration::from_millis);
             return Err(PolicyError::RetryInitialOverMax { retry_initial, retry_max });
         }
         if self.zero_timeout {
             return Err(PolicyError::ZeroRefreshTimeout);
         }
-        if knobs.opaque_token_lifetime == 0 {
+        if options.opaque_token_lifetime == 0 {
             return Err(PolicyError::ZeroOpaqueTokenLifetime);
         }
         if !(0.0..=1.0).contains(&self.jitter) {
@@ -188,14 +188,14 @@ impl PolicyBuilder {
         }
         #[expect(clippy::cast_possible_truncation, reason = "a rounded fraction is as good")]
         let (jitter, exchange_jitter) = (self.jitter as f32, self.exchange_jitter as f32);
-        let knobs = Knobs { jitter, exchange_jitter, ..knobs };
-        let knobs = (knobs != DEFAULT).then(|| Arc::new(knobs));
+        let options = Options { jitter, exchange_jitter, ..options };
+        let options = (options != DEFAULT).then(|| Arc::new(options));
         let (seeded, seed) = (self.seed.is_some(), self.seed.unwrap_or_default());
-        Ok(Policy { refresh_proactively: self.refresh_proactively, seeded, seed, knobs })
+        Ok(Policy { refresh_proactively: self.refresh_proactively, seeded, seed, options })
     }
 }
 
-/// Which knob of a [`Policy`](crate::Policy) cannot have the value it was given.
+/// Which option of a [`Policy`](crate::Policy) cannot have the value it was given.
 ///
 /// ```
 /// use acs_common::{Policy, PolicyError};

@@ -14,14 +14,14 @@ pub use self::builder::{PolicyBuilder, PolicyError};
 /// What to do with a token string whose expiry can be neither read nor was given.
 ///
 /// ```
-/// use acs_common::{InvalidToken, Machine, Monotonic, Now, Policy, UndecodableTokens, UnixTime};
+/// use acs_common::{TokenError, Machine, Monotonic, Now, Policy, UndecodableTokens, UnixTime};
 ///
 /// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(1_700_000_000));
 /// let make = |policy| Machine::<()>::with_static_token("not a JWT".into(), policy, now);
 /// assert!(make(Policy::default())?.token(now).unwrap().is_opaque());
 ///
 /// let strict = Policy::builder().undecodable_tokens(UndecodableTokens::Reject).build()?;
-/// assert_eq!(make(strict).unwrap_err(), InvalidToken::Undecodable);
+/// assert_eq!(make(strict).unwrap_err(), TokenError::Undecodable);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub enum UndecodableTokens {
     /// for Entra users are encrypted, so that nobody but the service can read them.
     #[default]
     AcceptAsOpaque,
-    /// Refuse it ([`InvalidToken::Undecodable`](crate::InvalidToken::Undecodable)).
+    /// Refuse it ([`TokenError::Undecodable`](crate::TokenError::Undecodable)).
     Reject,
 }
 
@@ -58,7 +58,7 @@ pub enum CheckSource {
 /// How a credential behaves: when it renews, how it retries, what it waits for.
 ///
 /// Durations are kept in whole milliseconds (a fraction counts as one); any duration up to [`Duration::MAX`] has a meaning
-/// unless the knob says that it is refused. Cheap to clone: clones share what they have in common.
+/// unless the option says that it is refused. Cheap to clone: clones share what they have in common.
 ///
 /// ```
 /// use acs_common::Policy;
@@ -86,11 +86,11 @@ pub struct Policy {
     seeded: bool,
     seed: u64,
     /// `None`: the defaults.
-    knobs: Option<Arc<Knobs>>,
+    options: Option<Arc<Options>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Knobs {
+struct Options {
     renew_before_half: bool,
     undecodable_tokens: UndecodableTokens,
     retries: bool,
@@ -100,7 +100,7 @@ struct Knobs {
     min_refresh_interval: u64,
     retry_initial: u64,
     retry_max: u64,
-    request_rest_max: u64,
+    request_backoff_max: u64,
     refresh_timeout: Option<NonZeroU64>,
     opaque_token_lifetime: u64,
     check_source: CheckSource,
@@ -111,7 +111,7 @@ struct Knobs {
 const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
 
-static DEFAULT: Knobs = Knobs {
+static DEFAULT: Options = Options {
     renew_before_half: false,
     undecodable_tokens: UndecodableTokens::AcceptAsOpaque,
     retries: true,
@@ -121,7 +121,7 @@ static DEFAULT: Knobs = Knobs {
     min_refresh_interval: SECOND,
     retry_initial: SECOND,
     retry_max: 5 * MINUTE,
-    request_rest_max: 30 * SECOND,
+    request_backoff_max: 30 * SECOND,
     refresh_timeout: NonZeroU64::new(MINUTE),
     opaque_token_lifetime: 10 * MINUTE,
     check_source: CheckSource::OnRefresh,
@@ -140,17 +140,17 @@ impl Policy {
     /// ```
     #[must_use]
     pub fn reference() -> Self {
-        let knobs = Knobs {
+        let options = Options {
             renew_before_half: true,
             retries: false,
             background_window: 0,
             min_refresh_interval: 0,
-            request_rest_max: 0,
+            request_backoff_max: 0,
             refresh_timeout: None,
             check_source: CheckSource::EachRequest,
             ..DEFAULT.clone()
         };
-        Self { knobs: Some(Arc::new(knobs)), ..Self::default() }
+        Self { options: Some(Arc::new(options)), ..Self::default() }
     }
 
     /// Starts from the defaults.
@@ -168,13 +168,13 @@ impl Policy {
     /// # Ok::<(), acs_common::PolicyError>(())
     /// ```
     pub fn to_builder(&self) -> PolicyBuilder {
-        let knobs = self.knobs();
+        let options = self.options();
         PolicyBuilder {
             refresh_proactively: self.refresh_proactively,
             seed: self.seed(),
-            knobs: knobs.clone(),
-            jitter: knobs.jitter.into(),
-            exchange_jitter: knobs.exchange_jitter.into(),
+            options: options.clone(),
+            jitter: options.jitter.into(),
+            exchange_jitter: options.exchange_jitter.into(),
             zero_timeout: false,
         }
     }
@@ -197,54 +197,54 @@ impl Policy {
         self.refresh_proactively
     }
 
-    fn knobs(&self) -> &Knobs {
-        self.knobs.as_deref().unwrap_or(&DEFAULT)
+    fn options(&self) -> &Options {
+        self.options.as_deref().unwrap_or(&DEFAULT)
     }
 
     pub(crate) fn undecodable_tokens(&self) -> UndecodableTokens {
-        self.knobs().undecodable_tokens
+        self.options().undecodable_tokens
     }
 
     pub(crate) fn opaque_millis(&self) -> u64 {
-        self.knobs().opaque_token_lifetime
+        self.options().opaque_token_lifetime
     }
 
     pub(crate) fn min_interval_millis(&self) -> u64 {
-        self.knobs().min_refresh_interval
+        self.options().min_refresh_interval
     }
 
     pub(crate) fn timeout_millis(&self) -> Option<u64> {
-        self.knobs().refresh_timeout.map(NonZeroU64::get)
+        self.options().refresh_timeout.map(NonZeroU64::get)
     }
 
     /// How long before its expiry a token is to be renewed.
     pub(crate) fn window_millis(&self) -> u64 {
-        if self.refresh_proactively { self.knobs().refresh_window } else { self.knobs().background_window }
+        if self.refresh_proactively { self.options().refresh_window } else { self.options().background_window }
     }
 
     pub(crate) fn renews_before_half(&self) -> bool {
-        self.knobs().renew_before_half
+        self.options().renew_before_half
     }
 
     /// The first and the longest rest, if failures are retried at all.
     pub(crate) fn retry_millis(&self) -> Option<(u64, u64)> {
-        self.knobs().retries.then_some((self.knobs().retry_initial, self.knobs().retry_max))
+        self.options().retries.then_some((self.options().retry_initial, self.options().retry_max))
     }
 
     pub(crate) fn request_backoff_millis(&self) -> u64 {
-        self.knobs().request_rest_max
+        self.options().request_backoff_max
     }
 
     pub(crate) fn source_check_millis(&self) -> u64 {
-        self.knobs().source_check_timeout.max(1)
+        self.options().source_check_timeout.max(1)
     }
 
     pub(crate) fn check_source(&self) -> CheckSource {
-        self.knobs().check_source
+        self.options().check_source
     }
 
     pub(crate) fn jitter(&self) -> f32 {
-        self.knobs().jitter
+        self.options().jitter
     }
 
     /// What the jitter is drawn from, if it was set ([`PolicyBuilder::seed`]).
@@ -259,7 +259,7 @@ impl fmt::Debug for Policy {
         f.debug_struct("Policy")
             .field("refresh_proactively", &self.refresh_proactively)
             .field("seed", &self.seed())
-            .field("knobs", self.knobs())
+            .field("options", self.options())
             .finish()
     }
 }
@@ -267,6 +267,6 @@ impl fmt::Debug for Policy {
 #[cfg(feature = "entra")]
 impl Policy {
     pub(crate) fn exchange_jitter(&self) -> f32 {
-        self.knobs().exchange_jitter
+        self.options().exchange_jitter
     }
 }

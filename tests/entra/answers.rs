@@ -242,7 +242,7 @@ fn a_token_held_is_there_to_be_served_past_the_machine_unless_the_source_goes_fi
         let mut rig = Rig::exchanging("entra", policy);
         rig.respond(success("acs", "2023-11-14T23:13:20Z"));
         let held = rig.held().expect("it was accepted");
-        rig.machine.snapshot().map(|snapshot| snapshot.token(rig.now()).is_some_and(|token| token.is_same(&held)))
+        rig.machine.snapshot().map(|snapshot| snapshot.token(rig.now()).is_some_and(|token| token.ptr_eq(&held)))
     };
     assert_eq!(snapshot(exact()), Some(true));
     assert_eq!(snapshot(Policy::builder().check_source(CheckSource::EachRequest).build().unwrap()), None);
@@ -255,7 +255,7 @@ fn a_pause_of_a_renewal_is_over_as_soon_as_either_clock_says_so() {
     let mut rig = Rig::exchanging("entra", exact());
     rig.respond(success("acs", "2023-11-14T23:13:20Z"));
     rig.pass(MINUTE);
-    rig.handle(Event::TryNow);
+    rig.handle(Event::RetryNow);
     rig.sign_in("another");
     rig.respond(HttpResponse::new(503));
     let snapshot = rig.machine.snapshot().expect("the token is good");
@@ -305,7 +305,7 @@ fn refusal_spares_the_token(before: &str, now: &str) -> bool {
     let mut rig = Rig::exchanging(before, exact());
     rig.respond(success("acs", "2023-11-14T23:13:20Z"));
     rig.at = MINUTE;
-    rig.handle(Event::TryNow);
+    rig.handle(Event::RetryNow);
     rig.sign_in(now);
     rig.respond(HttpResponse::new(403));
     rig.held().is_some()

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use acs_common::entra::{ErrorResponse, ExchangeError, ExchangeEvent, HttpResponse};
-use acs_common::{Error, Event, FailureKind, RefreshError, RefresherError};
+use acs_common::{Error, Event, FailureCause, FailureKind, RefresherError};
 
 use super::support::rig::{MINUTE, Rig, SECOND, jwt};
 use super::{exact, success};
@@ -202,7 +202,7 @@ fn a_caller_finds_the_exchanges_error_in_the_one_returned() {
     rig.handle(Event::TokenRequested { waiter: 1 });
     rig.respond(HttpResponse::new(422));
     let Some((1, Err(error))) = rig.answers.pop() else { panic!("{:?}", rig.answers) };
-    let Error::RefreshFailed { cause: RefreshError::Refresher(cause), retry_in, .. } = &error else {
+    let Error::RefreshFailed { cause: FailureCause::Refresher(cause), retry_in, .. } = &error else {
         panic!("{error}")
     };
     assert!(cause.is_permanent() && retry_in.is_some());
@@ -230,7 +230,7 @@ fn a_host_that_gets_no_answer_finds_its_error_again() {
         ExchangeError::Transport(error) => assert!(error.get_ref().is::<std::io::Error>()),
         other => panic!("{other:?}"),
     }
-    assert_eq!(rig.failure().kind(), FailureKind::RefreshFailed);
+    assert_eq!(rig.failure().kind(), FailureKind::RefresherFailed);
     assert!(rig.failure().to_string().contains("connection reset"), "{}", rig.failure());
 }
 

@@ -191,6 +191,6 @@ fn only_what_may_pass_is_tried_again() {
         let meant = matches!(status, 408 | 429) || (500..600).contains(&status) && !matches!(status, 501 | 505);
         assert_eq!(again, meant, "{status}");
         assert_eq!(rig.failures.is_empty(), meant, "{status}");
-        assert!(rig.failures.iter().all(acs_common::RefreshError::is_permanent), "{status}");
+        assert!(rig.failures.iter().all(acs_common::FailureCause::is_permanent), "{status}");
     }
 }

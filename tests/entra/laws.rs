@@ -88,13 +88,13 @@ fn after_disposal_there_is_nothing_but_the_notice_of_it() {
 /// Fails when a signed-out user's token is kept, or when `fail_refresh` leaves `of_failure` as it was.
 #[test]
 fn a_user_who_signs_out_leaves_no_token() {
-    obeys(&[SIGN_OUT, GIVE, TRY_NOW]);
+    obeys(&[SIGN_OUT, GIVE, RETRY_NOW]);
 }
 
 /// Fails when `dispose` leaves the refusals to be told as they were.
 #[test]
 fn several_events_before_a_drain_break_no_law() {
-    obeys(&[HOLD, HOLD, TRY_NOW, DISPOSE]);
+    obeys(&[HOLD, HOLD, RETRY_NOW, DISPOSE]);
 }
 
 /// Fails when the exchange keeps its token after the end, sends before it is told to start, or does not report what it has.

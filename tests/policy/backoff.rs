@@ -46,10 +46,10 @@ pub(crate) fn request_backoffs(policy: &Policy, failures: usize) -> Vec<u64> {
 fn backoffs_double_up_to_their_caps() {
     let set = |initial: u64, max: u64, cap: u64| {
         move |policy: PolicyBuilder| {
-            policy.retry_initial(millis(initial)).retry_max(millis(max)).request_rest_max(millis(cap))
+            policy.retry_initial(millis(initial)).retry_max(millis(max)).request_backoff_max(millis(cap))
         }
     };
-    // initial, max, request_rest_max; the timer's backoffs and the requests', for k = 1…12.
+    // initial, max, request_backoff_max; the timer's backoffs and the requests', for k = 1…12.
     let table = [
         (
             1_000,
@@ -79,7 +79,7 @@ fn backoffs_double_up_to_their_caps() {
     assert_eq!(request_backoffs(&build(at_once), 40), [1; 40]);
     let fraction = |policy: PolicyBuilder| policy.retry_initial(millis(2_000) + NANO);
     assert_eq!(timer_backoffs(&proactive(fraction), 2), [2_001, 4_002]);
-    let capless = build(|policy| policy.request_rest_max(Duration::MAX));
+    let capless = build(|policy| policy.request_backoff_max(Duration::MAX));
     assert_eq!(request_backoffs(&capless, 10).last(), Some(&300_000), "never longer than the timer's");
 }
 
@@ -95,14 +95,14 @@ fn backoffs_without_end_saturate() {
     assert!(retry_in(&rig.fail(down())).unwrap() > AGES);
     assert_eq!(rig::calls(rig.run_until(AGES).iter().map(|(_, did)| did)), 0);
     rig.request(1);
-    assert_eq!(rig::calls(&rig.handle(acs_common::Event::TryNow)), 0, "the request has started one already");
+    assert_eq!(rig::calls(&rig.handle(acs_common::Event::RetryNow)), 0, "the request has started one already");
 
     let mut rig = Rig::empty(build(|policy| policy.retry_max(Duration::MAX)));
     rig.request(1);
     rig.fail(down().permanent());
     let refused = rig.sleep_until(AGES).request(2);
     assert!(matches!(refused[..], [Did::Error(2, _)]), "a permanent failure is final: {refused:?}");
-    assert_eq!(rig::calls(&rig.handle(acs_common::Event::TryNow)), 1, "until the host says so");
+    assert_eq!(rig::calls(&rig.handle(acs_common::Event::RetryNow)), 1, "until the host says so");
 }
 
 /// Fails when `retry_after` is ignored, shortens a backoff, is not capped for requests, or a permanent failure has another backoff.

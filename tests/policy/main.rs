@@ -9,7 +9,7 @@ mod jitter;
 use std::time::Duration;
 
 use acs_common::{
-    Error, NewToken, Notice, Policy, PolicyBuilder, PolicyError, RefreshError, RefresherError, UndecodableTokens,
+    Error, FailureCause, NewToken, Notice, Policy, PolicyBuilder, PolicyError, RefresherError, UndecodableTokens,
     UnixTime,
 };
 
@@ -280,7 +280,7 @@ fn a_timeout_may_be_a_moment_endless_or_absent() {
         rig.request(1);
         let done = rig.run_until(AGES);
         done.iter().find_map(|(at, did)| match did {
-            Did::Error(1, Error::RefreshFailed { cause: RefreshError::TimedOut { timeout, .. }, .. }) => {
+            Did::Error(1, Error::RefreshFailed { cause: FailureCause::TimedOut { timeout, .. }, .. }) => {
                 assert_eq!(*timeout, millis(*at));
                 Some(*at)
             }

@@ -168,8 +168,7 @@ impl World {
                 let held = self.held.as_ref().and_then(|held| held.token.clone());
                 match if *older { self.gone.last().cloned() } else { held } {
                     Some(token) => {
-                        if self.held.as_ref().and_then(|held| held.token.as_ref()).is_some_and(|it| it.is_same(&token))
-                        {
+                        if self.held.as_ref().and_then(|held| held.token.as_ref()).is_some_and(|it| it.ptr_eq(&token)) {
                             self.rejected = self.held.take().map(|held| held.entra);
                             self.gone.push(token.clone());
                         }
@@ -178,7 +177,7 @@ impl World {
                     None => self.handle(Event::TimeAdvanced),
                 }
             }
-            Op::TryNow => self.handle(Event::TryNow),
+            Op::RetryNow => self.handle(Event::RetryNow),
             Op::Dispose => {
                 self.disposed = true;
                 self.held = None;

@@ -21,7 +21,7 @@ pub struct Values {
     retries: bool,
     retry_initial: Duration,
     retry_max: Duration,
-    request_rest_max: Duration,
+    request_backoff_max: Duration,
     timeout: Option<Duration>,
     jitter: f64,
     seed: u64,
@@ -47,7 +47,7 @@ impl Values {
             interval: if flags & 32 == 0 { duration(bytes) } else { Duration::from_millis(u64::from(bytes.byte())) },
             retry_initial: duration(bytes),
             retry_max: if flags & 64 == 0 { duration(bytes) } else { Duration::MAX },
-            request_rest_max: duration(bytes),
+            request_backoff_max: duration(bytes),
             timeout: (flags & 128 == 0).then(|| duration(bytes)),
             jitter: fraction(bytes),
             seed: u64::from(bytes.byte()),
@@ -64,7 +64,7 @@ impl Values {
             .background_window(self.background_window)
             .min_refresh_interval(self.interval)
             .renew_before_half(self.renew_before_half)
-            .request_rest_max(self.request_rest_max)
+            .request_backoff_max(self.request_backoff_max)
             .refresh_timeout(self.timeout)
             .jitter(self.jitter)
             .seed(self.seed)
@@ -117,7 +117,7 @@ impl Values {
             floor: millis(self.interval),
             renew_before_half: self.renew_before_half,
             retry: self.retries.then(|| (millis(self.retry_initial), millis(self.retry_max))),
-            request_rest_max: millis(self.request_rest_max),
+            request_backoff_max: millis(self.request_backoff_max),
             timeout: self.timeout.map(millis),
             jitter: self.jitter,
             seed: self.seed,

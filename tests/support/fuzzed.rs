@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use acs_common::identifier::CommunicationIdentifier;
-use acs_common::{Action, Event, InvalidToken, Machine, Monotonic, NewToken, Now, Policy, UndecodableTokens, UnixTime};
+use acs_common::{Action, Event, Machine, Monotonic, NewToken, Now, Policy, TokenError, UndecodableTokens, UnixTime};
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
@@ -133,7 +133,7 @@ pub fn token_string(text: &str) {
     let fixed = |token: NewToken, policy: &Policy| Machine::<()>::with_static_token(token, policy.clone(), now());
 
     let refused = if text.trim().is_empty() {
-        Some(InvalidToken::Blank)
+        Some(TokenError::Blank)
     } else if text.len() >= 1 << 20 {
         None // reported with its length, which only the crate can make
     } else {
@@ -165,10 +165,10 @@ pub fn token_string(text: &str) {
     answer(text, &reject);
 }
 
-fn bare_token(text: &str, machine: &Machine<()>, strictly: Option<InvalidToken>) {
+fn bare_token(text: &str, machine: &Machine<()>, strictly: Option<TokenError>) {
     let token = machine.token(now()).expect("a static token is always there");
     assert_eq!(token.secret().expose(), text, "handed out as it was given");
-    assert_eq!(strictly, token.is_opaque().then_some(InvalidToken::Undecodable), "{text:?}");
+    assert_eq!(strictly, token.is_opaque().then_some(TokenError::Undecodable), "{text:?}");
     if token.is_opaque() {
         assert_eq!(token.expires_on(), UnixTime::from_millis(NOW + LIFETIME as i64), "{text:?}");
     }

@@ -209,7 +209,7 @@ impl<'a> Host<'a> {
                 self.handle(known.map_or(Event::TimeAdvanced, |token| Event::TokenRejected { token }));
             }
             Do::Dispose => self.handle(Event::Disposed),
-            Do::TryNow => self.handle(Event::TryNow),
+            Do::RetryNow => self.handle(Event::RetryNow),
             Do::SignIn { with } => self.signed_in = Some(with),
             Do::SignOut => self.signed_in = None,
             Do::StepWallClock { by } => {
@@ -297,7 +297,7 @@ impl<'a> Host<'a> {
     /// Remembers the token held, if it is another than before.
     fn learn_token(&mut self) {
         if let Some(token) = self.credential.machine.token(self.now())
-            && self.tokens.last().is_none_or(|(last, _)| !last.is_same(token))
+            && self.tokens.last().is_none_or(|(last, _)| !last.ptr_eq(token))
         {
             self.tokens.push((token.clone(), self.naming.clone()));
         }
@@ -309,7 +309,7 @@ impl<'a> Host<'a> {
             self.learn_token();
             match to_do {
                 ToDo::Act(Action::ReturnToken { waiter, result: Ok(token) }) => {
-                    let name = self.tokens.iter().rev().find(|(known, _)| known.is_same(&token)).map(|(_, name)| name);
+                    let name = self.tokens.iter().rev().find(|(known, _)| known.ptr_eq(&token)).map(|(_, name)| name);
                     let event = json!({"at": self.at, "event": "token", "id": waiter, "token": name});
                     self.played.timeline.push(event);
                 }

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use acs_common::entra::{EntraOptions, EntraToken, ExchangeAction, ExchangeError, ExchangeEvent};
 use acs_common::entra::{HttpRequest, HttpResponse};
 use acs_common::{
-    Action, Error, Event, InvalidToken, Machine, Monotonic, NewToken, Notice, Now, Policy, RefreshError,
-    RefresherError, RequestId, Token, UnixTime,
+    Action, Error, Event, FailureCause, Machine, Monotonic, NewToken, Notice, Now, Policy, RefresherError, RequestId,
+    Token, TokenError, UnixTime,
 };
 use base64::Engine as _;
 
@@ -50,7 +50,7 @@ pub struct Rig {
     pub calls: Vec<RequestId>,
     pub cancelled: Vec<RequestId>,
     pub answers: Vec<(u32, Result<Token, Error>)>,
-    pub failures: Vec<RefreshError>,
+    pub failures: Vec<FailureCause>,
     /// The source has been asked, and not answered; and whether for a fresh token.
     pub asked: Option<RequestId>,
     pub fresh: bool,
@@ -64,11 +64,11 @@ pub struct Rig {
 }
 
 impl Rig {
-    pub fn new(initial: Option<NewToken>, policy: Policy) -> Result<Self, InvalidToken> {
+    pub fn new(initial: Option<NewToken>, policy: Policy) -> Result<Self, TokenError> {
         Ok(Self::of(Machine::new(initial, policy, now(0))?))
     }
 
-    pub fn fixed(token: NewToken, policy: Policy) -> Result<Self, InvalidToken> {
+    pub fn fixed(token: NewToken, policy: Policy) -> Result<Self, TokenError> {
         Ok(Self::of(Machine::with_static_token(token, policy, now(0))?))
     }
 
@@ -324,13 +324,13 @@ impl Rig {
         self.sent.is_some().then(|| due - before)
     }
 
-    pub fn failure(&self) -> &RefreshError {
+    pub fn failure(&self) -> &FailureCause {
         self.failures.last().expect("a refresh has failed")
     }
 
     /// Why the exchange failed.
     pub fn exchange_error(&self) -> &ExchangeError {
-        let RefreshError::Refresher(error) = self.failure() else { panic!("{:?}", self.failure()) };
+        let FailureCause::Refresher(error) = self.failure() else { panic!("{:?}", self.failure()) };
         error.get_ref().downcast_ref().expect("an error of the exchange")
     }
 }

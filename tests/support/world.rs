@@ -202,8 +202,8 @@ impl World {
                 }
                 None => self.look(),
             },
-            Op::TryNow => {
-                self.try_now();
+            Op::RetryNow => {
+                self.retry_now();
             }
             Op::Dispose => {
                 self.model.before_event(self.now);

@@ -29,7 +29,7 @@ const EVENTS: [&str; 8] = [
     "RefreshFailed",
     "TimeAdvanced",
     "TokenRejected",
-    "TryNow",
+    "RetryNow",
     "Disposed",
 ];
 
@@ -245,7 +245,7 @@ enum Step {
     Late,
     Fail { permanent: bool, retry_after: u64 },
     Reject,
-    TryNow,
+    RetryNow,
     Dispose,
 }
 
@@ -258,7 +258,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Late),
         2 => (any::<bool>(), 0_u64..90).prop_map(|(permanent, retry_after)| Step::Fail { permanent, retry_after }),
         2 => Just(Step::Reject),
-        1 => Just(Step::TryNow),
+        1 => Just(Step::RetryNow),
         1 => Just(Step::Dispose),
     ]
 }
@@ -303,7 +303,7 @@ proptest! {
                         life.observe(Event::TokenRejected { token });
                     }
                 }
-                (Step::TryNow, ..) => life.observe(Event::TryNow),
+                (Step::RetryNow, ..) => life.observe(Event::RetryNow),
                 // Most of them go on.
                 (Step::Dispose, ..) if life.rig.at.is_multiple_of(7) => life.observe(Event::Disposed),
                 (Step::Dispose | Step::Answer { .. } | Step::Late | Step::Fail { .. }, ..) => {}

@@ -138,7 +138,7 @@ impl Life {
                 if mode.each_request {
                     life.ask(5)
                 } else {
-                    drop(life.handle(Event::TryNow))
+                    drop(life.handle(Event::RetryNow))
                 }
                 life.sleep(10);
             }
@@ -267,7 +267,7 @@ impl Life {
             "RefreshFailed" => Event::RefreshFailed { request: check, error: RefresherError::new("down") },
             "TimeAdvanced" => Event::TimeAdvanced,
             "TokenRejected" => Event::TokenRejected { token: self.rig.held().expect("it holds one") },
-            "TryNow" => Event::TryNow,
+            "RetryNow" => Event::RetryNow,
             "Disposed" => Event::Disposed,
             other => panic!("no event {other}"),
         }
@@ -275,7 +275,7 @@ impl Life {
 
     /// The state, as the host can find it out: by asking, or by trying on a copy what would happen.
     pub(crate) fn state(&self) -> String {
-        if matches!(self.rig.machine.refusal(self.rig.now()), Some(acs_common::Error::Disposed)) {
+        if matches!(self.rig.machine.pending_error(self.rig.now()), Some(acs_common::Error::Disposed)) {
             return "disposed".to_owned();
         }
         let lease = match (self.rig.held(), self.rig.machine.is_due(self.rig.now())) {
@@ -302,7 +302,7 @@ impl Life {
         if lease == "fresh" {
             return "idle";
         }
-        if lease == "none" && self.rig.machine.refusal(self.rig.now()).is_some() {
+        if lease == "none" && self.rig.machine.pending_error(self.rig.now()).is_some() {
             return "backing off";
         }
         // A request, or the timer, starts a check once the minimum interval allows it; in a backoff that leads to no call.

@@ -46,7 +46,7 @@ pub(crate) fn brief_policy(mode: Mode) -> Policy {
         .min_refresh_interval(millis(BRIEF_INTERVAL))
         .retry_initial(millis(5))
         .retry_max(millis(60))
-        .request_rest_max(millis(20))
+        .request_backoff_max(millis(20))
         .refresh_timeout(millis(25))
         .build()
         .expect("no option is out of range")
@@ -97,7 +97,7 @@ pub(crate) fn all_events(rig: &Rig) -> Vec<Event<u32>> {
         ("TimeAdvanced", ""),
         ("TokenRejected", "the token held"),
         ("TokenRejected", "another token"),
-        ("TryNow", ""),
+        ("RetryNow", ""),
         ("Disposed", ""),
     ]
     .into_iter()
@@ -224,7 +224,7 @@ fn none_idle(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
     let mut awaited = soon.clone();
     awaited.sleep_until(70).request(5);
     let mut tried = soon.clone();
-    tried.sleep_until(70).handle(Event::TryNow);
+    tried.sleep_until(70).handle(Event::RetryNow);
     let at = if row.says("too soon") { INTERVAL - 1 } else { INTERVAL };
     if row.says("not wanted") {
         let mut cancelled = awaited.clone();
@@ -278,10 +278,10 @@ fn due_in_flight(row: &Row, mode: Mode) -> (Rig, u64) {
 }
 
 fn due_idle(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
-    // Too soon: after a failure and `TryNow`, so that it is wanted.
+    // Too soon: after a failure and `RetryNow`, so that it is wanted.
     let (mut tried, expiry) = due_in_flight(row, mode);
     tried.fail(RefresherError::new("down"));
-    tried.sleep_until(tried.at + 10).handle(Event::TryNow);
+    tried.sleep_until(tried.at + 10).handle(Event::RetryNow);
     let tried_at = if row.says("it has expired") {
         expiry
     } else if row.says("not too soon") {
@@ -327,7 +327,7 @@ fn events(row: &Row, rig: &Rig) -> Vec<Event<u32>> {
             let other = || foreign().held().expect("it has one");
             vec![Event::TokenRejected { token: held.unwrap_or_else(other) }]
         }
-        "TryNow" => vec![Event::TryNow],
+        "RetryNow" => vec![Event::RetryNow],
         "Disposed" => vec![Event::Disposed],
         other => panic!("no event {other}"),
     }

@@ -21,7 +21,7 @@ use crate::entra::{EntraTokenRequest, EntraTokenSource, SourceError};
 /// a fresh one, so after a 401 they may answer the same again, which ends the refresh.
 ///
 /// ```
-/// use acs_common_driver::azure::AzureSource;
+/// use acs_common_driver::azure::AzureTokenSource;
 /// use acs_common_driver::entra::{EntraOptions, HttpRequest, HttpResponse};
 /// use acs_common_tokio::CommunicationTokenCredential;
 /// use azure_core::credentials::TokenCredential;
@@ -37,16 +37,16 @@ use crate::entra::{EntraTokenRequest, EntraTokenSource, SourceError};
 /// #     Ok::<_, std::io::Error>(HttpResponse::new(200).with_body(body.into()))
 /// # };
 /// let options = EntraOptions::new("https://contoso.communication.azure.com")?;
-/// let source = AzureSource::new(identity);
+/// let source = AzureTokenSource::new(identity);
 /// let credential = CommunicationTokenCredential::with_entra(options, source, client).spawn()?;
 /// assert_eq!(credential.get_token().await?.secret().expose(), "for chat and calls");
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct AzureSource(Arc<dyn TokenCredential>);
+pub struct AzureTokenSource(Arc<dyn TokenCredential>);
 
-impl AzureSource {
+impl AzureTokenSource {
     /// Asks this credential.
     #[must_use]
     pub fn new(credential: Arc<dyn TokenCredential>) -> Self {
@@ -54,13 +54,13 @@ impl AzureSource {
     }
 }
 
-impl fmt::Debug for AzureSource {
+impl fmt::Debug for AzureTokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AzureSource").finish_non_exhaustive()
+        f.debug_struct("AzureTokenSource").finish_non_exhaustive()
     }
 }
 
-impl EntraTokenSource for AzureSource {
+impl EntraTokenSource for AzureTokenSource {
     type Future = Pin<Box<dyn Future<Output = Result<EntraToken, SourceError>> + Send>>;
 
     fn entra_token(&mut self, request: EntraTokenRequest) -> Self::Future {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use acs_common::{InvalidToken, NewToken, Policy};
+use acs_common::{NewToken, Policy, TokenError};
 
 #[cfg(feature = "entra")]
 use acs_common::entra::EntraOptions;
@@ -168,7 +168,7 @@ impl<C: Clock, W: Work> Builder<C, W> {
     ///
     /// # Errors
     /// The initial token cannot be one: it is blank, too long, or undecodable against the policy.
-    pub fn build(self) -> Result<(CommunicationTokenCredential<C>, Driver<C, W>), InvalidToken> {
+    pub fn build(self) -> Result<(CommunicationTokenCredential<C>, Driver<C, W>), TokenError> {
         let Self { clock, mut work, mut policy, proactive } = self;
         if let Some(on) = proactive {
             policy = policy.with_refresh_proactively(on);
@@ -197,12 +197,12 @@ impl<C, W: fmt::Debug> fmt::Debug for Builder<C, W> {
 /// Why a credential could not be made.
 ///
 /// ```
-/// use acs_common_driver::{BuildError, InvalidToken};
+/// use acs_common_driver::{BuildError, TokenError};
 /// use acs_common_tokio::CommunicationTokenCredential;
 ///
 /// let refresher = || async { Ok::<_, std::io::Error>("eyJ…") };
 /// let blank = CommunicationTokenCredential::with_refresher(refresher).initial_token(" ").spawn();
-/// assert!(matches!(blank, Err(BuildError::InitialToken(InvalidToken::Blank))));
+/// assert!(matches!(blank, Err(BuildError::InitialToken(TokenError::Blank))));
 ///
 /// let nowhere = CommunicationTokenCredential::with_refresher(refresher).spawn();
 /// assert!(matches!(nowhere, Err(BuildError::Spawn(_))), "not within a tokio runtime");
@@ -212,14 +212,14 @@ impl<C, W: fmt::Debug> fmt::Debug for Builder<C, W> {
 pub enum BuildError {
     /// The initial token cannot be one.
     #[error("initial token: {0}")]
-    InitialToken(InvalidToken),
+    InitialToken(TokenError),
     /// There is no runtime.
     #[error("{0}")]
     Spawn(SpawnError),
 }
 
-impl From<InvalidToken> for BuildError {
-    fn from(error: InvalidToken) -> Self {
+impl From<TokenError> for BuildError {
+    fn from(error: TokenError) -> Self {
         Self::InitialToken(error)
     }
 }

@@ -5,7 +5,7 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use acs_common::{Event, InvalidToken, Machine, Monotonic, NewToken, Now, Policy, RefresherError, RequestId};
+use acs_common::{Event, Machine, Monotonic, NewToken, Now, Policy, RefresherError, RequestId, TokenError};
 
 use crate::commands::Refresh;
 use crate::panics::catch_panic;
@@ -19,7 +19,7 @@ impl<W: sealed::Work> Work for W {}
 pub(crate) mod sealed {
     use std::fmt::Debug;
 
-    use acs_common::{InvalidToken, Machine, Policy};
+    use acs_common::{Machine, Policy, TokenError};
 
     use super::{Context, Event, Monotonic, Now, Poll, Refresh, RequestId};
 
@@ -27,7 +27,7 @@ pub(crate) mod sealed {
     #[expect(unnameable_types, private_interfaces, reason = "sealed")]
     pub trait Work: Debug {
         /// The machine that it works for.
-        fn machine(&mut self, policy: Policy, now: Now) -> Result<Machine<usize>, InvalidToken>;
+        fn machine(&mut self, policy: Policy, now: Now) -> Result<Machine<usize>, TokenError>;
 
         /// Starts to ask the source, in the place of what is in flight.
         fn start_check(&mut self, request: RequestId);
@@ -68,7 +68,7 @@ impl<R: Refresher> RefresherCalls<R> {
 
 #[expect(private_interfaces, reason = "sealed")]
 impl<R: Refresher> sealed::Work for RefresherCalls<R> {
-    fn machine(&mut self, policy: Policy, now: Now) -> Result<Machine<usize>, InvalidToken> {
+    fn machine(&mut self, policy: Policy, now: Now) -> Result<Machine<usize>, TokenError> {
         Machine::new(self.initial.take(), policy, now)
     }
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use acs_common::{Error, Event, InvalidToken, Machine, NewToken, Policy, Token};
+use acs_common::{Error, Event, Machine, NewToken, Policy, Token, TokenError};
 
 use crate::at_work::is_at_work;
 use crate::clock::Clock;
@@ -59,7 +59,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     ///
     /// # Errors
     /// The token is blank or too long.
-    pub fn with_static_token(token: impl Into<NewToken>) -> Result<Self, InvalidToken>
+    pub fn with_static_token(token: impl Into<NewToken>) -> Result<Self, TokenError>
     where
         C: Default,
     {
@@ -152,12 +152,12 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// # let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
     /// # let network_is_back = true;
     /// if network_is_back {
-    ///     credential.try_now();
+    ///     credential.retry_now();
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn try_now(&self) {
-        self.shared().lock().handle(Event::TryNow);
+    pub fn retry_now(&self) {
+        self.shared().lock().handle(Event::RetryNow);
     }
 
     /// Ends the credential, for all its clones: whoever waits is told so, the refresh in flight is dropped, the token is

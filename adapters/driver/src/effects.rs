@@ -3,7 +3,7 @@
 use std::mem;
 use std::task::Waker;
 
-use acs_common::{Error, Notice, RefreshError};
+use acs_common::{Error, FailureCause, Notice};
 
 use crate::panics::catch_panic;
 
@@ -12,7 +12,7 @@ use crate::panics::catch_panic;
 pub(crate) struct Effects {
     woken: Vec<Waker>,
     dropped_wakers: Vec<Waker>,
-    dropped_errors: Vec<RefreshError>,
+    dropped_errors: Vec<FailureCause>,
     #[cfg(feature = "tracing")]
     log: Vec<crate::log::Entry>,
 }
@@ -26,7 +26,7 @@ impl Effects {
         self.dropped_wakers.extend(wakers);
     }
 
-    pub(crate) fn drop_errors(&mut self, errors: impl IntoIterator<Item = RefreshError>) {
+    pub(crate) fn drop_errors(&mut self, errors: impl IntoIterator<Item = FailureCause>) {
         self.dropped_errors.extend(errors);
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::task::{Context, Poll};
 
 use acs_common::entra::{EntraOptions, Exchange, ExchangeAction, ExchangeEvent, HttpRequest};
-use acs_common::{Event, InvalidToken, Machine, Monotonic, Now, Policy, RefresherError, RequestId};
+use acs_common::{Event, Machine, Monotonic, Now, Policy, RefresherError, RequestId, TokenError};
 
 use crate::calls::{InFlight, sealed};
 use crate::commands::Refresh;
@@ -111,7 +111,7 @@ impl<S: EntraTokenSource, H: HttpClient> Exchanger<S, H> {
 
 #[expect(private_interfaces, reason = "sealed")]
 impl<S: EntraTokenSource, H: HttpClient> sealed::Work for Exchanger<S, H> {
-    fn machine(&mut self, policy: Policy, now: Now) -> Result<Machine<usize>, InvalidToken> {
+    fn machine(&mut self, policy: Policy, now: Now) -> Result<Machine<usize>, TokenError> {
         self.policy = policy.clone();
         Ok(Machine::with_source(policy, self.options.prewarm(), now))
     }

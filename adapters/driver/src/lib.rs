@@ -33,10 +33,10 @@ mod trace;
 pub mod wall_clock;
 
 #[cfg(feature = "http")]
-pub use acs_common::InvalidBearer;
+pub use acs_common::BearerError;
 pub use acs_common::{
-    CheckSource, Error, FailureKind, InvalidToken, Monotonic, NewToken, Notice, Now, Policy, PolicyBuilder,
-    PolicyError, Reason, RefreshError, RefresherError, Secret, Token, Trigger, UndecodableTokens, UnixTime,
+    CheckSource, Error, FailureCause, FailureKind, Monotonic, NewToken, Notice, Now, Policy, PolicyBuilder,
+    PolicyError, Reason, RefresherError, Secret, Token, TokenError, Trigger, UndecodableTokens, UnixTime,
 };
 pub use builder::{BuildError, Builder};
 pub use clock::{Clock, Spawn, SpawnError};

@@ -40,7 +40,7 @@ impl Published {
     pub(crate) fn publish(&self, snapshot: Option<Snapshot>) {
         let known = self.snapshot.load();
         let same = match (known.as_deref(), &snapshot) {
-            (Some(known), Some(snapshot)) => known.is_same(snapshot),
+            (Some(known), Some(snapshot)) => known.ptr_eq(snapshot),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };

@@ -3,7 +3,7 @@
 use std::mem;
 use std::task::{Poll, Waker};
 
-use acs_common::{Action, Error, Event, Machine, Notice, Now, RefreshError, Snapshot, Token};
+use acs_common::{Action, Error, Event, FailureCause, Machine, Notice, Now, Snapshot, Token};
 
 use crate::clock::Clock;
 use crate::coarse_clock::CoarseClock;
@@ -31,7 +31,7 @@ struct State {
     polls: u64,
     disposed: bool,
     /// Kept beside the machine's own, so that it is not the machine that drops a foreign error, under the lock.
-    last_failure: Option<Box<RefreshError>>,
+    last_failure: Option<Box<FailureCause>>,
     listeners: Listeners,
 }
 
@@ -95,7 +95,7 @@ impl<C: Clock> Locked<'_, C> {
         }
         if let Event::RefreshFailed { error, .. } = &event {
             // The machine may have no use for it, and drop it at once.
-            self.effects.drop_errors([RefreshError::Refresher(error.clone())]);
+            self.effects.drop_errors([FailureCause::Refresher(error.clone())]);
         }
         let now = self.now();
         self.state.machine.handle(event, now);
@@ -167,7 +167,7 @@ impl<C: Clock> Locked<'_, C> {
             Err(place) => {
                 self.leave(place);
                 let now = self.now();
-                match (self.state.machine.token(now), self.state.machine.refusal(now)) {
+                match (self.state.machine.token(now), self.state.machine.pending_error(now)) {
                     (Some(token), _) => Ok(Some(token.clone())),
                     (None, Some(refusal)) => Err(refusal),
                     (None, None) => Ok(None),

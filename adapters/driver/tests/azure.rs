@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use acs_common_driver::azure::AzureSource;
+use acs_common_driver::azure::AzureTokenSource;
 use acs_common_driver::entra::{
     EntraOptions, EntraTokenRequest, EntraTokenSource as _, HttpRequest, HttpResponse, SourceError,
 };
-use acs_common_driver::{Builder, CommunicationTokenCredential, Error, NewToken, RefreshError, UnixTime};
+use acs_common_driver::{Builder, CommunicationTokenCredential, Error, FailureCause, NewToken, UnixTime};
 use acs_common_smol::Smol;
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::error::ErrorKind;
@@ -49,13 +49,13 @@ fn credential(identity: Arc<Identity>) -> CommunicationTokenCredential<Smol> {
         let body = r#"{"accessToken":{"token":"for-calls","expiresOn":"2999-01-01T00:00:00Z"}}"#;
         Ok::<_, std::io::Error>(HttpResponse::new(200).with_body(body.into()))
     };
-    Builder::with_entra(Smol::default(), options, AzureSource::new(identity), client).spawn().unwrap()
+    Builder::with_entra(Smol::default(), options, AzureTokenSource::new(identity), client).spawn().unwrap()
 }
 
 /// What the source says of the token's expiry, to the millisecond.
 fn stated(expires_on: OffsetDateTime) -> Option<UnixTime> {
     let (send, receive) = bounded(1);
-    let mut source = AzureSource::new(Arc::new(Identity { expires_on, ..Identity::default() }));
+    let mut source = AzureTokenSource::new(Arc::new(Identity { expires_on, ..Identity::default() }));
     let watched = move |request: EntraTokenRequest| {
         let (answer, send) = (source.entra_token(request), send.clone());
         async move {
@@ -84,7 +84,7 @@ fn the_expiry_that_the_sdk_knows_is_passed_on() {
     }
 }
 
-/// Bites when `AzureSource` asks for another scope, or hands the token over in other words.
+/// Bites when `AzureTokenSource` asks for another scope, or hands the token over in other words.
 #[test]
 fn a_credential_of_the_sdk_is_asked_for_exactly_the_scopes_and_its_token_exchanged() {
     let identity = Arc::new(Identity::default());
@@ -98,7 +98,7 @@ fn what_the_sdk_says_of_its_failure_reaches_the_caller() {
     let error =
         block_on(credential(Arc::new(Identity { fails: true, ..Identity::default() })).get_token()).unwrap_err();
     assert!(error.to_string().contains("az login has not been run"), "{error}");
-    let Error::RefreshFailed { cause: RefreshError::Refresher(reported), .. } = error else { panic!() };
+    let Error::RefreshFailed { cause: FailureCause::Refresher(reported), .. } = error else { panic!() };
     assert!(reported.get_ref().is::<azure_core::Error>());
 }
 
@@ -171,20 +171,20 @@ fn a_client_of_the_sdk_finds_our_error_in_the_sdks() {
     assert!(matches!(error.into_inner().unwrap().downcast_ref(), Some(Error::Disposed)));
 }
 
-/// Bites when `AzureSource` derives `Debug`: not every credential hides what it holds.
+/// Bites when `AzureTokenSource` derives `Debug`: not every credential hides what it holds.
 #[test]
 fn a_source_shows_nothing_of_the_credential_it_asks() {
     let asked = Mutex::new(vec![vec!["a-secret".to_owned()]]);
     let talkative = Identity { asked, ..Identity::default() };
     assert!(format!("{talkative:?}").contains("a-secret"));
-    assert!(!format!("{:?}", AzureSource::new(Arc::new(talkative))).contains("a-secret"));
+    assert!(!format!("{:?}", AzureTokenSource::new(Arc::new(talkative))).contains("a-secret"));
 }
 
 /// Bites when the builder shows nothing of its options, or a source anything of its credential.
 #[test]
 fn what_is_shown_of_a_source_and_a_builder_is_no_secret() {
-    let source = AzureSource::new(Arc::new(Identity::default()));
-    assert_eq!(format!("{source:?}"), "AzureSource { .. }");
+    let source = AzureTokenSource::new(Arc::new(Identity::default()));
+    assert_eq!(format!("{source:?}"), "AzureTokenSource { .. }");
     let options = EntraOptions::new("https://contoso.communication.azure.com").unwrap();
     let client = |_: HttpRequest| async { Ok::<_, std::io::Error>(HttpResponse::new(200)) };
     let builder = Builder::with_entra(Smol::default(), options, source, client).refresh_proactively(true);

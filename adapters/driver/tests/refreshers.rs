@@ -8,7 +8,7 @@ use std::time::Duration;
 use acs_common_driver::entra::{EntraOptions, EntraTokenRequest, HttpRequest, HttpResponse, SourceError};
 use acs_common_driver::parts::Work;
 use acs_common_driver::{
-    Builder, Error, IntoRefresher, NewToken, Notice, Policy, Reason, RefreshError, Refresher, RefresherError, Trigger,
+    Builder, Error, FailureCause, IntoRefresher, NewToken, Notice, Policy, Reason, Refresher, RefresherError, Trigger,
 };
 use acs_common_smol::{CommunicationTokenCredential, Smol};
 use smol::future::{block_on, or};
@@ -16,7 +16,7 @@ use smol::future::{block_on, or};
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// The failure of the only refresh, and when it is tried again.
-fn failure<W: Work>(builder: Builder<Smol, W>) -> (RefreshError, Option<Duration>) {
+fn failure<W: Work>(builder: Builder<Smol, W>) -> (FailureCause, Option<Duration>) {
     let (credential, driver) = builder.build().unwrap();
     let mut notices = credential.notices();
     let told = async {
@@ -37,7 +37,7 @@ where
     R: IntoRefresher<M>,
     R::Refresher: Refresher,
 {
-    let (RefreshError::Refresher(reported), _) = failure(Builder::new(Smol::default(), refresher)) else { panic!() };
+    let (FailureCause::Refresher(reported), _) = failure(Builder::new(Smol::default(), refresher)) else { panic!() };
     reported
 }
 
@@ -117,7 +117,7 @@ fn a_type_of_its_own_is_a_refresher_too() {
 fn exchanging<S, H>(
     source: impl FnMut(EntraTokenRequest) -> S + 'static,
     client: impl FnMut(HttpRequest) -> H + 'static,
-) -> RefreshError
+) -> FailureCause
 where
     S: Future<Output = Result<&'static str, BoxError>>,
     H: Future<Output = Result<HttpResponse, anyhow::Error>>,

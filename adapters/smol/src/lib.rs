@@ -4,15 +4,15 @@
 mod http;
 
 #[cfg(feature = "http")]
-pub use acs_common_driver::InvalidBearer;
+pub use acs_common_driver::BearerError;
 #[cfg(feature = "azure")]
 pub use acs_common_driver::azure;
 #[cfg(feature = "entra")]
 pub use acs_common_driver::entra;
 pub use acs_common_driver::{
-    BuildError, Builder, CheckSource, Clock, Driver, Error, FailureKind, IntoRefresher, InvalidToken, Monotonic,
-    NewToken, Notice, Now, Policy, PolicyBuilder, PolicyError, Reason, RefreshError, Refresher, RefresherError,
-    RefresherPanicked, Secret, Spawn, SpawnError, Token, Trigger, UndecodableTokens, UnixTime,
+    BuildError, Builder, CheckSource, Clock, Driver, Error, FailureCause, FailureKind, IntoRefresher, Monotonic,
+    NewToken, Notice, Now, Policy, PolicyBuilder, PolicyError, Reason, Refresher, RefresherError, RefresherPanicked,
+    Secret, Spawn, SpawnError, Token, TokenError, Trigger, UndecodableTokens, UnixTime,
 };
 #[cfg(feature = "hyper")]
 pub use http::{HyperClient, TlsError};

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use acs_common_tokio::azure::AzureSource;
+use acs_common_tokio::azure::AzureTokenSource;
 use acs_common_tokio::entra::{EntraOptions, EntraToken, EntraTokenRequest};
 use acs_common_tokio::{
     Builder, CheckSource, CommunicationTokenCredential, Notice, Notices, Policy, ReqwestClient, Tokio,
@@ -98,7 +98,7 @@ fn print(text: &str) -> io::Result<()> {
 
 async fn for_real(options: EntraOptions) -> Result<bool, Box<dyn Error>> {
     let credential =
-        CommunicationTokenCredential::with_entra(options, AzureSource::new(identity()?), ReqwestClient::new()?)
+        CommunicationTokenCredential::with_entra(options, AzureTokenSource::new(identity()?), ReqwestClient::new()?)
             .spawn()?;
     let token = credential.get_token().await?;
     let (bytes, life) = (token.secret().expose().len(), life(token.expires_on().as_millis()));

@@ -113,8 +113,8 @@ fn once_reject_has_returned_that_token_is_not_handed_out_again() {
                 // Whoever rejects a token in the place of a rejected one gets no other before a rest is over.
                 let Ok(refused) = block_on(credential.get_token()) else { return };
                 credential.reject(&refused);
-                assert!(!block_on(credential.get_token()).is_ok_and(|token| token.is_same(&refused)));
-                assert!(!matches!(credential.try_token(), Ok(Some(token)) if token.is_same(&refused)));
+                assert!(!block_on(credential.get_token()).is_ok_and(|token| token.ptr_eq(&refused)));
+                assert!(!matches!(credential.try_token(), Ok(Some(token)) if token.ptr_eq(&refused)));
             })
         };
         [reports(), reports()].into_iter().for_each(|reporting| reporting.join().unwrap());
@@ -136,7 +136,7 @@ fn a_reader_does_not_lend_a_token_that_was_rejected_before_it_was_asked() {
             for _ in 0..4 {
                 let too_late = told.load(Ordering::SeqCst);
                 if let Ok(Some(token)) = reader.token() {
-                    assert!(!(too_late && token.is_same(&reported)), "it lends what was rejected");
+                    assert!(!(too_late && token.ptr_eq(&reported)), "it lends what was rejected");
                 }
             }
         });

@@ -85,7 +85,7 @@ impl Alone {
                 self.tell(if index % 2 == 0 { Asked::Source } else { Asked::Service }, answer);
             }
             Op::Request | Op::Cancel(_) | Op::Reject(_) => self.handle(ExchangeEvent::Started { give_up: None }, None),
-            Op::TryNow | Op::Dispose | Op::Look => self.handle(ExchangeEvent::TimeAdvanced, None),
+            Op::RetryNow | Op::Dispose | Op::Look => self.handle(ExchangeEvent::TimeAdvanced, None),
             Op::Advance(millis) | Op::Oversleep(millis) => self.pass(*millis),
             Op::ToDeadline(more) => {
                 let due = self.exchange.deadline().unwrap_or(self.now.monotonic).saturating_since(self.now.monotonic);

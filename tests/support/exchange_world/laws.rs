@@ -67,7 +67,7 @@ impl World {
         self.check(waited, || format!("{waiter} is answered, but does not wait"));
         match result {
             Ok(token) => {
-                let held = self.held.as_ref().and_then(|held| held.token.as_ref()).is_some_and(|it| it.is_same(&token));
+                let held = self.held.as_ref().and_then(|held| held.token.as_ref()).is_some_and(|it| it.ptr_eq(&token));
                 self.check(held, || format!("{waiter} gets a token that is not held: {token:?}"));
                 self.told.push_back((waiter, Ok(())));
             }

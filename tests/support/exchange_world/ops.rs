@@ -89,7 +89,7 @@ pub enum Op {
     Late(u8, Answer),
     /// The token held, or else one that is gone.
     Reject(bool),
-    TryNow,
+    RetryNow,
     Dispose,
     Look,
     /// Time passes; the host sleeps exactly until each deadline.
@@ -107,7 +107,7 @@ impl Op {
     /// Whether what comes of it can be told although the host drains later.
     pub fn may_be_held(&self) -> bool {
         match self {
-            Self::Request | Self::Cancel(_) | Self::Reject(_) | Self::TryNow | Self::Dispose | Self::Look => true,
+            Self::Request | Self::Cancel(_) | Self::Reject(_) | Self::RetryNow | Self::Dispose | Self::Look => true,
             Self::Answer(_) | Self::Late(..) | Self::Hold(_) => false,
             Self::Advance(_) | Self::Oversleep(_) | Self::ToDeadline(_) | Self::StepWall(_) => false,
         }
@@ -200,7 +200,7 @@ pub mod kind {
     pub const UNREACHABLE: u8 = 7;
     pub const LATE: u8 = 8;
     pub const REJECT: u8 = 9;
-    pub const TRY_NOW: u8 = 10;
+    pub const RETRY_NOW: u8 = 10;
     pub const DISPOSE: u8 = 11;
     pub const LOOK: u8 = 12;
     pub const ADVANCE: u8 = 13;
@@ -261,7 +261,7 @@ fn op(bytes: &mut Bytes) -> Op {
         kind::CANCEL => Op::Cancel(a),
         kind::LATE => Op::Late(a, answer(b % 18, b, a)),
         kind::REJECT => Op::Reject(a & 3 == 3),
-        kind::TRY_NOW => Op::TryNow,
+        kind::RETRY_NOW => Op::RetryNow,
         // Not too often: there is nothing after it.
         kind::DISPOSE if a % 4 == 0 => Op::Dispose,
         kind::DISPOSE | kind::LOOK => Op::Look,

@@ -25,7 +25,7 @@ pub fn ops(bytes: &[u8]) -> (Setup, Vec<Op>) {
                 floor: pick(&[0, 1, 500, 1_000, 60_000], at(3)),
                 renew_before_half: at(3) >= 128,
                 retry: (at(5) % 8 != 0).then(|| (pick(&WAITS, at(5) / 8).min(max), max)),
-                request_rest_max: pick(&WAITS, at(6)),
+                request_backoff_max: pick(&WAITS, at(6)),
                 timeout: (at(7) % 4 != 0).then(|| pick(&WAITS, at(7) / 4).max(1)),
                 jitter: pick(&[0.0, 0.0, 0.2, 1.0], at(8)),
                 opaque_lifetime: pick(&WAITS, at(9)).max(1),
@@ -69,7 +69,7 @@ pub mod kind {
     pub const FAIL: u8 = 9;
     pub const FAIL_LATE: u8 = 11;
     pub const REJECT: u8 = 12;
-    pub const TRY_NOW: u8 = 13;
+    pub const RETRY_NOW: u8 = 13;
     pub const ADVANCE: u8 = 14;
     pub const OVERSLEEP: u8 = 17;
     pub const SUSPEND: u8 = 18;
@@ -102,7 +102,7 @@ fn read(source: bool, first: u8, one: u8, two: u8) -> Op {
             1 => Rejects::Older(two),
             _ => Rejects::Held,
         }),
-        kind::TRY_NOW => Op::TryNow,
+        kind::RETRY_NOW => Op::RetryNow,
         kind::ADVANCE..kind::OVERSLEEP => Op::Advance(span(one)),
         kind::OVERSLEEP => Op::Oversleep(span(one)),
         kind::SUSPEND => Op::Suspend(span(one)),

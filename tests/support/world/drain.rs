@@ -102,7 +102,7 @@ impl World {
         let disposed = self.model.disposed;
         let answer = match result {
             Ok(token) => {
-                let right = held.is_some_and(|held| held.is_same(&token));
+                let right = held.is_some_and(|held| held.ptr_eq(&token));
                 self.check(Law::HandOut, right, |_| format!("{waiter} got {token:?}"));
                 Ok(())
             }

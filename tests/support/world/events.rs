@@ -39,11 +39,11 @@ impl World {
         self.hand_in(Event::TimeAdvanced);
     }
 
-    pub(super) fn try_now(&mut self) {
+    pub(super) fn retry_now(&mut self) {
         let in_flight = self.in_flight().is_some();
         self.model.before_event(self.now);
-        self.model.try_now(self.machine.is_due(self.now), in_flight, self.now);
-        self.hand_in(Event::TryNow);
+        self.model.retry_now(self.machine.is_due(self.now), in_flight, self.now);
+        self.hand_in(Event::RetryNow);
     }
 
     /// The call of the refresher that the host knows to be in flight.

@@ -297,8 +297,8 @@ impl Model {
             (max, if self.knobs.jitter == 0.0 { max } else { asked })
         } else {
             let half = self.held(now).map_or(u64::MAX, |held| held.expiry.left(now) / 2);
-            let calm = if self.knobs.jitter == 0.0 { initial.min(self.knobs.request_rest_max).min(half) } else { 0 };
-            (max.min(self.knobs.request_rest_max).max(asked).max(self.knobs.floor), asked.max(calm))
+            let calm = if self.knobs.jitter == 0.0 { initial.min(self.knobs.request_backoff_max).min(half) } else { 0 };
+            (max.min(self.knobs.request_backoff_max).max(asked).max(self.knobs.floor), asked.max(calm))
         };
         let later = |end: Option<Ends>, millis: u64| {
             let new = Ends::after(now, millis);
@@ -327,7 +327,7 @@ impl Model {
     }
 
     pub fn reject(&mut self, token: &Token, now: Now) {
-        let same = |held: &mut Held| held.token.as_ref().is_some_and(|held| held.is_same(token));
+        let same = |held: &mut Held| held.token.as_ref().is_some_and(|held| held.ptr_eq(token));
         let Some(held) = self.held.take_if(same) else { return };
         self.replaces = true;
         (self.reasons.lost, self.reasons.origin) = (Trigger::Rejected, None);
@@ -344,7 +344,7 @@ impl Model {
     }
 
     /// `due`: the token held is; `in_flight`: a refresh is.
-    pub fn try_now(&mut self, due: bool, in_flight: bool, now: Now) {
+    pub fn retry_now(&mut self, due: bool, in_flight: bool, now: Now) {
         self.start_clean();
         self.requested = self.source.is_some() || (due || self.held(now).is_none()) && !in_flight;
     }

@@ -49,7 +49,7 @@ pub struct Knobs {
     pub renew_before_half: bool,
     /// The first backoff and the longest; `None`: no retry.
     pub retry: Option<(u64, u64)>,
-    pub request_rest_max: u64,
+    pub request_backoff_max: u64,
     pub timeout: Option<u64>,
     pub jitter: f64,
     pub seed: u64,
@@ -75,7 +75,7 @@ pub enum Op {
     /// The same for a check that is no longer in flight.
     GivesLate(u8, Gives),
     Reject(Rejects),
-    TryNow,
+    RetryNow,
     Dispose,
     /// Time passes; the host sleeps exactly until each deadline.
     Advance(Span),
@@ -290,7 +290,7 @@ impl Knobs {
             floor: 1_000,
             renew_before_half: false,
             retry: Some((1_000, 300_000)),
-            request_rest_max: 30_000,
+            request_backoff_max: 30_000,
             timeout: Some(60_000),
             jitter: 0.0,
             seed: 7,
@@ -305,7 +305,7 @@ impl Knobs {
             floor: 0,
             renew_before_half: true,
             retry: None,
-            request_rest_max: 0,
+            request_backoff_max: 0,
             timeout: None,
             ..Self::standard()
         }
@@ -326,7 +326,7 @@ impl Knobs {
             .background_window(duration(self.background_window))
             .min_refresh_interval(duration(self.floor))
             .renew_before_half(self.renew_before_half)
-            .request_rest_max(duration(self.request_rest_max))
+            .request_backoff_max(duration(self.request_backoff_max))
             .refresh_timeout(self.timeout.map(duration))
             .jitter(self.jitter)
             .seed(self.seed)

@@ -106,13 +106,13 @@ impl World {
         }
         let agree = match (&held, got) {
             (Some(_), None) if asks => true,
-            (Some(held), Some(Some(token))) => held.is_same(token),
+            (Some(held), Some(Some(token))) => held.ptr_eq(token),
             (None, None | Some(None)) => true,
             _ => false,
         };
         self.check(Law::Snapshot, agree, |_| format!("token() says {held:?}, a request {got:?}"));
         if let Some(snapshot) = snapshot {
-            let same = held.is_some_and(|held| held.is_same(&snapshot));
+            let same = held.is_some_and(|held| held.ptr_eq(&snapshot));
             self.check(Law::Snapshot, same && actions.len() == 1, |_| {
                 format!("the snapshot says no more than {snapshot:?} happens, but it is {actions:?}")
             });
@@ -154,7 +154,7 @@ impl World {
             let Some(token) = snapshot.token(later.now).filter(|_| !is_the_end(later.now)) else { continue };
             let (_, actions) = later.copy_after(Event::TokenRequested { waiter: PROBE }, later.now);
             let alone =
-                matches!(&actions[..], [Action::ReturnToken { waiter: PROBE, result: Ok(got) }] if got.is_same(token));
+                matches!(&actions[..], [Action::ReturnToken { waiter: PROBE, result: Ok(got) }] if got.ptr_eq(token));
             self.check(Law::Snapshot, alone, |_| format!("{wait} ms later a request yields {actions:?}"));
         }
     }
@@ -240,7 +240,7 @@ impl World {
                 Some(Err(Some(wait))) if wait < AGES => self.pass(wait),
                 Some(Err(_)) => {
                     // Nobody sees the end of that backoff.
-                    self.try_now();
+                    self.retry_now();
                 }
                 None => break,
             }

@@ -138,7 +138,7 @@ impl Reasons {
     pub fn judge(&mut self, trigger: Trigger, said: &Reason) -> Result<(), String> {
         let first = self.origin.unwrap_or(trigger);
         let same_rejected = match (&self.rejected, &said.rejected) {
-            (Some(rejected), Some(said)) => rejected.is_same(said),
+            (Some(rejected), Some(said)) => rejected.ptr_eq(said),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };

@@ -107,7 +107,7 @@ impl World {
     /// All that may happen in this state.
     pub fn choices(&self, setup: &Setup, alphabet: &Alphabet, next: Option<u64>) -> Vec<Op> {
         let held = self.model.expiry().is_some();
-        let mut ops = vec![Op::TryNow, Op::Look, Op::Dispose];
+        let mut ops = vec![Op::RetryNow, Op::Look, Op::Dispose];
         if self.model.waiting.len() < alphabet.callers {
             ops.push(Op::Request);
         }

@@ -256,7 +256,7 @@ impl Bare {
             Some(token) => Ok(Some(token)),
             None => match self.credential.machine.token(now) {
                 Some(token) => Ok(Some(token.clone())),
-                None => self.credential.machine.refusal(now).map_or(Ok(None), Err),
+                None => self.credential.machine.pending_error(now).map_or(Ok(None), Err),
             },
         }
     }

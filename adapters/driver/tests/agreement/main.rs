@@ -89,7 +89,7 @@ enum Op {
     Fail(u16),
     SignOut,
     Reject,
-    TryNow,
+    RetryNow,
     Dispose,
     Release,
 }
@@ -104,7 +104,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => prop_oneof![Just(503), Just(401), Just(400)].prop_map(Op::Fail),
         1 => Just(Op::SignOut),
         2 => Just(Op::Reject),
-        1 => Just(Op::TryNow),
+        1 => Just(Op::RetryNow),
         1 => Just(Op::Release),
     ]
 }
@@ -176,9 +176,9 @@ fn live_by(
                     bare.handle(Event::TokenRejected { token }, now);
                 }
             }
-            Op::TryNow => {
-                lives.iter().for_each(|life| life.way.credential().try_now());
-                bare.handle(Event::TryNow, now);
+            Op::RetryNow => {
+                lives.iter().for_each(|life| life.way.credential().retry_now());
+                bare.handle(Event::RetryNow, now);
             }
             Op::Dispose => {
                 lives.iter().for_each(|life| life.way.credential().dispose());

@@ -23,7 +23,7 @@ enum Op {
     Fail(u16),
     SignOut,
     Reject,
-    TryNow,
+    RetryNow,
     Dispose,
 }
 
@@ -38,7 +38,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => prop_oneof![Just(503), Just(401), Just(400)].prop_map(Op::Fail),
         1 => Just(Op::SignOut),
         3 => Just(Op::Reject),
-        1 => Just(Op::TryNow),
+        1 => Just(Op::RetryNow),
     ]
 }
 
@@ -114,9 +114,9 @@ fn live(kind: Kind, policy: &Policy, ops: &[Op]) -> Result<(), TestCaseError> {
                     bare.handle(Event::TokenRejected { token: bares.clone() }, now);
                 }
             }
-            Op::TryNow => {
-                credential.try_now();
-                bare.handle(Event::TryNow, now);
+            Op::RetryNow => {
+                credential.retry_now();
+                bare.handle(Event::RetryNow, now);
             }
             Op::Dispose => {
                 credential.dispose();

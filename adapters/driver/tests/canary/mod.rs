@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use acs_common_driver::entra::{EntraOptions, EntraToken, EntraTokenRequest, ExchangeError, SourceError};
-use acs_common_driver::{CheckSource, Error, NewToken, Policy, RefreshError, RefresherError};
+use acs_common_driver::{CheckSource, Error, FailureCause, NewToken, Policy, RefresherError};
 
 use super::rt;
 
@@ -181,13 +181,13 @@ async fn entra(captured: &Captured, check: CheckSource) {
             }
             Err(error) => {
                 captured.error(&error);
-                if let Error::RefreshFailed { cause: RefreshError::Refresher(reported), .. } = &error {
+                if let Error::RefreshFailed { cause: FailureCause::Refresher(reported), .. } = &error {
                     captured.note(reported.get_ref().downcast_ref::<ExchangeError>());
                     captured.error(reported);
                 }
             }
         }
-        credential.try_now();
+        credential.retry_now();
         rt::sleep(Duration::from_millis(3)).await;
     }
     credential.dispose();

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use acs_common_driver::{Builder, Error, Policy, RefreshError, RefresherError, Token};
+use acs_common_driver::{Builder, Error, FailureCause, Policy, RefresherError, Token};
 
 use super::{Calls, HOUR, good, lasting, millis, rt};
 
@@ -51,7 +51,7 @@ async fn asked_by_its_refresher(ask: Ask, held: bool) -> Result<Token, Error> {
     rt::spawn(driver);
     if !held {
         let error = credential.get_token().await.unwrap_err();
-        let Error::RefreshFailed { cause: RefreshError::Refresher(reported), .. } = error else { panic!() };
+        let Error::RefreshFailed { cause: FailureCause::Refresher(reported), .. } = error else { panic!() };
         assert!(matches!(reported.get_ref().downcast_ref(), Some(Error::CalledFromRefresher)));
     }
     for _ in 0..1_000 {

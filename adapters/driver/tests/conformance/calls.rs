@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
-use acs_common_driver::{Error, FailureKind, Policy, RefreshError, RefresherError, RefresherPanicked};
+use acs_common_driver::{Error, FailureCause, FailureKind, Policy, RefresherError, RefresherPanicked};
 
 use super::{Calls, Dropped, HOUR, lasting, millis, rt};
 
 fn quick() -> Policy {
-    let policy = Policy::builder().min_refresh_interval(millis(1)).retry_initial(millis(1)).request_rest_max(millis(1));
+    let policy =
+        Policy::builder().min_refresh_interval(millis(1)).retry_initial(millis(1)).request_backoff_max(millis(1));
     policy.refresh_timeout(millis(50)).build().unwrap()
 }
 
-fn cause(answer: Result<acs_common_driver::Token, Error>) -> RefreshError {
+fn cause(answer: Result<acs_common_driver::Token, Error>) -> FailureCause {
     match answer {
         Err(Error::RefreshFailed { cause, .. }) => cause,
         other => panic!("not a failed refresh: {other:?}"),
@@ -49,7 +50,7 @@ fn a_refresher_that_panics_is_a_failure_and_the_next_call_works() {
         let credential = rt::Credential::with_refresher(refresher).policy(quick()).spawn().unwrap();
         for _ in 1..=2 {
             let error = cause(credential.get_token().await);
-            let RefreshError::Refresher(reported) = &error else { panic!("{error}") };
+            let FailureCause::Refresher(reported) = &error else { panic!("{error}") };
             assert!(reported.get_ref().is::<RefresherPanicked>(), "{error}");
             assert!(!error.to_string().contains("on purpose"), "a panic's message might hold a secret");
             rt::sleep(millis(10)).await;
@@ -107,7 +108,7 @@ fn a_failed_renewal_never_costs_a_valid_token() {
             assert_eq!(credential.get_token().await.unwrap().secret().expose(), "initial");
         }
         rt::sleep(millis(2_100)).await;
-        assert_eq!(cause(credential.get_token().await).kind(), FailureKind::RefreshFailed);
+        assert_eq!(cause(credential.get_token().await).kind(), FailureKind::RefresherFailed);
     });
 }
 
@@ -124,7 +125,7 @@ fn what_a_refresher_says_of_its_failure_reaches_the_caller() {
         assert_eq!(error.to_string(), "no valid token: the refresher failed: the user signed out");
         let cause = cause(Err(error));
         assert!(cause.is_permanent());
-        let RefreshError::Refresher(reported) = cause else { panic!() };
+        let FailureCause::Refresher(reported) = cause else { panic!() };
         assert!(reported.get_ref().is::<SignedOut>());
     });
 }

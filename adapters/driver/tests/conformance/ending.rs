@@ -151,7 +151,7 @@ fn notices_tell_of_tokens_and_failures_in_order_and_end() {
                 }
             }
         };
-        let policy = Policy::builder().min_refresh_interval(millis(1)).request_rest_max(millis(1)).build().unwrap();
+        let policy = Policy::builder().min_refresh_interval(millis(1)).request_backoff_max(millis(1)).build().unwrap();
         let credential = rt::Credential::with_refresher(refresher).policy(policy).spawn().unwrap();
         let mut notices = credential.notices();
         let token = credential.get_token().await.unwrap();

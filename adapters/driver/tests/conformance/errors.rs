@@ -61,7 +61,7 @@ fn run(test: impl Future<Output = ()> + Send + 'static) {
 }
 
 fn hasty() -> PolicyBuilder {
-    Policy::builder().min_refresh_interval(millis(1)).request_rest_max(millis(1))
+    Policy::builder().min_refresh_interval(millis(1)).request_backoff_max(millis(1))
 }
 
 /// Bites when a failure that another replaces, or a notice that nobody takes, is dropped under the lock.

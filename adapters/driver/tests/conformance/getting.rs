@@ -48,7 +48,7 @@ fn fifty_callers_without_a_token_share_one_refresh() {
         }
         let first = credential.get_token().await.unwrap();
         for request in waiting {
-            assert!(request.await.unwrap().is_same(&first));
+            assert!(request.await.unwrap().ptr_eq(&first));
         }
         assert_eq!(calls.started(), 1);
     });
@@ -194,12 +194,12 @@ fn after_a_failure_the_same_error_is_the_answer_until_trying_makes_sense() {
         let credential = rt::Credential::with_refresher(refresher).policy(policy).spawn().unwrap();
         for _ in 0..3 {
             let Err(Error::RefreshFailed { cause, retry_in, .. }) = credential.get_token().await else { panic!() };
-            assert_eq!((cause.kind(), calls.started()), (FailureKind::RefreshFailed, 1));
+            assert_eq!((cause.kind(), calls.started()), (FailureKind::RefresherFailed, 1));
             assert!(retry_in.is_some_and(|rest| rest > Duration::ZERO && rest <= millis(1_000)));
             assert!(credential.try_token().is_err());
         }
         rt::sleep(millis(5)).await;
-        credential.try_now();
+        credential.retry_now();
         assert_eq!(credential.get_token().await.unwrap().secret().expose(), "r2");
     });
 }
@@ -349,7 +349,7 @@ fn a_valid_token_is_given_out_while_another_has_the_lock() {
         let (credential, _driver) = builder.build().unwrap();
         let held_up = gate.lock().unwrap();
         let other = credential.clone();
-        let other = std::thread::spawn(move || other.try_now());
+        let other = std::thread::spawn(move || other.retry_now());
         while !waiting.load(Ordering::SeqCst) {
             std::thread::yield_now();
         }

@@ -232,7 +232,7 @@ fn a_call_ordered_just_as_the_driver_falls_asleep_is_made_at_once() {
                 rt::sleep(millis(5)).await;
                 let credential = own.lock().unwrap().clone().unwrap();
                 if call.number == 1 {
-                    *deed.lock().unwrap() = Some(Box::new(move || credential.try_now()));
+                    *deed.lock().unwrap() = Some(Box::new(move || credential.retry_now()));
                     // The rest outlasts the token, so that the timer stays where it is: at the token's end.
                     return Err(RefresherError::new("issuer down").with_retry_after(HOUR));
                 }
@@ -284,7 +284,7 @@ fn a_listener_that_leaves_takes_along_what_was_kept_for_it() {
             let error = Told(Arc::clone(&own));
             async move { Err::<String, _>(error) }
         };
-        let policy = Policy::builder().min_refresh_interval(millis(1)).request_rest_max(millis(1)).build().unwrap();
+        let policy = Policy::builder().min_refresh_interval(millis(1)).request_backoff_max(millis(1)).build().unwrap();
         let credential = rt::Credential::with_refresher(refresher).policy(policy).spawn().unwrap();
         let woken = Arc::new(Counting::default());
         let mut notices = credential.notices();

@@ -143,12 +143,12 @@ fn only_another_entra_token_is_exchanged_again() {
         assert!(matches!(notices.next().await, Some(Notice::TokenChanged { .. })));
 
         // The source is asked whenever trying makes sense again.
-        stage.credential.try_now();
+        stage.credential.retry_now();
         stage.source.asked().await;
         assert_eq!((stage.token().await.as_str(), stage.acs.asked()), ("acs-token-1", 1));
 
         stage.source.sign_in("another-entra-token");
-        stage.credential.try_now();
+        stage.credential.retry_now();
         assert!(matches!(notices.next().await, Some(Notice::TokenChanged { .. })));
         assert_eq!(stage.token().await, "acs-token-2");
         assert_eq!(stage.acs.request().await.bearer(), ENTRA);
@@ -157,7 +157,7 @@ fn only_another_entra_token_is_exchanged_again() {
     });
 }
 
-/// Bites when `try_now` counts for nothing while a call is in flight, and when that call's failure makes it forgotten.
+/// Bites when `retry_now` counts for nothing while a call is in flight, and when that call's failure makes it forgotten.
 #[test]
 fn a_change_of_user_in_the_midst_of_an_exchange_is_not_lost() {
     for first in [Answer::token("for the first"), Answer::status(403)] {
@@ -169,7 +169,7 @@ fn a_change_of_user_in_the_midst_of_an_exchange_is_not_lost() {
             let signing_in = async {
                 stage.acs.request().await;
                 stage.source.sign_in("another-entra-token");
-                stage.credential.try_now();
+                stage.credential.retry_now();
             };
             let _ = future::zip(asking, signing_in).await;
             notices.next().await;

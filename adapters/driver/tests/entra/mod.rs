@@ -17,7 +17,7 @@ use acs_common_driver::entra::{
 };
 use acs_common_driver::parts::Work;
 use acs_common_driver::{
-    Builder, Clock, CommunicationTokenCredential, Driver, Error, Monotonic, Now, Policy, PolicyBuilder, RefreshError,
+    Builder, Clock, CommunicationTokenCredential, Driver, Error, FailureCause, Monotonic, Now, Policy, PolicyBuilder,
     RefresherError, Spawn, SpawnError,
 };
 use smol::channel::{Receiver, Sender, unbounded};
@@ -170,7 +170,7 @@ impl Stage {
 #[track_caller]
 fn cause(error: &Error) -> &RefresherError {
     match error {
-        Error::RefreshFailed { cause: RefreshError::Refresher(error), .. } => error,
+        Error::RefreshFailed { cause: FailureCause::Refresher(error), .. } => error,
         other => panic!("not from the exchange: {other:?}"),
     }
 }

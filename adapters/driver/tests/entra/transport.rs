@@ -84,7 +84,7 @@ fn a_client_or_a_source_that_panics_fails_and_is_called_again() {
         for _ in 0..2 {
             let error = credential.get_token().await.unwrap_err();
             assert!(error.to_string().contains("panicked") && !cause(&error).is_permanent(), "{error}");
-            credential.try_now();
+            credential.retry_now();
         }
         assert_eq!(acs.asked(), 0);
     });
@@ -99,7 +99,7 @@ fn one_connection_serves_many_exchanges() {
         let mut notices = stage.credential.notices();
         for user in ["first-user", "second-user", "third-user"] {
             stage.source.sign_in(user);
-            stage.credential.try_now();
+            stage.credential.retry_now();
             assert!(matches!(notices.next().await, Some(Notice::TokenChanged { .. })));
         }
         assert_eq!((stage.acs.asked(), stage.acs.connections()), (4, 1));

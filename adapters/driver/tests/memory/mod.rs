@@ -31,7 +31,8 @@ async fn live_and_die(number: usize) {
         }
     };
     // After the failure it rests until it is told to try.
-    let policy = Policy::builder().min_refresh_interval(Duration::ZERO).retry_initial(MINUTE).request_rest_max(MINUTE);
+    let policy =
+        Policy::builder().min_refresh_interval(Duration::ZERO).retry_initial(MINUTE).request_backoff_max(MINUTE);
     let builder = rt::Credential::with_refresher(refresher).policy(policy.build().expect("a policy"));
     let credential = builder.refresh_proactively(true).spawn().expect("a runtime");
     let mut notices = credential.notices();
@@ -39,7 +40,7 @@ async fn live_and_die(number: usize) {
     credential.reject(&token);
     credential.get_token().await.expect_err("the second call fails");
     while !matches!(notices.next().await, Some(Notice::RefreshFailed { .. }) | None) {}
-    credential.try_now();
+    credential.retry_now();
     let waiting = futures_lite::future::poll_once(credential.get_token());
     assert!(waiting.await.is_none());
     if number.is_multiple_of(2) {

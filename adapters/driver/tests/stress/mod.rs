@@ -52,7 +52,7 @@ fn policy(dice: &mut Rng) -> Policy {
         .refresh_timeout(millis(30))
         .retry_initial(millis(1))
         .retry_max(millis(20))
-        .request_rest_max(millis(5))
+        .request_backoff_max(millis(5))
         .jitter(0.5)
         .build()
         .expect("a policy")
@@ -165,7 +165,7 @@ async fn use_it<H: Host>(credential: &Credential<H>, witness: &Witness, mut dice
             }
         }
         if dice.u8(..100) == 0 {
-            credential.try_now();
+            credential.retry_now();
         }
     }
 }

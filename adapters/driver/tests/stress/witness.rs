@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
 
-use acs_common_driver::{Error, RefreshError, RefresherPanicked, Token, UnixTime};
+use acs_common_driver::{Error, FailureCause, RefresherPanicked, Token, UnixTime};
 
 use super::watched::{One, Present};
 
@@ -70,12 +70,12 @@ impl Witness {
                 self.holds(good, || "a rejected token is handed out again".to_owned());
                 &self.sum.tokens
             }
-            Err(Error::RefreshFailed { cause: RefreshError::Refresher(error), .. })
+            Err(Error::RefreshFailed { cause: FailureCause::Refresher(error), .. })
                 if error.get_ref().is::<RefresherPanicked>() =>
             {
                 &self.sum.panics
             }
-            Err(Error::RefreshFailed { cause: RefreshError::TimedOut { .. }, .. }) => &self.sum.timeouts,
+            Err(Error::RefreshFailed { cause: FailureCause::TimedOut { .. }, .. }) => &self.sum.timeouts,
             Err(Error::RefreshFailed { .. }) => &self.sum.failures,
             Err(Error::Disposed) => &self.sum.disposed,
             Err(error) => return self.holds(false, || format!("nobody ended the driver: {error}")),

@@ -146,7 +146,7 @@ pub enum Ends {
 /// No floor and no rest, so that nothing waits for the time; a refresh is given up after a second.
 pub fn policy() -> Policy {
     let policy = Policy::builder().min_refresh_interval(Duration::ZERO).retry_initial(Duration::ZERO);
-    policy.request_rest_max(Duration::ZERO).refresh_timeout(Duration::from_secs(1)).build().unwrap()
+    policy.request_backoff_max(Duration::ZERO).refresh_timeout(Duration::from_secs(1)).build().unwrap()
 }
 
 /// A credential, and its driver at work on a thread.
