@@ -44,6 +44,16 @@ pub enum Error {
     Disposed,
     /// What drives the credential has ended (its task was dropped, its runtime shut down), so no token can be got.
     DriverStopped,
+    /// Nothing polls the credential's driver, so waiting for a token makes no sense: the call that waits blocks the thread
+    /// that would run the driver, or nothing runs it.
+    DriverStalled,
+    /// No token came within the time that the call was given. The refresh goes on.
+    WaitTimedOut {
+        /// How long the call was to wait at most.
+        limit: Duration,
+    },
+    /// The refresher asks its own credential for a token while it is called to get one. It would wait for itself.
+    CalledFromRefresher,
 }
 
 impl fmt::Display for Error {
@@ -54,6 +64,16 @@ impl fmt::Display for Error {
             Self::DriverStopped => f.write_str(
                 "the credential's driver has ended: keep its task, and the runtime it runs on, alive as long as the credential",
             ),
+            Self::DriverStalled => f.write_str(
+                "nothing has run the credential's driver for a second: this call blocks the thread that would, or nothing runs it; in async code await get_token, or make this call in spawn_blocking, with a multi-threaded runtime",
+            ),
+            Self::WaitTimedOut { limit } => write!(
+                f,
+                "no token came within {limit:?}: wait longer, or ask again later (the refresh goes on)",
+            ),
+            Self::CalledFromRefresher => f.write_str(
+                "the refresher asks its own credential for a token and would wait for itself: give it a credential of its own, or none",
+            ),
         }
     }
 }
@@ -62,7 +82,11 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::RefreshFailed { cause, .. } => cause.source(),
-            Self::Disposed | Self::DriverStopped => None,
+            Self::Disposed
+            | Self::DriverStopped
+            | Self::DriverStalled
+            | Self::WaitTimedOut { .. }
+            | Self::CalledFromRefresher => None,
         }
     }
 }
@@ -258,15 +282,18 @@ pub struct RefresherError {
 }
 
 impl RefresherError {
-    /// A transient failure, from a message or an error.
+    /// A transient failure, from a message or an error. A `RefresherError` that was boxed is itself again, permanent or not.
     #[must_use]
     pub fn new(source: impl Into<Box<Cause>>) -> Self {
-        Self {
-            source: Arc::from(source.into()),
-            permanent: false,
-            retry_after: None,
-            kind: FailureKind::RefresherFailed,
-            revokes: false,
+        match source.into().downcast::<Boxed>() {
+            Ok(boxed) => boxed.0,
+            Err(source) => Self {
+                source: Arc::from(source),
+                permanent: false,
+                retry_after: None,
+                kind: FailureKind::RefresherFailed,
+                revokes: false,
+            },
         }
     }
 
@@ -337,6 +364,37 @@ impl fmt::Display for RefresherError {
 impl<E: StdError + Send + Sync + 'static> From<E> for RefresherError {
     fn from(error: E) -> Self {
         Self::new(error)
+    }
+}
+
+/// So that whatever takes any error takes this one too, and loses nothing of it.
+///
+/// ```
+/// use acs_common::RefresherError;
+///
+/// let boxed: Box<dyn std::error::Error + Send + Sync> = RefresherError::new("signed out").permanent().into();
+/// assert_eq!(boxed.to_string(), "signed out");
+/// assert!(RefresherError::new(boxed).is_permanent());
+/// ```
+impl From<RefresherError> for Box<Cause> {
+    fn from(error: RefresherError) -> Self {
+        Self::from(Boxed(error))
+    }
+}
+
+/// A [`RefresherError`] as an error, which it cannot be itself: it would be made of itself.
+#[derive(Debug)]
+struct Boxed(RefresherError);
+
+impl fmt::Display for Boxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for Boxed {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.source()
     }
 }
 

@@ -34,7 +34,7 @@ fn fake_clock() -> Option<PathBuf> {
     folders.chain(local).map(|folder| folder.join("libfaketime.so.1")).find(|path| path.exists())
 }
 
-/// Bites when `Until::left` looks at the monotonic clock only, and when the wall clock in `Ticks::now_or_later` stands still.
+/// Bites when `Until::left` looks at the monotonic clock only, and when the wall clock in `SystemCoarseClock::now_at_latest` stands still.
 #[test]
 fn a_wall_clock_set_by_days_either_way_costs_at_most_one_refresh() {
     let Some(library) = fake_clock() else {

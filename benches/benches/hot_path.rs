@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use acs_common_benches::{get, lasting, on_smol, on_tokio, refresher};
-use acs_common_driver::{Clock, Policy, Ticks};
+use acs_common_driver::{Clock, CoarseClock as _, Policy, SystemCoarseClock};
 use arc_swap::ArcSwap;
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher, black_box};
@@ -34,16 +34,16 @@ fn floor_both_clocks(bencher: Bencher<'_, '_>) {
 
 /// What an owned token costs at least, where it is shared by an arc-swap and both clocks are looked at.
 #[divan::bench(threads = [1, 2])]
-fn floor_arc_swap_and_ticks(bencher: Bencher<'_, '_>) {
+fn floor_arc_swap_and_coarse_clock(bencher: Bencher<'_, '_>) {
     let held = ArcSwap::from_pointee(String::new());
-    let ticks = Ticks::start().expect("a system that has them");
-    bencher.bench(|| (black_box(ticks.now_or_later()), held.load_full()));
+    let coarse = SystemCoarseClock::start().expect("a system that has one");
+    bencher.bench(|| (black_box(coarse.now_at_latest()), held.load_full()));
 }
 
 #[divan::bench(threads = [1, 2])]
-fn floor_ticks(bencher: Bencher<'_, '_>) {
-    let ticks = Ticks::start().expect("a system that has them");
-    bencher.bench(|| black_box(ticks.tick()));
+fn floor_tick(bencher: Bencher<'_, '_>) {
+    let coarse = SystemCoarseClock::start().expect("a system that has one");
+    bencher.bench(|| black_box(coarse.tick()));
 }
 
 /// A thousand times, so that making the reader does not count.

@@ -179,7 +179,9 @@ impl Policy {
         }
     }
 
-    /// This policy, renewing ahead of time or not ([`PolicyBuilder::refresh_proactively`]).
+    /// This policy, renewing ahead of time or not ([`PolicyBuilder::refresh_proactively`]). For the driver, whose builder has
+    /// this option too.
+    #[doc(hidden)]
     #[must_use]
     pub fn with_refresh_proactively(self, on: bool) -> Self {
         Self { refresh_proactively: on, ..self }

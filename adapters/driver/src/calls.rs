@@ -5,46 +5,35 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use acs_common::{Event, Monotonic, Now, RefresherError, RequestId, Until};
+use acs_common::{Event, Machine, Monotonic, NewToken, Now, Policy, RefresherError, RequestId, TokenError};
 
+use crate::commands::Refresh;
 use crate::panics::catch_panic;
 use crate::refresher::{Refresher, RefresherPanicked};
 
-/// What does a driver's work: [`RefresherCalls`], or what exchanges Entra tokens (feature `entra`). Not for implementing.
-///
-/// ```
-/// use acs_common_driver::{Clock, Driver, Work};
-///
-/// /// Runs a driver to its end on a thread of its own.
-/// fn run<C, W>(driver: Driver<C, W>)
-/// where
-///     C: Clock,
-///     W: Work,
-///     Driver<C, W>: Send + 'static,
-/// {
-///     std::thread::spawn(|| futures_lite::future::block_on(driver));
-/// }
-/// # let refresher = || std::future::ready(Ok::<_, std::io::Error>("eyJ…"));
-/// # let (credential, driver) = acs_common_driver::Builder::new(acs_common_smol::Smol::default(), refresher).build()?;
-/// # run(driver);
-/// # credential.get_token_blocking()?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// What does a driver's work: the calls of a refresher, or the exchange of Entra tokens. Not for implementing.
 pub trait Work: sealed::Work {}
 
 impl<W: sealed::Work> Work for W {}
 
 pub(crate) mod sealed {
-    use super::{Context, Event, Monotonic, Now, Poll, RequestId, Until};
+    use std::fmt::Debug;
+
+    use acs_common::{Machine, Policy, TokenError};
+
+    use super::{Context, Event, Monotonic, Now, Poll, Refresh, RequestId};
 
     /// Seals [`Work`](super::Work).
-    #[expect(unnameable_types, reason = "sealed")]
-    pub trait Work {
+    #[expect(unnameable_types, private_interfaces, reason = "sealed")]
+    pub trait Work: Debug {
+        /// The machine that it works for.
+        fn machine(&mut self, policy: Policy, now: Now) -> Result<Machine<usize>, TokenError>;
+
         /// Starts to ask the source, in the place of what is in flight.
         fn start_check(&mut self, request: RequestId);
 
         /// Calls the refresher; for a source that was asked, goes on with what it gave.
-        fn start_refresh(&mut self, request: RequestId, give_up: Option<Until>, now: Now);
+        fn start_refresh(&mut self, refresh: Refresh, now: Now);
 
         /// Starts what had to wait until now.
         fn look(&mut self, now: Now);
@@ -65,6 +54,7 @@ pub(crate) mod sealed {
 
 /// A refresher, and its call in flight: what the driver of a refreshing credential works with.
 pub struct RefresherCalls<R: Refresher> {
+    pub(crate) initial: Option<NewToken>,
     refresher: R,
     request: Option<RequestId>,
     call: InFlight<R::Future>,
@@ -72,17 +62,22 @@ pub struct RefresherCalls<R: Refresher> {
 
 impl<R: Refresher> RefresherCalls<R> {
     pub(crate) fn new(refresher: R) -> Self {
-        Self { refresher, request: None, call: InFlight::None }
+        Self { initial: None, refresher, request: None, call: InFlight::None }
     }
 }
 
+#[expect(private_interfaces, reason = "sealed")]
 impl<R: Refresher> sealed::Work for RefresherCalls<R> {
+    fn machine(&mut self, policy: Policy, now: Now) -> Result<Machine<usize>, TokenError> {
+        Machine::new(self.initial.take(), policy, now)
+    }
+
     /// Its machine has no source.
     fn start_check(&mut self, _: RequestId) {}
 
-    fn start_refresh(&mut self, request: RequestId, _: Option<Until>, _: Now) {
-        self.request = Some(request);
-        self.call.start(|| self.refresher.refresh());
+    fn start_refresh(&mut self, refresh: Refresh, _: Now) {
+        self.request = Some(refresh.request);
+        self.call.start(|| self.refresher.refresh(refresh.reason));
     }
 
     /// It makes one call, and that at once.
@@ -114,7 +109,7 @@ impl<R: Refresher> sealed::Work for RefresherCalls<R> {
 
 impl<R: Refresher> fmt::Debug for RefresherCalls<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RefresherCalls").finish_non_exhaustive()
+        f.debug_struct("RefresherCalls").field("initial", &self.initial).finish_non_exhaustive()
     }
 }
 

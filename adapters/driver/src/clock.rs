@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use acs_common::Now;
 
+use crate::coarse_clock::{CoarseClock, SystemCoarseClock};
+
 /// A runtime's clocks and its timer.
 ///
 /// The clock decides what is due; a sleep only wakes the driver. One that ends early or late, or never, harms nothing but
@@ -41,30 +43,15 @@ pub trait Clock {
     /// What both clocks say. Called often, also with a lock held: it must be quick and not call back.
     fn now(&self) -> Now;
 
-    /// What both clocks say, or a little more: for asking whether a token is still good, if that can be told faster than
-    /// exactly. If it is not by this, [`now`](Self::now) decides. It must not be behind; that a wall clock was set, or that
-    /// the machine slept, may show a few milliseconds late. See [`Ticks`](crate::Ticks).
-    fn now_or_later(&self) -> Now {
-        self.now()
-    }
-
-    /// A number that stays the same only as long as [`now_or_later`](Self::now_or_later) would say the same too, if there
-    /// is one that is had faster still. `None`: there is not.
-    fn tick(&self) -> Option<u64> {
-        None
-    }
-
     /// A sleep of this length, at most a minute.
     fn sleep(&self, duration: Duration) -> Self::Sleep;
 
-    /// Calls `wait`, which blocks this thread until the driver has brought a token, for
-    /// [`get_token_blocking`](crate::CommunicationTokenCredential::get_token_blocking): a runtime that can move the tasks of
-    /// this thread to another, the driver perhaps among them, does so first.
-    fn block<T>(&self, wait: impl FnOnce() -> T) -> T
-    where
-        Self: Sized,
-    {
-        wait()
+    /// The same clocks, read faster but less exactly: [`SystemCoarseClock`], on Linux. It is asked whenever a token is.
+    ///
+    /// `None`, the default: [`now`](Self::now) is read each time. A clock whose time can be paused or set, as tokio's
+    /// single-threaded runtime can in tests, returns `None`, since the system's coarse clock does not follow.
+    fn coarse_clock(&self) -> Option<impl CoarseClock> {
+        None::<SystemCoarseClock>
     }
 }
 

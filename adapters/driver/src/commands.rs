@@ -3,7 +3,7 @@
 use std::mem;
 use std::task::Waker;
 
-use acs_common::{Monotonic, RequestId, Until};
+use acs_common::{Monotonic, Reason, RequestId, Until};
 
 use crate::effects::Effects;
 
@@ -12,10 +12,18 @@ use crate::effects::Effects;
 pub(crate) struct Commands {
     pub(crate) cancel: bool,
     pub(crate) check: Option<RequestId>,
-    /// And when it is given up.
-    pub(crate) refresh: Option<(RequestId, Option<Until>)>,
+    pub(crate) refresh: Option<Refresh>,
     /// Arm or disarm the timer.
     pub(crate) timer: Option<Option<Monotonic>>,
+}
+
+/// A call of the refresher.
+pub(crate) struct Refresh {
+    pub(crate) request: RequestId,
+    pub(crate) reason: Reason,
+    /// When it is given up.
+    #[cfg_attr(not(feature = "entra"), expect(dead_code, reason = "only an exchange waits by itself"))]
+    pub(crate) give_up: Option<Until>,
 }
 
 impl Commands {
@@ -30,8 +38,10 @@ impl Commands {
 }
 
 pub(crate) enum Driving {
-    /// At work, or yet to start.
-    Awake,
+    /// To be polled, if only for the first time.
+    Woken,
+    /// Being polled.
+    AtWork,
     Asleep(Waker),
     Ended,
 }
@@ -39,16 +49,16 @@ pub(crate) enum Driving {
 impl Driving {
     /// It is at work.
     pub(crate) fn is_up(&mut self, effects: &mut Effects) {
-        if let Self::Asleep(waker) = mem::replace(self, Self::Awake) {
+        if let Self::Asleep(waker) = mem::replace(self, Self::AtWork) {
             effects.drop_wakers([waker]);
         }
     }
 
     pub(crate) fn wake(&mut self, effects: &mut Effects) {
-        match mem::replace(self, Self::Awake) {
-            Self::Awake => {}
+        match mem::replace(self, Self::Woken) {
             Self::Asleep(waker) => effects.wake([waker]),
-            Self::Ended => *self = Self::Ended,
+            // It looks for commands before it falls asleep.
+            known @ (Self::Woken | Self::AtWork | Self::Ended) => *self = known,
         }
     }
 }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use acs_common::{Error, Event, Machine, NewToken, Policy, Token, TokenError};
 
+use crate::at_work::is_at_work;
 use crate::clock::Clock;
 use crate::notices::Notices;
 use crate::requests::Place;
@@ -86,36 +87,10 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// # Errors
     /// [`Error::RefreshFailed`] says why there is none and when asking again starts another try,
     /// [`Error::Disposed`] that there will be none, [`Error::DriverStopped`] that nobody is left to get one.
+    /// [`Error::CalledFromRefresher`]: this credential's own refresher asks, and would wait for itself. A task that the
+    /// refresher spawns is not recognized; it waits until the refresh times out.
     pub fn get_token(&self) -> GetToken<'_, C> {
         GetToken { shared: self.shared(), place: None }
-    }
-
-    /// [`get_token`](Self::get_token) for a plain thread: blocks it until the answer is there.
-    ///
-    /// Works with any runtime's driver, as long as that can run on another thread. So never call it in an async task of a
-    /// single-threaded runtime (tokio's `current_thread`, a `LocalSet`, smol's one executor thread): it may wait for ever, for
-    /// a driver that cannot run. There, await [`get_token`](Self::get_token), or call this within `spawn_blocking` or
-    /// `smol::unblock`. In a task of tokio's multi-threaded runtime it hands the thread's other tasks to another thread first.
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use acs_common_smol::CommunicationTokenCredential;
-    ///
-    /// let refresher = || async { Ok::<_, std::io::Error>("eyJ…") };
-    /// let credential = CommunicationTokenCredential::with_refresher(refresher).spawn()?;
-    /// let worker = std::thread::spawn(move || credential.get_token_blocking());
-    /// assert_eq!(worker.join().unwrap()?.secret().expose(), "eyJ…");
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// As [`get_token`](Self::get_token).
-    pub fn get_token_blocking(&self) -> Result<Token, Error> {
-        if let Some(token) = self.shared().fresh() {
-            return Ok(token);
-        }
-        self.shared().clock.block(|| futures_lite::future::block_on(self.get_token()))
     }
 
     /// A valid token if there is one, without waiting. `None`: there is none yet, so ask again, once a frame for instance:
@@ -262,24 +237,29 @@ impl<C: Clock> Future for GetToken<'_, C> {
     type Output = Answer;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
-        let request = self.get_mut();
-        if request.place.is_none()
-            && let Some(token) = request.shared.fresh()
+        let this = self.get_mut();
+        if this.place.is_none()
+            && let Some(token) = this.shared.fresh()
         {
             return Poll::Ready(Ok(token));
         }
-        request.poll_locked(context)
+        this.poll_request(context)
     }
 }
 
-/// Where a token is not simply there: apart, so that the way to one that is stays short.
+// Out of the way of a token that is there at once.
 impl<C: Clock> GetToken<'_, C> {
     #[cold]
     #[inline(never)]
-    fn poll_locked(&mut self, context: &Context<'_>) -> Poll<Answer> {
+    fn poll_request(&mut self, context: &Context<'_>) -> Poll<Answer> {
         // Cloned with the lock not yet held, since that may run foreign code.
         let waker = context.waker().clone();
-        self.shared.lock().poll_request(&mut self.place, waker)
+        let answer = self.shared.lock().poll_request(&mut self.place, waker);
+        if answer.is_pending() && is_at_work(self.shared) {
+            self.place.take().into_iter().for_each(|place| self.leave(place));
+            return Poll::Ready(Err(Error::CalledFromRefresher));
+        }
+        answer
     }
 
     #[cold]

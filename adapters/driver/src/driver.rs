@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use acs_common::{Event, Monotonic};
 
+use crate::at_work::AtWork;
 use crate::calls::Work;
 use crate::clock::Clock;
 use crate::shared::Shared;
@@ -34,6 +35,8 @@ const TURNS: usize = 64;
 /// assert!(matches!(credential.get_token_blocking(), Err(Error::DriverStopped)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// `W` is what gets the tokens; there is no need to name it.
 #[must_use = "a driver does nothing until it is polled, or spawned"]
 pub struct Driver<C: Clock, W: Work> {
     shared: Arc<Shared<C>>,
@@ -56,14 +59,15 @@ impl<C: Clock, W: Work> Driver<C, W> {
     fn obey(&mut self) -> bool {
         let commands = self.shared.lock().take_commands();
         let Some(commands) = commands else { return false };
+        let _at_work = AtWork::mark(&self.shared);
         if commands.cancel {
             self.work.cancel();
         }
         if let Some(request) = commands.check {
             self.work.start_check(request);
         }
-        if let Some((request, give_up)) = commands.refresh {
-            self.work.start_refresh(request, give_up, self.shared.clock.now());
+        if let Some(refresh) = commands.refresh {
+            self.work.start_refresh(refresh, self.shared.clock.now());
         }
         if let Some(at) = commands.timer {
             self.deadline = at;
@@ -74,7 +78,10 @@ impl<C: Clock, W: Work> Driver<C, W> {
 
     /// Whether the call has been answered.
     fn poll_work(&mut self, context: &mut Context<'_>) -> bool {
-        match self.work.poll(|| self.shared.clock.now(), context) {
+        let at_work = AtWork::mark(&self.shared);
+        let polled = self.work.poll(|| self.shared.clock.now(), context);
+        drop(at_work);
+        match polled {
             Poll::Ready(event) => {
                 self.shared.lock().handle(event);
                 true
@@ -100,9 +107,15 @@ impl<C: Clock, W: Work> Driver<C, W> {
         self.sleep = None;
         self.shared.lock().handle(Event::TimeAdvanced);
         if self.obey() {
+            let _at_work = AtWork::mark(&self.shared);
             self.work.look(self.shared.clock.now());
         }
         true
+    }
+
+    fn cancel_work(&mut self) {
+        let _at_work = AtWork::mark(&self.shared);
+        self.work.cancel();
     }
 
     /// Goes to sleep, unless there are new commands.
@@ -119,7 +132,7 @@ impl<C: Clock, W: Work> Future for Driver<C, W> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         for _ in 0..TURNS {
             if !self.obey() {
-                self.work.cancel();
+                self.cancel_work();
                 self.sleep = None;
                 return Poll::Ready(());
             }
@@ -128,6 +141,7 @@ impl<C: Clock, W: Work> Future for Driver<C, W> {
             }
         }
         // A clock whose sleeps end at once must not keep others from running.
+        self.shared.lock().pause();
         context.waker().wake_by_ref();
         Poll::Pending
     }
@@ -135,7 +149,7 @@ impl<C: Clock, W: Work> Future for Driver<C, W> {
 
 impl<C: Clock, W: Work> Drop for Driver<C, W> {
     fn drop(&mut self) {
-        self.work.cancel();
+        self.cancel_work();
         self.shared.lock().end_driver();
     }
 }

@@ -1,5 +1,6 @@
 //! Credentials for Entra users: a source of Entra tokens, an HTTP client, and what puts them together.
 
+use std::error::Error;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -33,7 +34,7 @@ pub struct EntraTokenRequest {
 /// Gives Entra tokens: an identity library, a broker, a sign-in dialog.
 ///
 /// Any closure from an [`EntraTokenRequest`] to a future of `Result<T, E>` is one, where `T` is a string or an
-/// [`EntraToken`] and `E` any error or a [`SourceError`]. Asked whenever a refresh is due, or at every request, it should
+/// [`EntraToken`] and `E` any error, a boxed one, `anyhow`'s, a message, or a [`SourceError`]. Asked whenever a refresh is due, or at every request, it should
 /// answer from a cache of its own.
 ///
 /// ```
@@ -84,10 +85,31 @@ impl<E: Into<RefresherError>> From<E> for SourceError {
     }
 }
 
+/// So that a source may fail with whatever becomes a boxed error, and this is one of them.
+impl From<SourceError> for Box<dyn Error + Send + Sync> {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::SignedOut => Self::from(SignedOut),
+            SourceError::Failed(error) => error.into(),
+        }
+    }
+}
+
+impl SourceError {
+    fn from_boxed(error: Box<dyn Error + Send + Sync>) -> Self {
+        if error.is::<SignedOut>() { Self::SignedOut } else { Self::Failed(RefresherError::new(error)) }
+    }
+}
+
+/// [`SourceError::SignedOut`] as an error.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody is signed in")]
+struct SignedOut;
+
 /// Sends one HTTP request.
 ///
-/// Any closure from an [`HttpRequest`] to a future of `Result<HttpResponse, E>` is one, where `E` is any error or a
-/// [`RefresherError`]. It must not follow redirects, must check the server's certificate, and may stop reading a body one
+/// Any closure from an [`HttpRequest`] to a future of `Result<HttpResponse, E>` is one, where `E` is any error, a boxed
+/// one, `anyhow`'s, a message, or a [`RefresherError`]. It must not follow redirects, must check the server's certificate, and may stop reading a body one
 /// byte after [`HttpResponse::MAX_BODY`]. It need not retry or time out: that is done here.
 ///
 /// ```
@@ -121,7 +143,7 @@ where
     F: FnMut(EntraTokenRequest) -> Fut,
     Fut: Future<Output = Result<T, E>>,
     T: Into<EntraToken>,
-    E: Into<SourceError>,
+    E: Into<Box<dyn Error + Send + Sync>>,
 {
     type Future = Acquiring<Fut>;
 
@@ -134,7 +156,7 @@ impl<F, Fut, E> HttpClient for F
 where
     F: FnMut(HttpRequest) -> Fut,
     Fut: Future<Output = Result<HttpResponse, E>>,
-    E: Into<RefresherError>,
+    E: Into<Box<dyn Error + Send + Sync>>,
 {
     type Future = Sending<Fut>;
 
@@ -156,12 +178,15 @@ impl<F, T, E> Future for Acquiring<F>
 where
     F: Future<Output = Result<T, E>>,
     T: Into<EntraToken>,
-    E: Into<SourceError>,
+    E: Into<Box<dyn Error + Send + Sync>>,
 {
     type Output = Result<EntraToken, SourceError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().future.poll(context).map(|answer| answer.map(Into::into).map_err(Into::into))
+        self.project()
+            .future
+            .poll(context)
+            .map(|answer| answer.map(Into::into).map_err(|error| SourceError::from_boxed(error.into())))
     }
 }
 
@@ -177,11 +202,11 @@ pin_project_lite::pin_project! {
 impl<F, E> Future for Sending<F>
 where
     F: Future<Output = Result<HttpResponse, E>>,
-    E: Into<RefresherError>,
+    E: Into<Box<dyn Error + Send + Sync>>,
 {
     type Output = Result<HttpResponse, RefresherError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().future.poll(context).map_err(Into::into)
+        self.project().future.poll(context).map_err(RefresherError::new)
     }
 }

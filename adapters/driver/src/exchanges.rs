@@ -4,9 +4,10 @@ use std::fmt;
 use std::task::{Context, Poll, ready};
 
 use acs_common::entra::{EntraOptions, Exchange, ExchangeAction, ExchangeEvent, HttpRequest};
-use acs_common::{Event, Monotonic, Now, Policy, RefresherError, RequestId, Until};
+use acs_common::{Event, Machine, Monotonic, Now, Policy, RefresherError, RequestId, TokenError};
 
 use crate::calls::{InFlight, sealed};
+use crate::commands::Refresh;
 use crate::entra::{EntraTokenRequest, EntraTokenSource, HttpClient, SourceError};
 use crate::panics::catch_panic;
 use crate::refresher::RefresherPanicked;
@@ -15,6 +16,7 @@ use crate::trace::Trace;
 /// Exchanges Entra tokens: a source, an HTTP client and the exchange in flight, as a driver's work.
 pub struct Exchanger<S: EntraTokenSource, H: HttpClient> {
     options: EntraOptions,
+    /// The credential's own, once that is built.
     policy: Policy,
     source: S,
     client: H,
@@ -28,11 +30,10 @@ pub struct Exchanger<S: EntraTokenSource, H: HttpClient> {
 }
 
 impl<S: EntraTokenSource, H: HttpClient> Exchanger<S, H> {
-    /// With the credential's own policy.
-    pub(crate) fn new(options: EntraOptions, policy: Policy, source: S, client: H) -> Self {
+    pub(crate) fn new(options: EntraOptions, source: S, client: H) -> Self {
         Self {
             options,
-            policy,
+            policy: Policy::default(),
             source,
             client,
             exchange: None,
@@ -117,7 +118,13 @@ impl<S: EntraTokenSource, H: HttpClient> Exchanger<S, H> {
     }
 }
 
+#[expect(private_interfaces, reason = "sealed")]
 impl<S: EntraTokenSource, H: HttpClient> sealed::Work for Exchanger<S, H> {
+    fn machine(&mut self, policy: Policy, now: Now) -> Result<Machine<usize>, TokenError> {
+        self.policy = policy.clone();
+        Ok(Machine::with_source(policy, self.options.prewarm(), now))
+    }
+
     fn start_check(&mut self, request: RequestId) {
         self.cancel();
         // A seed for each exchange, and the same ones again for a credential of the same seed.
@@ -126,8 +133,8 @@ impl<S: EntraTokenSource, H: HttpClient> sealed::Work for Exchanger<S, H> {
         self.exchange = Some((request, Exchange::new(self.options.clone(), &self.policy, seed)));
     }
 
-    fn start_refresh(&mut self, _: RequestId, give_up: Option<Until>, now: Now) {
-        self.tell(ExchangeEvent::Started { give_up }, now);
+    fn start_refresh(&mut self, refresh: Refresh, now: Now) {
+        self.tell(ExchangeEvent::Started { give_up: refresh.give_up }, now);
     }
 
     fn look(&mut self, now: Now) {

@@ -1,11 +1,14 @@
 #![doc = include_str!("../README.md")]
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod at_work;
 #[cfg(feature = "azure")]
 pub mod azure;
+mod blocking;
 mod builder;
 mod calls;
 mod clock;
+mod coarse_clock;
 mod commands;
 mod credential;
 mod driver;
@@ -25,7 +28,6 @@ mod refresher;
 mod requests;
 mod shared;
 mod sync;
-mod ticks;
 #[cfg(feature = "entra")]
 mod trace;
 pub mod wall_clock;
@@ -34,23 +36,24 @@ pub mod wall_clock;
 pub use acs_common::BearerError;
 pub use acs_common::{
     CheckSource, Error, FailureCause, FailureKind, Monotonic, NewToken, Notice, Now, Policy, PolicyBuilder,
-    PolicyError, RefresherError, Secret, Token, TokenError, UndecodableTokens, UnixTime,
+    PolicyError, Reason, RefresherError, Secret, Token, TokenError, Trigger, UndecodableTokens, UnixTime,
 };
-#[cfg(feature = "entra")]
-pub use builder::EntraBuilder;
 pub use builder::{BuildError, Builder};
-pub use calls::{RefresherCalls, Work};
 pub use clock::{Clock, Spawn, SpawnError};
+pub use coarse_clock::{CoarseClock, SystemCoarseClock};
 pub use credential::{CommunicationTokenCredential, GetToken};
 pub use driver::Driver;
-#[cfg(feature = "entra")]
-pub use exchanges::Exchanger;
 pub use notices::Notices;
 pub use reader::Reader;
-pub use refresher::{Refresh, Refresher, RefresherPanicked};
-pub use ticks::Ticks;
+pub use refresher::{IntoRefresher, Refresher, RefresherPanicked};
 
-/// The workspace's README, whose examples compile and run.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
+/// What is part of public signatures, and need not be named.
+#[doc(hidden)]
+pub mod parts {
+    pub use crate::calls::{RefresherCalls, Work};
+    #[cfg(feature = "entra")]
+    pub use crate::entra::{Acquiring, Sending};
+    #[cfg(feature = "entra")]
+    pub use crate::exchanges::Exchanger;
+    pub use crate::refresher::{Itself, Refresh, RefreshOutput, WithReason, WithoutReason};
+}

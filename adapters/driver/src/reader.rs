@@ -6,6 +6,7 @@ use std::sync::Arc;
 use acs_common::{Error, Snapshot, Token};
 
 use crate::clock::Clock;
+use crate::coarse_clock::CoarseClock;
 use crate::credential::CommunicationTokenCredential;
 use crate::shared::Shared;
 
@@ -108,6 +109,36 @@ impl<C: Clock> Reader<C> {
         Ok(self.lent.insert(token))
     }
 
+    /// Reports that the service refused the token that this reader lent last (a 401), as
+    /// [`CommunicationTokenCredential::reject`] does. Nothing happens if it has lent none since it was
+    /// [released](Self::release), or the token was found to be over.
+    ///
+    /// ```
+    /// use acs_common_tokio::CommunicationTokenCredential;
+    /// # async fn call(token: &acs_common_tokio::Token) -> u16 { if token.secret().expose() == "token 1" { 401 } else { 200 } }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut calls = 0;
+    /// # let refresher = move || {
+    /// #     calls += 1;
+    /// #     async move { Ok::<_, std::io::Error>(format!("token {calls}")) }
+    /// # };
+    ///
+    /// let mut reader = CommunicationTokenCredential::with_refresher(refresher).spawn()?.reader();
+    /// let token = reader.get_token().await?;
+    /// if call(token).await == 401 {
+    ///     reader.reject();
+    /// }
+    /// assert_eq!(reader.get_token().await?.secret().expose(), "token 2");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reject(&mut self) {
+        if let Some(token) = &self.lent {
+            self.credential.reject(token);
+        }
+    }
+
     /// Lets go of the token lent last, for a reader that is going to be idle; asked again, it has one again.
     ///
     /// ```
@@ -136,8 +167,12 @@ impl<C: Clock> Reader<C> {
 
     #[inline]
     fn is_good(&self) -> bool {
-        let shared = &*self.shared;
-        self.version == shared.published.version() && self.tick.is_some() && self.tick == shared.clock.tick()
+        self.version == self.shared.published.version() && self.tick.is_some() && self.tick == self.now_ticked()
+    }
+
+    #[inline]
+    fn now_ticked(&self) -> Option<u64> {
+        self.shared.clock.coarse_clock().map(|coarse| coarse.tick())
     }
 
     #[cold]
@@ -151,16 +186,16 @@ impl<C: Clock> Reader<C> {
 
     /// Whether there is a token to lend, without asking the machine.
     fn look(&mut self) -> bool {
+        let tick = self.now_ticked();
         let shared = &*self.shared;
-        let tick = shared.clock.tick();
         if self.version != shared.published.version() {
             (self.version, self.published) = shared.published.latest();
             self.lent = None;
         }
         if let Some(published) = &self.published
-            && let Some((token, by_ticks)) = shared.look(published)
+            && let Some((token, coarsely)) = shared.look(published)
         {
-            self.tick = tick.filter(|_| by_ticks);
+            self.tick = tick.filter(|_| coarsely);
             self.lent.get_or_insert_with(|| token.clone());
             return true;
         }

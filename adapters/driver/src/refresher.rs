@@ -1,22 +1,20 @@
 //! Where tokens come from.
 
+use std::error::Error;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use acs_common::{NewToken, RefresherError};
+use acs_common::{NewToken, Reason, RefresherError};
 
-/// Gets a token from wherever tokens come from: a service of yours, an identity library.
-///
-/// Any closure that returns a future of `Result<T, E>` is one, where `T` is a string or a [`NewToken`] (a string with its
-/// expiry or lifetime) and `E` any [`Error`](std::error::Error) type or a [`RefresherError`] (permanent, or with the delay
-/// the issuer asked for). A boxed error, or `anyhow`'s, becomes one by `.map_err(RefresherError::new)`.
+/// Gets a token from wherever tokens come from: your service, an identity library. Most are closures: see [`IntoRefresher`].
 ///
 /// At most one refresh is in flight at any time. Its future is dropped when it is not wanted any more: it took longer than
 /// [`refresh_timeout`](acs_common::PolicyBuilder::refresh_timeout), or the credential was disposed. One that panics
 /// counts as a failure; one that blocks its thread blocks the driver.
 ///
 /// ```
-/// use acs_common_driver::{NewToken, Refresher, RefresherError};
+/// use acs_common_driver::{NewToken, Reason, Refresher, RefresherError};
+/// use acs_common_tokio::CommunicationTokenCredential;
 /// use std::pin::Pin;
 /// use std::time::Duration;
 ///
@@ -25,54 +23,163 @@ use acs_common::{NewToken, RefresherError};
 /// impl Refresher for Counter {
 ///     type Future = Pin<Box<dyn Future<Output = Result<NewToken, RefresherError>> + Send>>;
 ///
-///     fn refresh(&mut self) -> Self::Future {
+///     fn refresh(&mut self, _: Reason) -> Self::Future {
 ///         self.0 += 1;
 ///         let token = format!("token {}", self.0);
 ///         Box::pin(async move { Ok(NewToken::new(token).with_expires_in(Duration::from_secs(3_600))) })
 ///     }
 /// }
 ///
-/// let token = futures_lite::future::block_on(Counter(0).refresh())?;
-/// # let _ = token;
-/// # Ok::<(), RefresherError>(())
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let credential = CommunicationTokenCredential::with_refresher(Counter(0)).spawn()?;
+/// assert_eq!(credential.get_token().await?.secret().expose(), "token 1");
+/// # Ok(())
+/// # }
 /// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no refresher",
-    note = "a closure `|| async {{ … }}` is one if it gives a `Result<T, E>` of a string or a `NewToken`, and an error type or \
-            a `RefresherError`; for boxed errors and anyhow's add `.map_err(RefresherError::new)`"
-)]
 pub trait Refresher {
     /// A refresh under way.
     type Future: Future<Output = Result<NewToken, RefresherError>>;
 
-    /// Starts a refresh.
-    fn refresh(&mut self) -> Self::Future;
+    /// Starts a refresh. `reason` says why, and holds the token that the service rejected, if it did.
+    fn refresh(&mut self, reason: Reason) -> Self::Future;
 }
 
-impl<F, Fut, T, E> Refresher for F
+/// What a credential takes for a refresher: a closure, or an implementation of [`Refresher`]. `M` tells these apart; there is
+/// no need to name it.
+///
+/// A closure takes no argument, or the [`Reason`] of the call. It returns a future of `Result<T, E>`. `T` is a string or a
+/// [`NewToken`] (a string with its expiry or lifetime). `E` is any error, a boxed one, `anyhow`'s, a message, or a
+/// [`RefresherError`] (permanent, or with the delay that the issuer asked for).
+///
+/// A closure is called many times, and its future runs on its own: so the closure owns what it needs, and clones it for each
+/// call.
+///
+/// ```
+/// use acs_common_tokio::{CommunicationTokenCredential, Reason};
+/// # #[derive(Clone)]
+/// # struct Api;
+/// # impl Api {
+/// #     async fn token(&self, fresh: bool) -> Result<String, String> { Ok(format!("eyJ… {fresh}")) }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let api = Api;
+///
+/// let refresher = move |reason: Reason| {
+///     let api = api.clone();
+///     async move { api.token(reason.rejected.is_some()).await }
+/// };
+/// let credential = CommunicationTokenCredential::with_refresher(refresher).spawn()?;
+/// assert_eq!(credential.get_token().await?.secret().expose(), "eyJ… false");
+/// # Ok(())
+/// # }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a refresher",
+    label = "not a refresher",
+    note = "a refresher is a closure that returns a future: `move || {{ let api = api.clone(); async move {{ api.token().await }} }}`",
+    note = "it takes no argument, or `|reason: Reason|`"
+)]
+pub trait IntoRefresher<M> {
+    /// What it is then.
+    type Refresher;
+
+    /// The refresher.
+    fn into_refresher(self) -> Self::Refresher;
+}
+
+/// Marks what is a [`Refresher`] already.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a marker")]
+pub struct Itself;
+
+impl<R: Refresher> IntoRefresher<Itself> for R {
+    type Refresher = R;
+
+    fn into_refresher(self) -> R {
+        self
+    }
+}
+
+impl<F, Fut> IntoRefresher<fn() -> Fut> for F
 where
     F: FnMut() -> Fut,
-    Fut: Future<Output = Result<T, E>>,
-    T: Into<NewToken>,
-    E: Into<RefresherError>,
+{
+    type Refresher = WithoutReason<F>;
+
+    fn into_refresher(self) -> WithoutReason<F> {
+        WithoutReason(self)
+    }
+}
+
+impl<F, Fut> IntoRefresher<fn(Reason) -> Fut> for F
+where
+    F: FnMut(Reason) -> Fut,
+{
+    type Refresher = WithReason<F>;
+
+    fn into_refresher(self) -> WithReason<F> {
+        WithReason(self)
+    }
+}
+
+/// A closure without an argument.
+#[derive(Debug)]
+pub struct WithoutReason<F>(F);
+
+impl<F, Fut> Refresher for WithoutReason<F>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output: RefreshOutput>,
 {
     type Future = Refresh<Fut>;
 
-    fn refresh(&mut self) -> Refresh<Fut> {
-        Refresh { future: self() }
+    fn refresh(&mut self, _: Reason) -> Refresh<Fut> {
+        Refresh { future: self.0() }
+    }
+}
+
+/// A closure that takes the reason of the call.
+#[derive(Debug)]
+pub struct WithReason<F>(F);
+
+impl<F, Fut> Refresher for WithReason<F>
+where
+    F: FnMut(Reason) -> Fut,
+    Fut: Future<Output: RefreshOutput>,
+{
+    type Future = Refresh<Fut>;
+
+    fn refresh(&mut self, reason: Reason) -> Refresh<Fut> {
+        Refresh { future: self.0(reason) }
+    }
+}
+
+/// What the future of a closure gives: a `Result` of a token or an error.
+#[diagnostic::on_unimplemented(
+    message = "a refresher's future gives a `Result<T, E>` of a token or an error, not `{Self}`",
+    label = "its future gives `{Self}`",
+    note = "`T` is a string or a `NewToken`: `Ok(token)`",
+    note = "`E` is any error, a message, or a `RefresherError`; write `Ok::<_, std::io::Error>(token)` if it never fails"
+)]
+pub trait RefreshOutput {
+    /// As a refresher gives it.
+    fn into_result(self) -> Result<NewToken, RefresherError>;
+}
+
+impl<T, E> RefreshOutput for Result<T, E>
+where
+    T: Into<NewToken>,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    fn into_result(self) -> Result<NewToken, RefresherError> {
+        self.map(Into::into).map_err(RefresherError::new)
     }
 }
 
 pin_project_lite::pin_project! {
     /// A refresh by a closure.
-    ///
-    /// ```
-    /// use acs_common_driver::{Refresh, Refresher};
-    ///
-    /// let mut refresher = || std::future::ready(Ok::<_, std::io::Error>("eyJ…"));
-    /// let refresh: Refresh<_> = refresher.refresh();
-    /// assert!(futures_lite::future::block_on(refresh).is_ok());
-    /// ```
     #[derive(Debug)]
     pub struct Refresh<Fut> {
         #[pin]
@@ -80,16 +187,11 @@ pin_project_lite::pin_project! {
     }
 }
 
-impl<Fut, T, E> Future for Refresh<Fut>
-where
-    Fut: Future<Output = Result<T, E>>,
-    T: Into<NewToken>,
-    E: Into<RefresherError>,
-{
+impl<Fut: Future<Output: RefreshOutput>> Future for Refresh<Fut> {
     type Output = Result<NewToken, RefresherError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(ready!(self.project().future.poll(context)).map(Into::into).map_err(Into::into))
+        Poll::Ready(ready!(self.project().future.poll(context)).into_result())
     }
 }
 

@@ -6,7 +6,8 @@ use std::task::{Poll, Waker};
 use acs_common::{Action, Error, Event, FailureCause, Machine, Notice, Now, Snapshot, Token};
 
 use crate::clock::Clock;
-use crate::commands::{Commands, Driving};
+use crate::coarse_clock::CoarseClock;
+use crate::commands::{Commands, Driving, Refresh};
 use crate::effects::Effects;
 use crate::listeners::Listeners;
 use crate::published::Published;
@@ -26,6 +27,8 @@ struct State {
     requests: Requests,
     commands: Commands,
     driver: Driving,
+    /// How often the driver was polled.
+    polls: u64,
     disposed: bool,
     /// Kept beside the machine's own, so that it is not the machine that drops a foreign error, under the lock.
     last_failure: Option<Box<FailureCause>>,
@@ -52,7 +55,8 @@ impl<C: Clock> Shared<C> {
             machine,
             requests: Requests::default(),
             commands: Commands::default(),
-            driver: Driving::Awake,
+            driver: Driving::Woken,
+            polls: 0,
             disposed: false,
             last_failure: None,
             listeners: Listeners::default(),
@@ -69,7 +73,8 @@ impl<C: Clock> Shared<C> {
 
     /// The token, as long as asking for it would change nothing; and whether that can be told without the exact clocks.
     pub(crate) fn look<'a>(&self, snapshot: &'a Snapshot) -> Option<(&'a Token, bool)> {
-        let soon = snapshot.token(self.clock.now_or_later()).map(|token| (token, true));
+        let at_latest = self.clock.coarse_clock().map(|coarse| coarse.now_at_latest());
+        let soon = at_latest.and_then(|now| snapshot.token(now)).map(|token| (token, true));
         soon.or_else(|| Some((snapshot.token(self.clock.now())?, false)))
     }
 
@@ -113,10 +118,10 @@ impl<C: Clock> Locked<'_, C> {
                 }
                 Action::CancelRefresher { .. } => state.commands.cancel(),
                 Action::CheckSource { request, .. } => state.commands.check = Some(request),
-                Action::CallRefresher { request, give_up, .. } => {
+                Action::CallRefresher { request, reason, give_up } => {
                     #[cfg(feature = "tracing")]
                     effects.log(crate::log::Entry::Refreshing);
-                    state.commands.refresh = Some((request, give_up));
+                    state.commands.refresh = Some(Refresh { request, reason, give_up });
                 }
                 Action::ScheduleTimer { at } => state.commands.timer = Some(at),
             }
@@ -229,6 +234,7 @@ impl<C: Clock> Locked<'_, C> {
 impl<C: Clock> Locked<'_, C> {
     /// The commands that came in; `None` once there is nothing left to drive.
     pub(crate) fn take_commands(&mut self) -> Option<Commands> {
+        self.state.polls += u64::from(!matches!(self.state.driver, Driving::AtWork));
         self.state.driver.is_up(&mut self.effects);
         (!self.state.disposed).then(|| mem::take(&mut self.state.commands))
     }
@@ -243,6 +249,18 @@ impl<C: Clock> Locked<'_, C> {
             self.effects.drop_wakers([waker]);
         }
         is_idle
+    }
+
+    /// The driver lets others run, and asks to be polled again.
+    pub(crate) fn pause(&mut self) {
+        self.state.driver = Driving::Woken;
+    }
+
+    /// Wakes the driver, so that it can be seen whether anything polls it. How often it was polled before; `None` if it is
+    /// being polled, or has ended.
+    pub(crate) fn probe_driver(&mut self) -> Option<u64> {
+        self.state.driver.wake(&mut self.effects);
+        matches!(self.state.driver, Driving::Woken).then_some(self.state.polls)
     }
 
     /// The driver is gone without having been disposed: whoever waits, waits in vain.

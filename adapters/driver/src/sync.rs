@@ -4,4 +4,6 @@
 pub(crate) use std::sync::atomic::AtomicU64;
 pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub(crate) use std::thread_local;
+
 pub(crate) use arc_swap::ArcSwapOption;

@@ -1,9 +1,9 @@
 //! Logs of the exchange's requests.
 
 use acs_common::RefresherError;
-use acs_common::entra::{ExchangeError, HttpRequest, HttpResponse};
-
-use crate::panics::catch_panic;
+use acs_common::entra::{HttpRequest, HttpResponse};
+#[cfg(feature = "tracing")]
+use {crate::panics::catch_panic, acs_common::entra::ExchangeError};
 
 /// Logs a request and what came of it, without headers and bodies: target `acs_common::http`. At the level at which the
 /// Azure SDKs show requests: there are few, since a token lives for an hour or so.

@@ -7,7 +7,7 @@ use acs_common_driver::azure::AzureTokenSource;
 use acs_common_driver::entra::{
     EntraOptions, EntraTokenRequest, EntraTokenSource as _, HttpRequest, HttpResponse, SourceError,
 };
-use acs_common_driver::{Builder, CommunicationTokenCredential, EntraBuilder, Error, FailureCause, NewToken, UnixTime};
+use acs_common_driver::{Builder, CommunicationTokenCredential, Error, FailureCause, NewToken, UnixTime};
 use acs_common_smol::Smol;
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::error::ErrorKind;
@@ -49,7 +49,7 @@ fn credential(identity: Arc<Identity>) -> CommunicationTokenCredential<Smol> {
         let body = r#"{"accessToken":{"token":"for-calls","expiresOn":"2999-01-01T00:00:00Z"}}"#;
         Ok::<_, std::io::Error>(HttpResponse::new(200).with_body(body.into()))
     };
-    EntraBuilder::new(Smol::default(), options, AzureTokenSource::new(identity), client).spawn().unwrap()
+    Builder::with_entra(Smol::default(), options, AzureTokenSource::new(identity), client).spawn().unwrap()
 }
 
 /// What the source says of the token's expiry, to the millisecond.
@@ -66,7 +66,7 @@ fn stated(expires_on: OffsetDateTime) -> Option<UnixTime> {
     };
     let options = EntraOptions::new("https://contoso.communication.azure.com").unwrap();
     let client = |_: HttpRequest| std::future::pending::<std::io::Result<HttpResponse>>();
-    let _credential = EntraBuilder::new(Smol::default(), options, watched, client).spawn().unwrap();
+    let _credential = Builder::with_entra(Smol::default(), options, watched, client).spawn().unwrap();
     receive.recv_blocking().unwrap()
 }
 
@@ -187,7 +187,7 @@ fn what_is_shown_of_a_source_and_a_builder_is_no_secret() {
     assert_eq!(format!("{source:?}"), "AzureTokenSource { .. }");
     let options = EntraOptions::new("https://contoso.communication.azure.com").unwrap();
     let client = |_: HttpRequest| async { Ok::<_, std::io::Error>(HttpResponse::new(200)) };
-    let builder = EntraBuilder::new(Smol::default(), options, source, client).refresh_proactively(true);
+    let builder = Builder::with_entra(Smol::default(), options, source, client).refresh_proactively(true);
     let shown = format!("{builder:?}");
     assert!(shown.contains("contoso") && shown.contains("proactive: Some(true)"), "{shown}");
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use acs_common_driver::entra::{EntraOptions, EntraTokenRequest, HttpRequest, HttpResponse, SourceError};
-use acs_common_driver::{EntraBuilder, Policy, RefresherError};
+use acs_common_driver::{Builder, Policy, RefresherError};
 use acs_common_smol::Smol;
 use futures_lite::future;
 use tracing_subscriber::fmt;
@@ -44,7 +44,8 @@ fn logged_of(
         let client = move |_: HttpRequest| std::future::ready(answers.next().unwrap());
         let source = move |_: EntraTokenRequest| std::future::ready(source());
         let policy = Policy::builder().no_retry().build().unwrap();
-        let (credential, driver) = EntraBuilder::new(Smol::default(), options, source, client).policy(policy).build();
+        let (credential, driver) =
+            Builder::with_entra(Smol::default(), options, source, client).policy(policy).build().unwrap();
         let asking = async {
             let _ = credential.get_token().await;
             credential.dispose();
@@ -141,7 +142,7 @@ fn a_log_that_panics_harms_nobody() {
         let options = EntraOptions::new("https://contoso.communication.azure.com").unwrap();
         let client = |_: HttpRequest| std::future::ready(Answer::Ok(good()));
         let source = |_: EntraTokenRequest| std::future::ready(Ok::<_, SourceError>(ENTRA));
-        let (credential, driver) = EntraBuilder::new(Smol::default(), options, source, client).build();
+        let (credential, driver) = Builder::with_entra(Smol::default(), options, source, client).build().unwrap();
         future::block_on(future::or(
             async {
                 credential.get_token().await.unwrap();

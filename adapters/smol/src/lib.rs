@@ -3,12 +3,23 @@
 #[cfg(feature = "hyper")]
 mod http;
 
-pub use acs_common_driver::*;
+#[cfg(feature = "http")]
+pub use acs_common_driver::BearerError;
+#[cfg(feature = "azure")]
+pub use acs_common_driver::azure;
+#[cfg(feature = "entra")]
+pub use acs_common_driver::entra;
+pub use acs_common_driver::{
+    BuildError, Builder, CheckSource, Clock, Driver, Error, FailureCause, FailureKind, IntoRefresher, Monotonic,
+    NewToken, Notice, Now, Policy, PolicyBuilder, PolicyError, Reason, Refresher, RefresherError, RefresherPanicked,
+    Secret, Spawn, SpawnError, Token, TokenError, Trigger, UndecodableTokens, UnixTime,
+};
 #[cfg(feature = "hyper")]
 pub use http::{HyperClient, TlsError};
 
 use std::time::{Duration, Instant};
 
+use acs_common_driver::{CoarseClock, SystemCoarseClock, wall_clock};
 use async_io::Timer;
 
 /// A credential on smol. See [the type it names](acs_common_driver::CommunicationTokenCredential).
@@ -22,6 +33,54 @@ use async_io::Timer;
 /// ```
 pub type CommunicationTokenCredential = acs_common_driver::CommunicationTokenCredential<Smol>;
 
+/// A reader of a credential on smol. See [the type it names](acs_common_driver::Reader).
+///
+/// ```
+/// use acs_common_smol::{CommunicationTokenCredential, Reader};
+///
+/// struct Connection {
+///     tokens: Reader,
+/// }
+///
+/// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// let mut connection = Connection { tokens: credential.reader() };
+/// assert!(connection.tokens.token()?.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type Reader = acs_common_driver::Reader<Smol>;
+
+/// The notices of a credential on smol. See [the type it names](acs_common_driver::Notices).
+///
+/// ```
+/// use acs_common_smol::{CommunicationTokenCredential, Notices};
+///
+/// async fn log(mut notices: Notices) {
+///     while let Some(notice) = notices.next().await {
+///         println!("{notice:?}");
+///     }
+/// }
+/// # let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// # drop(log(credential.notices()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type Notices = acs_common_driver::Notices<Smol>;
+
+/// A request for a token on smol. See [the type it names](acs_common_driver::GetToken).
+///
+/// ```
+/// use acs_common_smol::{CommunicationTokenCredential, GetToken};
+///
+/// struct Waiting<'a> {
+///     token: GetToken<'a>,
+/// }
+///
+/// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// let waiting = Waiting { token: credential.get_token() };
+/// # drop(waiting.token);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type GetToken<'a> = acs_common_driver::GetToken<'a, Smol>;
+
 /// async-io's timer and the system's clocks; runs drivers on smol's global executor.
 ///
 /// ```
@@ -34,14 +93,14 @@ pub type CommunicationTokenCredential = acs_common_driver::CommunicationTokenCre
 #[derive(Clone, Debug)]
 pub struct Smol {
     origin: Instant,
-    ticks: Option<Ticks>,
+    coarse_clock: Option<SystemCoarseClock>,
 }
 
 impl Default for Smol {
     fn default() -> Self {
-        // First: should the process be stopped in between, they are ahead, and not behind.
-        let ticks = Ticks::start();
-        Self { origin: Instant::now(), ticks }
+        // First: should the process be stopped in between, it is ahead, and not behind.
+        let coarse_clock = SystemCoarseClock::start();
+        Self { origin: Instant::now(), coarse_clock }
     }
 }
 
@@ -52,17 +111,12 @@ impl Clock for Smol {
         Now::new(Monotonic::from_elapsed(self.origin.elapsed()), wall_clock::now())
     }
 
-    fn now_or_later(&self) -> Now {
-        self.ticks.map_or_else(|| self.now(), Ticks::now_or_later)
-    }
-
-    #[inline]
-    fn tick(&self) -> Option<u64> {
-        self.ticks.map(Ticks::tick)
-    }
-
     fn sleep(&self, duration: Duration) -> Timer {
         Timer::after(duration)
+    }
+
+    fn coarse_clock(&self) -> Option<impl CoarseClock> {
+        self.coarse_clock
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use acs_common_tokio::azure::AzureTokenSource;
 use acs_common_tokio::entra::{EntraOptions, EntraToken, EntraTokenRequest};
 use acs_common_tokio::{
-    CheckSource, CommunicationTokenCredential, EntraBuilder, Notice, Notices, Policy, ReqwestClient, Tokio,
+    Builder, CheckSource, CommunicationTokenCredential, Notice, Notices, Policy, ReqwestClient, Tokio,
 };
 use azure_core::credentials::TokenCredential;
 use azure_core::http::{ClientOptions, Transport};
@@ -152,9 +152,9 @@ async fn on_loopback() -> Result<bool, Box<dyn Error>> {
     print(&format!("The exchange endpoint is {}, a fake; so are the users.\n", acs.endpoint()))?;
 
     let options = EntraOptions::new(&acs.endpoint())?;
-    let builder = EntraBuilder::new(Tokio::default(), options, source, ReqwestClient::from(client)).policy(policy);
+    let builder = Builder::with_entra(Tokio::default(), options, source, ReqwestClient::from(client)).policy(policy);
     // Listening before anything happens.
-    let (credential, driver) = builder.build();
+    let (credential, driver) = builder.build()?;
     let mut notices = credential.notices();
     tokio::spawn(driver);
     let mut show =
@@ -164,7 +164,7 @@ async fn on_loopback() -> Result<bool, Box<dyn Error>> {
 }
 
 impl Show {
-    async fn run(&mut self, notices: &mut Notices<Tokio>) {
+    async fn run(&mut self, notices: &mut Notices) {
         let warm = matches!(notices.next().await, Some(Notice::TokenChanged { .. }));
         self.say("alice is signed in; before anybody asked, her Entra token has been exchanged");
         self.promise(warm && self.acs.asked() == 1, "the credential warms up by itself");

@@ -3,13 +3,23 @@
 #[cfg(feature = "reqwest")]
 mod http;
 
-pub use acs_common_driver::*;
+#[cfg(feature = "http")]
+pub use acs_common_driver::BearerError;
+#[cfg(feature = "azure")]
+pub use acs_common_driver::azure;
+#[cfg(feature = "entra")]
+pub use acs_common_driver::entra;
+pub use acs_common_driver::{
+    BuildError, Builder, CheckSource, Clock, Driver, Error, FailureCause, FailureKind, IntoRefresher, Monotonic,
+    NewToken, Notice, Now, Policy, PolicyBuilder, PolicyError, Reason, Refresher, RefresherError, RefresherPanicked,
+    Secret, Spawn, SpawnError, Token, TokenError, Trigger, UndecodableTokens, UnixTime,
+};
 #[cfg(feature = "reqwest")]
 pub use http::{ReqwestClient, TlsError};
 
-use std::panic::catch_unwind;
 use std::time::Duration;
 
+use acs_common_driver::{CoarseClock, SystemCoarseClock, wall_clock};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::{Instant, Sleep};
 
@@ -24,10 +34,58 @@ use tokio::time::{Instant, Sleep};
 /// ```
 pub type CommunicationTokenCredential = acs_common_driver::CommunicationTokenCredential<Tokio>;
 
+/// A reader of a credential on tokio. See [the type it names](acs_common_driver::Reader).
+///
+/// ```
+/// use acs_common_tokio::{CommunicationTokenCredential, Reader};
+///
+/// struct Connection {
+///     tokens: Reader,
+/// }
+///
+/// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// let mut connection = Connection { tokens: credential.reader() };
+/// assert!(connection.tokens.token()?.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type Reader = acs_common_driver::Reader<Tokio>;
+
+/// The notices of a credential on tokio. See [the type it names](acs_common_driver::Notices).
+///
+/// ```
+/// use acs_common_tokio::{CommunicationTokenCredential, Notices};
+///
+/// async fn log(mut notices: Notices) {
+///     while let Some(notice) = notices.next().await {
+///         println!("{notice:?}");
+///     }
+/// }
+/// # let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// # drop(log(credential.notices()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type Notices = acs_common_driver::Notices<Tokio>;
+
+/// A request for a token on tokio. See [the type it names](acs_common_driver::GetToken).
+///
+/// ```
+/// use acs_common_tokio::{CommunicationTokenCredential, GetToken};
+///
+/// struct Waiting<'a> {
+///     token: GetToken<'a>,
+/// }
+///
+/// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// let waiting = Waiting { token: credential.get_token() };
+/// # drop(waiting.token);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type GetToken<'a> = acs_common_driver::GetToken<'a, Tokio>;
+
 /// tokio's clock and timer, and the system's wall clock; runs drivers on the runtime it is used in.
 ///
-/// Made within a single-threaded runtime, whose time may be [paused] in tests, it reads both clocks whenever a token is
-/// asked for; elsewhere the system's [ticks](Ticks) usually do, which is faster.
+/// Made within a single-threaded runtime, whose time can be [paused] in tests, it has no
+/// [coarse clock](Clock::coarse_clock) and reads the exact clocks whenever a token is asked for.
 ///
 /// [paused]: https://docs.rs/tokio/latest/tokio/time/fn.pause.html
 ///
@@ -41,15 +99,15 @@ pub type CommunicationTokenCredential = acs_common_driver::CommunicationTokenCre
 #[derive(Clone, Debug)]
 pub struct Tokio {
     origin: Instant,
-    /// The system's time is not always tokio's.
-    ticks: Option<Ticks>,
+    /// `None` where tokio's time may be another than the system's.
+    coarse_clock: Option<SystemCoarseClock>,
 }
 
 impl Default for Tokio {
     fn default() -> Self {
         let pausable = |runtime: Handle| runtime.runtime_flavor() == RuntimeFlavor::CurrentThread;
-        let ticks = if Handle::try_current().is_ok_and(pausable) { None } else { Ticks::start() };
-        Self { origin: Instant::now(), ticks }
+        let coarse_clock = if Handle::try_current().is_ok_and(pausable) { None } else { SystemCoarseClock::start() };
+        Self { origin: Instant::now(), coarse_clock }
     }
 }
 
@@ -60,45 +118,23 @@ impl Clock for Tokio {
         Now::new(Monotonic::from_elapsed(self.origin.elapsed()), wall_clock::now())
     }
 
-    fn now_or_later(&self) -> Now {
-        self.ticks.map_or_else(|| self.now(), Ticks::now_or_later)
-    }
-
-    #[inline]
-    fn tick(&self) -> Option<u64> {
-        self.ticks.map(Ticks::tick)
-    }
-
     fn sleep(&self, duration: Duration) -> Sleep {
         tokio::time::sleep(duration)
     }
 
-    /// On a worker of a multi-threaded runtime, as [`block_in_place`](tokio::task::block_in_place): what the worker was to run
-    /// next, which is often the driver, no other would come for.
-    #[cfg(not(target_family = "wasm"))]
-    fn block<T>(&self, wait: impl FnOnce() -> T) -> T {
-        // Elsewhere it panics: in a `LocalSet`, say, which runs on no worker, even if its runtime has some.
-        let has_workers = |runtime: Handle| runtime.runtime_flavor() == RuntimeFlavor::MultiThread;
-        if tokio::runtime::worker_index().is_some() && Handle::try_current().is_ok_and(has_workers) {
-            tokio::task::block_in_place(wait)
-        } else {
-            wait()
-        }
+    fn coarse_clock(&self) -> Option<impl CoarseClock> {
+        self.coarse_clock
     }
 }
 
 impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Tokio {
     /// On the runtime it is called in.
     ///
-    /// A runtime without a timer is refused, but not silently: tokio tells of it only by a panic. That is caught, but the
-    /// panic hook prints it, and a program built with `panic = "abort"` ends there.
+    /// That runtime needs a timer: build it with `enable_time` or `enable_all`. Without one the driver panics at its first
+    /// sleep, with tokio's own message, and the credential fails with [`DriverStopped`](Error::DriverStopped) from then on.
     fn spawn(&self, driver: F) -> Result<(), SpawnError> {
         let runtime = Handle::try_current().map_err(|_| {
             SpawnError::new("call `spawn` within a tokio runtime (in an async fn, or after `Handle::enter`)")
-        })?;
-        let timer = catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO)));
-        timer.map_err(|_| {
-            SpawnError::new("this tokio runtime has no timer: build it with `enable_time` or `enable_all`")
         })?;
         runtime.spawn(driver);
         Ok(())

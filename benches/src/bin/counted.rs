@@ -10,7 +10,7 @@ use std::time::Duration;
 use acs_common::entra::{EntraOptions, EntraToken, ExchangeAction, ExchangeEvent, HttpResponse};
 use acs_common::{Event, Machine, NewToken, Now, Policy, RequestId, UnixTime};
 use acs_common_benches::{at, drain, get, jwt, lasting, machine, on_smol, on_tokio, refresher};
-use acs_common_driver::{Builder, Clock, Reader, Token};
+use acs_common_driver::{Builder, Clock, CoarseClock, Reader, Token};
 
 #[allow(dead_code, unreachable_pub, reason = "the core's tests use all of it")]
 #[path = "../../../tests/support/credential.rs"]
@@ -68,15 +68,25 @@ impl Clock for Still {
         at(1_000)
     }
 
-    fn tick(&self) -> Option<u64> {
+    fn sleep(&self, _: Duration) -> Ready<()> {
+        std::future::ready(())
+    }
+
+    fn coarse_clock(&self) -> Option<impl CoarseClock> {
+        Some(self)
+    }
+}
+
+impl CoarseClock for &Still {
+    fn now_at_latest(&self) -> Now {
+        at(1_000)
+    }
+
+    fn tick(&self) -> u64 {
         if self.ticking {
             self.ticks.set(self.ticks.get() + 1);
         }
-        Some(self.ticks.get())
-    }
-
-    fn sleep(&self, _: Duration) -> Ready<()> {
-        std::future::ready(())
+        self.ticks.get()
     }
 }
 

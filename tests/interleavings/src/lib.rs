@@ -2,12 +2,18 @@
 //! its own, so that neither the driver nor its lock file knows of it: `cargo test --manifest-path
 //! tests/interleavings/Cargo.toml`. The laws are in `tests/laws.rs`.
 
+#[path = "../../../adapters/driver/src/at_work.rs"]
+mod at_work;
+#[path = "../../../adapters/driver/src/blocking.rs"]
+mod blocking;
 #[path = "../../../adapters/driver/src/builder.rs"]
 mod builder;
 #[path = "../../../adapters/driver/src/calls.rs"]
 mod calls;
 #[path = "../../../adapters/driver/src/clock.rs"]
 mod clock;
+#[path = "../../../adapters/driver/src/coarse_clock.rs"]
+mod coarse_clock;
 #[path = "../../../adapters/driver/src/commands.rs"]
 mod commands;
 #[path = "../../../adapters/driver/src/credential.rs"]
@@ -38,8 +44,9 @@ pub use acs_common::Error;
 pub use builder::{BuildError, Builder};
 pub use calls::{RefresherCalls, Work};
 pub use clock::{Clock, Spawn, SpawnError};
+pub use coarse_clock::{CoarseClock, SystemCoarseClock};
 pub use credential::{CommunicationTokenCredential, GetToken};
 pub use driver::Driver;
 pub use notices::Notices;
 pub use reader::Reader;
-pub use refresher::{Refresh, Refresher, RefresherPanicked};
+pub use refresher::{IntoRefresher, Itself, Refresh, RefreshOutput, Refresher, RefresherPanicked, WithReason, WithoutReason};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 pub(crate) use shuttle::sync::atomic::AtomicU64;
 pub(crate) use shuttle::sync::{Mutex, MutexGuard, PoisonError};
+pub(crate) use shuttle::thread_local;
 
 /// As much of the real one as the driver uses. Each access is a step between which others may come; how the real one
 /// does without a lock is its own affair.

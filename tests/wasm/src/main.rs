@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use acs_common_driver::entra::{EntraOptions, EntraTokenRequest, HttpRequest, HttpResponse, SourceError};
-use acs_common_driver::{Builder, Clock, EntraBuilder, Monotonic, NewToken, Now, RefresherError, UnixTime};
+use acs_common_driver::{Builder, Clock, Monotonic, NewToken, Now, RefresherError, UnixTime};
 
 #[path = "../../support/mod.rs"]
 mod support;
@@ -86,7 +86,8 @@ fn exchanged() -> bool {
         let body = r#"{"accessToken": {"token": "the token", "expiresOn": "2999-01-01T00:00:00Z"}}"#;
         std::future::ready(Ok::<_, RefresherError>(HttpResponse::new(200).with_body(body.into())))
     };
-    let (credential, mut driver) = EntraBuilder::new(Hand::default(), options, source, client).build();
+    let built = Builder::with_entra(Hand::default(), options, source, client).build();
+    let Ok((credential, mut driver)) = built else { return false };
     poll(&mut driver).is_pending()
         && credential.try_token().ok().flatten().is_some_and(|token| token.secret().expose() == "the token")
 }

@@ -1,9 +1,9 @@
-//! Clocks that are set by hand, with ticks.
+//! Clocks that are set by hand, a coarse one among them.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use acs_common_driver::{Clock, Monotonic, Now, UnixTime};
+use acs_common_driver::{Clock, CoarseClock, Monotonic, Now, UnixTime};
 
 /// How long a tick is, in milliseconds.
 pub(crate) const TICK: u64 = 10;
@@ -14,9 +14,9 @@ pub(crate) struct Times {
     pub(crate) ahead: i64,
     /// How often the wall clock was set: that counts as a tick.
     pub(crate) set: u64,
-    /// How often the clocks were read exactly, and by ticks.
+    /// How often the clocks were read exactly, and coarsely.
     exact: u32,
-    by_ticks: u32,
+    coarse: u32,
 }
 
 #[derive(Clone, Default)]
@@ -32,8 +32,8 @@ impl ByHand {
     }
 
     pub(crate) fn reads(&self) -> (u32, u32) {
-        let Times { exact, by_ticks, .. } = self.times();
-        (exact, by_ticks)
+        let Times { exact, coarse, .. } = self.times();
+        (exact, coarse)
     }
 }
 
@@ -51,19 +51,25 @@ impl Clock for ByHand {
         at(times.monotonic, times.ahead)
     }
 
-    fn now_or_later(&self) -> Now {
-        self.set(|times| times.by_ticks += 1);
+    /// Over at once, so that the driver looks at the clocks whenever it is polled.
+    fn sleep(&self, _: Duration) -> Self::Sleep {
+        std::future::ready(())
+    }
+
+    fn coarse_clock(&self) -> Option<impl CoarseClock> {
+        Some(self)
+    }
+}
+
+impl CoarseClock for &ByHand {
+    fn now_at_latest(&self) -> Now {
+        self.set(|times| times.coarse += 1);
         let times = self.times();
         at((times.monotonic / TICK + 1) * TICK, times.ahead)
     }
 
-    fn tick(&self) -> Option<u64> {
+    fn tick(&self) -> u64 {
         let times = self.times();
-        Some(times.monotonic / TICK + (times.set << 40))
-    }
-
-    /// Over at once, so that the driver looks at the clocks whenever it is polled.
-    fn sleep(&self, _: Duration) -> Self::Sleep {
-        std::future::ready(())
+        times.monotonic / TICK + (times.set << 40)
     }
 }

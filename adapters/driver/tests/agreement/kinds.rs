@@ -9,8 +9,7 @@ use acs_common::entra::{ExchangeAction, ExchangeEvent};
 use acs_common::{Action, Event, Machine, RequestId};
 use acs_common_driver::entra::{EntraOptions, EntraToken, HttpResponse, SourceError};
 use acs_common_driver::{
-    Builder, Clock as _, CommunicationTokenCredential, EntraBuilder, Error, NewToken, Now, Policy, RefresherError,
-    Token, UnixTime,
+    Builder, Clock as _, CommunicationTokenCredential, Error, NewToken, Now, Policy, RefresherError, Token, UnixTime,
 };
 use serde_json::json;
 
@@ -145,8 +144,8 @@ fn exchanging(clock: &ByHand, policy: &Policy, line: &Line) -> (Credential, Driv
         let (call, clock) = (line.call(), its_clock.clone());
         async move { exchanged(call.await, clock.now()) }
     };
-    let builder = EntraBuilder::new(clock.clone(), options(), source, client).policy(policy.clone());
-    let (credential, driver) = builder.build();
+    let builder = Builder::with_entra(clock.clone(), options(), source, client).policy(policy.clone());
+    let (credential, driver) = builder.build().unwrap();
     (credential, Box::pin(driver))
 }
 

@@ -268,11 +268,11 @@ fn a_reader_reads_no_clock_within_a_tick_and_no_exact_one_at_the_next() {
     for _ in 0..3 {
         let before = clock.reads();
         assert!(reader.token().unwrap().is_some());
-        let (exact, by_ticks) = clock.reads();
-        assert_eq!((exact, by_ticks), (before.0, before.1 + 1), "the first look at this tick");
+        let (exact, coarse) = clock.reads();
+        assert_eq!((exact, coarse), (before.0, before.1 + 1), "the first look at this tick");
         assert!(reader.token().unwrap().is_some());
         assert!(poll_once(reader.get_token()).unwrap().is_ok());
-        assert_eq!(clock.reads(), (exact, by_ticks), "nothing to look at any more");
+        assert_eq!(clock.reads(), (exact, coarse), "nothing to look at any more");
         clock.set(|times| times.monotonic += TICK);
     }
 }

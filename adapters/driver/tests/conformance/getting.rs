@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use acs_common_driver::{Builder, Clock, Error, FailureKind, Now, Policy, RefresherError, UnixTime};
+use acs_common_driver::{Builder, Clock, CoarseClock, Error, FailureKind, Now, Policy, RefresherError, UnixTime};
 
 use super::{Calls, HOUR, good, lasting, millis, rt};
 
@@ -318,12 +318,24 @@ impl Clock for HeldUp {
         self.clock.now()
     }
 
-    fn now_or_later(&self) -> Now {
-        self.clock.now()
-    }
-
     fn sleep(&self, duration: Duration) -> Self::Sleep {
         self.clock.sleep(duration)
+    }
+
+    fn coarse_clock(&self) -> Option<impl CoarseClock> {
+        Some(NeverHeldUp(&self.clock))
+    }
+}
+
+struct NeverHeldUp<'a>(&'a rt::Clock);
+
+impl CoarseClock for NeverHeldUp<'_> {
+    fn now_at_latest(&self) -> Now {
+        self.0.now()
+    }
+
+    fn tick(&self) -> u64 {
+        self.0.now().monotonic.as_millis()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every runtime's credential must do: one suite, included by each adapter's tests beside a module `rt` that knows
 //! the runtime (`Credential`, `run`, `run_with_threads`, `sleep`, `spawn`).
 
+mod blocking;
 mod calls;
 mod ending;
 mod errors;

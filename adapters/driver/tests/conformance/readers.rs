@@ -36,6 +36,27 @@ fn no_reader_lends_a_token_that_was_rejected_or_disposed_of() {
     });
 }
 
+/// Fails when it rejects nothing, or the token of another reader, or one that was released.
+#[test]
+fn a_reader_rejects_the_token_it_lent_last() {
+    rt::run(async {
+        let calls = Calls::default();
+        let credential = rt::Credential::with_refresher(good(&calls, millis(1))).spawn().unwrap();
+        let (mut reader, mut other) = (credential.reader(), credential.reader());
+        let token = reader.get_token().await.unwrap();
+        assert_eq!(token.secret().expose(), "r1");
+        other.get_token().await.unwrap();
+        reader.reject();
+        assert_eq!(reader.get_token().await.unwrap().secret().expose(), "r2");
+        // What it lent is not the one held any more.
+        other.reject();
+        assert_eq!(credential.get_token().await.unwrap().secret().expose(), "r2");
+        reader.release();
+        reader.reject();
+        assert_eq!(credential.get_token().await.unwrap().secret().expose(), "r2");
+    });
+}
+
 /// It lives for longer than a tick may be late, so that ticks do. Bites when a reader keeps to what was good at a tick that is over.
 #[test]
 fn a_reader_lends_no_token_past_its_life() {

@@ -13,12 +13,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use acs_common_driver::entra::{
-    EntraOptions, EntraToken, EntraTokenRequest, EntraTokenSource, ErrorResponse, ExchangeError, HttpClient,
-    SourceError,
+    EntraOptions, EntraToken, EntraTokenRequest, EntraTokenSource, ErrorResponse, ExchangeError, SourceError,
 };
+use acs_common_driver::parts::Work;
 use acs_common_driver::{
-    Clock, CommunicationTokenCredential, Driver, EntraBuilder, Error, FailureCause, Monotonic, Now, Policy,
-    PolicyBuilder, RefresherError, Spawn, SpawnError,
+    Builder, Clock, CommunicationTokenCredential, Driver, Error, FailureCause, Monotonic, Now, Policy, PolicyBuilder,
+    RefresherError, Spawn, SpawnError,
 };
 use smol::channel::{Receiver, Sender, unbounded};
 
@@ -145,15 +145,14 @@ fn stage_with(acs: FakeAcs, policy: Policy) -> Stage {
 
 fn stage_of(acs: FakeAcs, options: EntraOptions, source: Source, client: rt::Client, policy: Policy) -> Stage {
     let clock = Hurried::default();
-    let credential = spawn(EntraBuilder::new(clock.clone(), options, source.clone(), client).policy(policy));
+    let credential = spawn(Builder::with_entra(clock.clone(), options, source.clone(), client).policy(policy));
     Stage { acs, source, clock, credential }
 }
 
-fn spawn<C, S, H>(builder: EntraBuilder<C, S, H>) -> CommunicationTokenCredential<C>
+fn spawn<C, W>(builder: Builder<C, W>) -> CommunicationTokenCredential<C>
 where
-    C: Clock + Spawn<Driver<C, acs_common_driver::Exchanger<S, H>>> + Clone,
-    S: EntraTokenSource,
-    H: HttpClient,
+    C: Clock + Spawn<Driver<C, W>> + Clone,
+    W: Work,
 {
     builder.spawn().unwrap()
 }

@@ -4,7 +4,7 @@ use std::future::Ready;
 use std::time::Duration;
 
 use acs_common_driver::entra::{EntraTokenRequest, ExchangeError, HttpRequest, HttpResponse, SourceError};
-use acs_common_driver::{Clock, EntraBuilder, Error, FailureKind, Notice, RefresherError};
+use acs_common_driver::{Builder, Clock, Error, FailureKind, Notice, RefresherError};
 
 use super::fake_acs::{Answer, FakeAcs};
 use super::{
@@ -50,7 +50,7 @@ fn a_closed_port_is_tried_four_times() {
         let (endpoint, client) = (options(&acs), rt::client(acs.trusting()));
         drop(acs);
         let clock = Hurried::default();
-        let builder = EntraBuilder::new(clock.clone(), endpoint.clone(), Source::new(), client);
+        let builder = Builder::with_entra(clock.clone(), endpoint.clone(), Source::new(), client);
         let credential = spawn(builder.policy(policy().build().unwrap()));
         let error = credential.get_token().await.unwrap_err();
         never_reached(&error);
@@ -73,14 +73,14 @@ fn a_client_or_a_source_that_panics_fails_and_is_called_again() {
             assert!(requests > 2, "a panic in the client (on purpose)");
             std::future::ready(Ok::<_, RefresherError>(HttpResponse::new(403)))
         };
-        let credential = spawn(EntraBuilder::new(Hurried::default(), options.clone(), Source::new(), client));
+        let credential = spawn(Builder::with_entra(Hurried::default(), options.clone(), Source::new(), client));
         let error = credential.get_token().await.unwrap_err();
         assert_eq!(refused(&error).status, 403);
 
         let source =
             |_: EntraTokenRequest| -> Ready<Result<String, SourceError>> { panic!("in the source (on purpose)") };
         let client = rt::client(acs.trusting());
-        let credential = spawn(EntraBuilder::new(Hurried::default(), options, source, client));
+        let credential = spawn(Builder::with_entra(Hurried::default(), options, source, client));
         for _ in 0..2 {
             let error = credential.get_token().await.unwrap_err();
             assert!(error.to_string().contains("panicked") && !cause(&error).is_permanent(), "{error}");
@@ -166,7 +166,7 @@ fn a_service_that_never_answers_times_out_and_is_hung_up_on() {
         let policy = policy().refresh_timeout(Duration::from_secs(2)).no_retry().build().unwrap();
         let (clock, client) = (rt::Clock::default(), rt::client(acs.trusting()));
         let started = clock.now().monotonic;
-        let builder = EntraBuilder::new(clock.clone(), options(&acs), Source::new(), client);
+        let builder = Builder::with_entra(clock.clone(), options(&acs), Source::new(), client);
         let credential = spawn(builder.policy(policy));
         let error = credential.get_token().await.unwrap_err();
         let Error::RefreshFailed { cause, .. } = error else { panic!("{error:?}") };

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use acs_common_driver::{Clock, Now};
+use acs_common_driver::{Clock, CoarseClock, Now};
 
 /// How many of something there are.
 #[derive(Clone, Default)]
@@ -52,16 +52,12 @@ impl<C: Clock> Clock for Watched<C> {
         self.clock.now()
     }
 
-    fn now_or_later(&self) -> Now {
-        self.clock.now_or_later()
-    }
-
-    fn tick(&self) -> Option<u64> {
-        self.clock.tick()
-    }
-
     fn sleep(&self, duration: Duration) -> Self::Sleep {
         Sleep { sleep: Box::pin(self.clock.sleep(duration)), _sleep: self.sleeps.one() }
+    }
+
+    fn coarse_clock(&self) -> Option<impl CoarseClock> {
+        self.clock.coarse_clock()
     }
 }
 

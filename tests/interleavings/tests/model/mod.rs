@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use acs_common::{Monotonic, NewToken, Now, Policy, RefresherError, UnixTime};
-use acs_common_interleavings::{Builder, Clock, CommunicationTokenCredential};
+use acs_common_interleavings::{Builder, Clock, CoarseClock, CommunicationTokenCredential};
 use shuttle::future::block_on;
 use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, Scheduler};
 use shuttle::thread::{self, JoinHandle};
@@ -55,12 +55,22 @@ impl Clock for Toy {
         Now::new(Monotonic::from_millis(millis), UnixTime::from_millis(START + i64::try_from(millis).unwrap()))
     }
 
-    fn tick(&self) -> Option<u64> {
-        Some(self.millis())
-    }
-
     fn sleep(&self, duration: Duration) -> Sleep {
         Sleep { clock: self.clone(), until: self.millis() + u64::try_from(duration.as_millis()).unwrap() }
+    }
+
+    fn coarse_clock(&self) -> Option<impl CoarseClock> {
+        Some(self)
+    }
+}
+
+impl CoarseClock for &Toy {
+    fn now_at_latest(&self) -> Now {
+        self.now()
+    }
+
+    fn tick(&self) -> u64 {
+        self.millis()
     }
 }
 

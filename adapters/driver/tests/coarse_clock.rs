@@ -1,29 +1,29 @@
-//! The system's ticks say what its clocks say.
+//! The system's coarse clock says what its exact ones say.
 #![cfg(target_os = "linux")]
 
 use std::time::{Duration, Instant};
 
-use acs_common_driver::{Monotonic, Now, Ticks, wall_clock};
+use acs_common_driver::{CoarseClock as _, Monotonic, Now, SystemCoarseClock, wall_clock};
 
-/// For longer than a tick may be late, lest one that stands still go unnoticed. Bites when there are none on Linux, when `LATE`
+/// For longer than a tick may be late, lest one that stands still go unnoticed. Fails when there is none on Linux, when `LATE`
 /// is left out, and when a unit is another.
 #[test]
-fn ticks_are_not_behind_the_clocks_nor_more_than_a_second_ahead() {
+fn a_coarse_clock_is_not_behind_the_clocks_nor_more_than_a_second_ahead() {
     // By how much a tick may be longer ago at the start than when it is asked.
     const TICK: i64 = 20;
     let started = Instant::now();
     let exact =
         || (Monotonic::from_elapsed(started.elapsed()).as_millis().cast_signed(), wall_clock::now().as_millis());
-    let ticks = Ticks::start().expect("Linux has them");
-    let first = ticks.tick();
+    let coarse = SystemCoarseClock::start().expect("Linux has one");
+    let first = coarse.tick();
     for pause in [0, 1, 1_100] {
         std::thread::sleep(Duration::from_millis(pause));
         let before = exact();
-        let Now { monotonic, unix, .. } = ticks.now_or_later();
+        let Now { monotonic, unix, .. } = coarse.now_at_latest();
         let after = exact();
         let said = (monotonic.as_millis().cast_signed(), unix.as_millis());
         assert!(before.0 < said.0 && said.0 <= after.0 + 1_000 + TICK, "{before:?}, {said:?}, {after:?}");
         assert!(before.1 < said.1 && said.1 <= after.1 + 1_000, "{before:?}, {said:?}, {after:?}");
     }
-    assert_ne!(ticks.tick(), first);
+    assert_ne!(coarse.tick(), first);
 }

@@ -1,0 +1,22 @@
+//! Blocking for a token of a driver that runs on a thread of its own.
+
+use std::time::Duration;
+
+use acs_common_driver::Builder;
+use acs_common_smol::Smol;
+
+/// Fails when a driver that waits for its refresher, or that a refresher holds up, is taken for one that nobody polls.
+#[test]
+fn a_slow_refresher_is_waited_for() {
+    let refresher = || {
+        std::thread::sleep(Duration::from_millis(1_300));
+        async {
+            smol::Timer::after(Duration::from_millis(2_100)).await;
+            Ok::<_, std::io::Error>("eyJ…")
+        }
+    };
+    let (credential, driver) = Builder::new(Smol::default(), refresher).build().unwrap();
+    std::thread::spawn(|| futures_lite::future::block_on(driver));
+    assert_eq!(credential.get_token_blocking().unwrap().secret().expose(), "eyJ…");
+    assert_eq!(credential.get_token_blocking_for(Duration::ZERO).unwrap().secret().expose(), "eyJ…", "it is held");
+}
