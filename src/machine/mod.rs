@@ -242,6 +242,8 @@ impl<W> Machine<W> {
 
     /// Whether the token held is to be renewed, or is being renewed.
     ///
+    /// Hidden: only this crate's tests use it. Hosts use [`snapshot`](Self::snapshot).
+    ///
     /// ```
     /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
     ///
@@ -253,6 +255,7 @@ impl<W> Machine<W> {
     /// ```
     ///
     /// Its answer changes with each [`handle`](Self::handle), and as time passes.
+    #[doc(hidden)]
     #[must_use]
     pub fn is_due(&self, now: Now) -> bool {
         let due = |lease: &Lease| lease.expiry.is_some() && lease.renewal.is_none_or(|renewal| renewal.has_come(now));
