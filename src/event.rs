@@ -135,8 +135,9 @@ pub enum Event<W> {
     },
     /// The timer fired, or the host looked at the clocks. Early, late and repeated events of this kind are harmless.
     TimeAdvanced,
-    /// The service rejected this token (with a 401). The machine drops it and refreshes (contract, rule 2.9). Ignored if the
-    /// machine holds another token by now. A static token stays.
+    /// The service rejected this token (with a 401). The machine drops it. A refresh follows: at once if the credential is
+    /// proactive, otherwise with the next request (contract, rule 2.9). Ignored if the machine holds another token by now. A
+    /// static token stays.
     TokenRejected {
         /// The rejected token, as the machine returned it.
         token: Token,

@@ -29,7 +29,8 @@
 //!    * [`ScheduleTimer`](Action::ScheduleTimer): set the one timer.
 //! 5. Go to 2, until you have handed in [`Disposed`](Event::Disposed).
 //!
-//! The machine never returns a token that had expired, by either clock, at the last event. Nothing in this crate panics.
+//! A refreshing machine never returns a token that had expired, by either clock, at the last event. Nothing in this crate
+//! panics.
 //! Early, late, repeated and spurious timers are harmless, and so are late answers and clocks that run back. A host that only
 //! needs a function call in its loop asks [`token`](Machine::token) each time, and hands in events when that returns `None`.
 //!

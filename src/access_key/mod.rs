@@ -65,7 +65,7 @@ impl AccessKey {
     }
 
     /// The four headers that prove to the service that the request comes from the resource's owner. The service accepts them
-    /// for some minutes after `date`. `url` is absolute. `body` is the whole body of the request (empty if there is none): the
+    /// for some minutes after `date`. `url` is absolute. `body` is the whole body of the request (empty without a body): the
     /// service rejects other bytes. The method is signed in upper case.
     ///
     /// The signed text is what the reference makes of the URL. Dot segments of the path are resolved. The query is parsed and

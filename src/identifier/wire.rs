@@ -104,7 +104,7 @@ enum Unreadable {
     Missing { property: &'static str, of: &'static str },
     #[error("the property `{property}` of `{of}` is not a {expected}")]
     WrongType { property: &'static str, of: &'static str, expected: &'static str },
-    #[error("`{one}` and `{other}` are both present, but only one of them can say who it is")]
+    #[error("`{one}` and `{other}` are both present, but an identifier has only one of them")]
     Several { one: &'static str, other: &'static str },
     #[error("{name} is not a JSON object")]
     NoObject { name: &'static str },

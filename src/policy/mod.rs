@@ -45,7 +45,7 @@ pub enum UndecodableTokens {
 /// # Ok::<(), acs_common::PolicyError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "there is no third time to ask")]
+#[expect(clippy::exhaustive_enums, reason = "the contract has these two")]
 pub enum CheckSource {
     /// When a refresh is due.
     #[default]
