@@ -28,8 +28,8 @@ use crate::token::{NewToken, Token};
 
 /// One credential, without a clock, I/O or threads. The [crate's documentation](crate) has the host's contract.
 ///
-/// `W` is how the host names a waiter. A machine without waiters and without a token takes 256 bytes, if `W` is small, and
-/// nothing on the heap.
+/// `W` is how the host names a waiter. A machine without waiters and without a token takes at most 256 bytes, if `W` takes
+/// 8 or fewer, and with the default policy nothing on the heap.
 ///
 /// ```
 /// use acs_common::{Action, Event, Machine, Monotonic, NewToken, Now, Policy, UnixTime};
