@@ -1,4 +1,4 @@
-//! What the machine tells its host.
+//! What the machine tells its host to do.
 
 use core::time::Duration;
 
@@ -7,12 +7,12 @@ use crate::event::RequestId;
 use crate::time::{Monotonic, UnixTime, Until};
 use crate::token::Token;
 
-/// What to do. Exhaustive on purpose: a host that forgets one must not compile.
+/// What the host must do now. The enum is exhaustive on purpose: a host that forgets an action must not compile.
 ///
 /// ```
 /// use acs_common::Action;
 ///
-/// /// What a host might write to its log.
+/// /// A line for the host's log.
 /// fn describe(action: &Action<u32>) -> String {
 ///     match action {
 ///         Action::ReturnToken { waiter, result: Ok(token) } => format!("{waiter} gets a token until {:?}", token.expires_on()),
@@ -30,62 +30,62 @@ use crate::token::Token;
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a host that forgets an action must not compile")]
 pub enum Action<W> {
-    /// Answer this waiter.
+    /// Give this waiter its result. Each waiter gets exactly one.
     ReturnToken {
         /// Who asked.
         waiter: W,
-        /// The token, valid when the last event was handled; or why there is none.
+        /// The token, which was valid when the last event was handled; or why the waiter gets none.
         result: Result<Token, Error>,
     },
-    /// Drop this check or call, and all that belongs to it: its answer is not wanted any more.
+    /// Drop this check or call, and everything that belongs to it. Its answer is ignored from now on.
     CancelRefresher {
-        /// Which check or call.
+        /// The id of the check or call.
         request: RequestId,
     },
-    /// Ask the source what it has, before anything is done with that. Only a credential
-    /// [with a source](crate::Machine::with_source) says so. Hand the answer in as
-    /// [`SourceChecked`](crate::Event::SourceChecked) or [`RefreshFailed`](crate::Event::RefreshFailed) with this id.
-    /// [`CallRefresher`](Self::CallRefresher) of the same id follows if a token is to be fetched, otherwise
-    /// [`CancelRefresher`](Self::CancelRefresher).
+    /// Ask the source what it has, and keep that. Only a machine [with a source](crate::Machine::with_source) returns this
+    /// action. Hand the answer in as [`SourceChecked`](crate::Event::SourceChecked) or
+    /// [`RefreshFailed`](crate::Event::RefreshFailed) with this id.
+    ///
+    /// Then [`CallRefresher`](Self::CallRefresher) with the same id follows if a refresh is needed; if it is not,
+    /// [`CancelRefresher`](Self::CancelRefresher) follows.
     CheckSource {
-        /// Which check this is.
+        /// The id of this check.
         request: RequestId,
-        /// Why the source is asked.
+        /// Why the machine asks the source.
         reason: Reason,
     },
     /// Call the refresher. Hand its answer in as [`TokenReceived`](crate::Event::TokenReceived) or
     /// [`RefreshFailed`](crate::Event::RefreshFailed) with this id.
     CallRefresher {
-        /// Which call this is.
+        /// The id of this call.
         request: RequestId,
-        /// Why the refresher is called.
+        /// Why the machine calls the refresher.
         reason: Reason,
-        /// The moment at which the machine gives the call up
-        /// ([`refresh_timeout`](crate::PolicyBuilder::refresh_timeout)): a wait of the refresher's that is longer makes no
-        /// sense. `None`: never.
+        /// When the machine gives the call up ([`refresh_timeout`](crate::PolicyBuilder::refresh_timeout)). The refresher
+        /// should not wait longer. `None`: never.
         give_up: Option<Until>,
     },
-    /// Tell those who listen.
+    /// Pass this notice on to the listeners.
     Notify(Notice),
-    /// Arm the one timer for this moment, in place of any earlier one, or disarm it. When it fires, hand in
-    /// [`TimeAdvanced`](crate::Event::TimeAdvanced). Sleep in slices of at most a minute: the wall clock may move.
+    /// Set the one timer to this moment, or disarm it. This replaces every earlier setting. When the timer fires, hand in
+    /// [`TimeAdvanced`](crate::Event::TimeAdvanced). Sleep in slices of at most 60 s, because the wall clock may be set.
     ScheduleTimer {
         /// When; `None`: disarm.
         at: Option<Monotonic>,
     },
 }
 
-/// Why the refresher is called, or the source asked (contract, rule 2.9).
+/// Why the machine calls the refresher or asks the source (contract, rule 2.9).
 ///
 /// ```
 /// use acs_common::{Reason, Trigger};
 ///
-/// /// Whether a cache between the refresher and the issuer is to be passed over.
+/// /// Whether the refresher must bypass a cache between it and the issuer.
 /// fn bypass_cache(reason: &Reason) -> bool {
 ///     reason.rejected.is_some()
 /// }
 ///
-/// /// Whether this is a call that a healthy issuer leads to.
+/// /// Whether this call is expected while the issuer works.
 /// fn is_routine(reason: &Reason) -> bool {
 ///     matches!(reason.trigger, Trigger::First | Trigger::Renewal | Trigger::Expired)
 /// }
@@ -101,7 +101,7 @@ pub struct Reason {
     pub first: Trigger,
     /// How many refreshes in a row have failed before this call.
     pub failures: u32,
-    /// The token that the service rejected, until the next token is accepted. It helps to pass over a cache in between.
+    /// The token that the service rejected, until the machine accepts another one. A refresher uses it to bypass a cache.
     pub rejected: Option<Token>,
 }
 
@@ -117,17 +117,17 @@ pub struct Reason {
 pub enum Trigger {
     /// The credential has never held a token.
     First,
-    /// The token held is due for renewal.
+    /// The held token is due for renewal.
     Renewal,
-    /// The token held last has expired.
+    /// The last held token has expired.
     Expired,
-    /// The service rejected the token held last.
+    /// The service rejected the last held token.
     Rejected,
     /// The refresh before this one failed.
     Retry,
-    /// The host said that trying makes sense again ([`RetryNow`](crate::Event::RetryNow)).
+    /// The host asked for another try ([`RetryNow`](crate::Event::RetryNow)).
     Requested,
-    /// The source has, or may have, something else than the token held was got for.
+    /// The source has, or may have, another version than the one that the held token was fetched with.
     SourceChanged,
 }
 
@@ -147,12 +147,12 @@ impl Trigger {
     }
 }
 
-/// Something a long-lived connection or an operator may want to know.
+/// Something that a long-lived connection or an operator may want to know (contract, rule 2.15).
 ///
 /// ```
 /// use acs_common::Notice;
 ///
-/// /// Whether somebody should be called out of bed.
+/// /// Whether to raise an alarm.
 /// fn alarming(notice: &Notice) -> bool {
 ///     match notice {
 ///         Notice::TokenExpired => true,
@@ -165,23 +165,23 @@ impl Trigger {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Notice {
-    /// Another token is held now (the initial one is not announced).
+    /// The credential holds another token now. The initial token causes no notice.
     #[non_exhaustive]
     TokenChanged {
         /// When it expires.
         expires_on: UnixTime,
     },
-    /// A refresh failed, or a replacement was rejected.
+    /// A refresh failed, or the service rejected a replacement token.
     #[non_exhaustive]
     RefreshFailed {
         /// Why.
         cause: FailureCause,
-        /// When it will be tried again, counted from now: by timer if the credential renews ahead of time, else from when
-        /// on a request does it. `None`: only the next request that finds no valid token
+        /// The time until the next try, from now on. A proactive credential then tries by timer. On demand, the first
+        /// request after that time starts the try. `None`: the next request that finds no valid token starts it
         /// ([`no_retry`](crate::PolicyBuilder::no_retry)).
         retry_in: Option<Duration>,
     },
-    /// The held token is dead, and no other came in time.
+    /// The held token has expired, and no other token came in time.
     TokenExpired,
     /// The credential is disposed.
     Disposed,

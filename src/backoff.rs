@@ -1,9 +1,9 @@
-//! How long to wait: until renewing a token, and between tries. Pure arithmetic on milliseconds.
+//! How long to wait: until a token's renewal, and between tries. Pure arithmetic on milliseconds.
 
 use crate::policy::Policy;
 use crate::time::millis;
 
-/// A seeded generator ([SplitMix64](https://doi.org/10.1145/2714064.2660195)): same seed, same life.
+/// A seeded generator ([SplitMix64](https://doi.org/10.1145/2714064.2660195)): same seed, same numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
@@ -37,7 +37,7 @@ pub(crate) fn until_renewal(policy: &Policy, left: u64, random: &mut Random) -> 
     wait(policy, due, left, random)
 }
 
-/// How long after it was found to be the best there is to look for another token again: half of what is left.
+/// How long after the source confirmed the held token to look for another one: half of the time left.
 pub(crate) fn until_half(policy: &Policy, left: u64, random: &mut Random) -> u64 {
     wait(policy, left / 2, left, random)
 }
@@ -52,8 +52,8 @@ fn wait(policy: &Policy, due: u64, left: u64, random: &mut Random) -> u64 {
 pub(crate) struct Backoff {
     /// Before the timer tries again.
     pub(crate) timer: u64,
-    /// Before a request that finds no valid token tries again. Never more, unless jitter cuts the timer's after a permanent
-    /// failure.
+    /// Before a request that finds no valid token tries again. Never longer than `timer`, except after a permanent failure,
+    /// when jitter shortens the timer's only.
     pub(crate) request: u64,
 }
 

@@ -1,8 +1,8 @@
-//! Days as the calendar has them.
+//! Days in the Gregorian calendar.
 
-/// Year, month and day of a day since 1970-01-01, in eras of 400 years whose years begin in March, so that a leap day comes
-/// last ([Hinnant, `civil_from_days`](https://howardhinnant.github.io/date_algorithms.html#civil_from_days)).
-#[expect(clippy::arithmetic_side_effects, reason = "all moments there are lie within 300 million years")]
+/// Year, month and day of a day since 1970-01-01. It counts in eras of 400 years; a year begins in March, so that a leap day
+/// is its last day ([Hinnant, `civil_from_days`](https://howardhinnant.github.io/date_algorithms.html#civil_from_days)).
+#[expect(clippy::arithmetic_side_effects, reason = "every `UnixTime` is within 300 million years")]
 pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));

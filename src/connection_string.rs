@@ -8,16 +8,18 @@ use core::str::FromStr;
 use crate::secret::Secret;
 use crate::url::{Url, UrlError};
 
-/// `endpoint=…;accesskey=…`, taken apart, as the Azure SDKs for .NET, Java and Python take it apart.
+/// A parsed connection string, `endpoint=…;accesskey=…`. It is read as the Azure SDKs for .NET, Java and Python read it.
 ///
-/// - The pairs stand in any order, with semicolons between them. Empty pairs and pairs of another name are skipped. Of
-///   two pairs with the same name, the last one counts.
+/// - The pairs are in any order, with semicolons between them. Empty pairs and pairs with another name are skipped. Of two
+///   pairs with the same name, the last one counts.
 /// - Names are compared without regard to case. White space around names and values is dropped.
-/// - Quotes around the whole text are dropped, single or double, as they come from an env file.
+/// - Single or double quotes around the whole text are dropped. They often come from an env file.
 /// - If one line of several is a whole connection string, the other lines are skipped.
 ///
-/// The endpoint must be a URL (`https` or `http`) of a host, with or without a port and a closing `/`. Otherwise it is
-/// kept as it was written.
+/// The endpoint must be a URL (`https` or `http`) with a host, and may have a port and a `/` at the end. It is kept as it was
+/// written.
+///
+/// [`from_str`](Self::from_str) returns a [`ConnectionStringError`] that says what is wrong and how to correct it.
 ///
 /// ```
 /// use acs_common::connection_string::ConnectionString;
@@ -28,8 +30,8 @@ use crate::url::{Url, UrlError};
 /// assert_eq!(parsed.access_key().expose(), "c2VjcmV0");
 /// assert!(!format!("{parsed:?}").contains("c2VjcmV0"), "secrets never show");
 ///
-/// let turned: ConnectionString = r#""AccessKey = c2VjcmV0; Endpoint = https://contoso.communication.azure.com/;""#.parse()?;
-/// assert_eq!(turned.endpoint(), parsed.endpoint());
+/// let quoted: ConnectionString = r#""AccessKey = c2VjcmV0; Endpoint = https://contoso.communication.azure.com/;""#.parse()?;
+/// assert_eq!(quoted.endpoint(), parsed.endpoint());
 /// # Ok::<(), acs_common::connection_string::ConnectionStringError>(())
 /// ```
 pub struct ConnectionString {
@@ -38,13 +40,13 @@ pub struct ConnectionString {
 }
 
 impl ConnectionString {
-    /// Where the resource is: a URL. Take a closing `/` off before you append a path.
+    /// The URL of the resource. Remove a `/` at its end before you append a path.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// The key, still in base64 and not checked: `AccessKey` (feature `access-key`) reads it.
+    /// The key in base64, not checked. `AccessKey::from_base64` (feature `access-key`) reads it.
     #[must_use]
     pub fn access_key(&self) -> &Secret {
         &self.access_key
@@ -64,7 +66,7 @@ impl FromStr for ConnectionString {
     type Err = ConnectionStringError;
 
     fn from_str(text: &str) -> Result<Self, ConnectionStringError> {
-        // The reference reads one line. The others read the whole text, where a line break is white space.
+        // The reference reads one line. The other SDKs read the whole text, where a line break is white space.
         let text = unquoted(text);
         let mut lines = text.split(['\n', '\r', '\u{2028}', '\u{2029}']);
         lines.find_map(|line| read(line).ok()).map_or_else(|| read(text), Ok)
@@ -82,7 +84,7 @@ fn read(text: &str) -> Result<ConnectionString, ConnectionStringError> {
         return Err(ConnectionStringError::EmptyAccessKey);
     }
     let (url, _) = Url::parse(endpoint)?;
-    // The endpoint is shown, so a key must not hide in it.
+    // `Debug` shows the endpoint, so the key must not be in it.
     let holds_key = behind(endpoint, "accesskey=").is_some();
     if holds_key || !matches!(url.path, "" | "/") || url.query.is_some() || url.has_user_info || url.has_fragment {
         return Err(ConnectionStringError::EndpointNotBare);
@@ -90,27 +92,27 @@ fn read(text: &str) -> Result<ConnectionString, ConnectionStringError> {
     Ok(ConnectionString { endpoint: endpoint.to_owned(), access_key: Secret::new(access_key.to_owned()) })
 }
 
-/// Without white space and semicolons at both ends, and without one pair of quotes there.
+/// The text without white space, semicolons and one pair of quotes at its ends.
 fn unquoted(text: &str) -> &str {
     let text = text.trim_matches(|letter: char| letter == ';' || letter.is_whitespace());
     let within = |quote: char| text.strip_prefix(quote)?.strip_suffix(quote);
     within('"').or_else(|| within('\'')).unwrap_or(text)
 }
 
-/// The value of the last pair of this name.
+/// The value of the last pair with this name.
 fn value<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut pairs = text.rsplit(';').filter_map(|pair| pair.split_once('='));
     pairs.find(|(other, _)| other.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }
 
-/// What follows the first place where this text stands, in any case.
+/// The text after the first occurrence of `name`, in upper or lower case.
 pub(crate) fn behind<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let same = |window: &[u8]| window.eq_ignore_ascii_case(name.as_bytes());
     let at = text.as_bytes().windows(name.len()).position(same)?;
     text.get(at.checked_add(name.len())?..)
 }
 
-/// What is wrong with a connection string. It repeats nothing of it, since that might be the key.
+/// What is wrong with a connection string. The error repeats nothing of the string, because that may be the key.
 ///
 /// ```
 /// use acs_common::connection_string::{ConnectionString, ConnectionStringError};

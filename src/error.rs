@@ -1,4 +1,4 @@
-//! What can go wrong, and whose fault it was.
+//! What can go wrong, and where the cause is.
 
 use alloc::boxed::Box;
 #[cfg(not(target_has_atomic = "ptr"))]
@@ -11,8 +11,10 @@ use core::time::Duration;
 
 use crate::time::UnixTime;
 
-/// Why a caller gets no token. Its text says everything down to what the refresher reported, whose own
-/// [`source`](StdError::source), if it has one, is this error's.
+/// Why a caller gets no token.
+///
+/// Its text includes the text of the refresher's error. So its [`source`](StdError::source) is the source of that error, not
+/// that error.
 ///
 /// ```
 /// use acs_common::{Error, FailureKind};
@@ -20,7 +22,7 @@ use crate::time::UnixTime;
 /// fn advise(error: &Error) -> &'static str {
 ///     match error {
 ///         Error::RefreshFailed { cause, .. } if cause.is_permanent() => "sign in again",
-///         Error::RefreshFailed { cause, .. } if cause.kind() == FailureKind::TimedOut => "look at the network",
+///         Error::RefreshFailed { cause, .. } if cause.kind() == FailureKind::TimedOut => "check the network",
 ///         Error::RefreshFailed { retry_in: Some(_), .. } => "ask again after that",
 ///         Error::Disposed => "make a new credential",
 ///         _ => "ask again",
@@ -31,18 +33,19 @@ use crate::time::UnixTime;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// No valid token is held, and the refresh that was to bring one failed.
+    /// The credential holds no valid token, and the last refresh failed.
     #[non_exhaustive]
     RefreshFailed {
         /// Why it failed.
         cause: FailureCause,
-        /// From when on asking again starts another refresh, counted from this answer; until then the same failure is
-        /// the answer. `None`: at once.
+        /// The request's backoff that is left (contract, rule 2.6). A request during that time gets the same error; a later
+        /// one starts another refresh. `None`: the next request starts one at once.
         retry_in: Option<Duration>,
     },
-    /// The credential was disposed: it gives out no token any more.
+    /// The credential is disposed: it returns no more tokens.
     Disposed,
-    /// What drives the credential has ended (its task was dropped, its runtime shut down), so no token can be got.
+    /// The credential's driver has stopped, because its task was dropped or its runtime was shut down. The machine itself
+    /// never returns this; the adapters do.
     DriverStopped,
     /// Nothing polls the credential's driver, so waiting for a token makes no sense: the call that waits blocks the thread
     /// that would run the driver, or nothing runs it.
@@ -62,7 +65,7 @@ impl fmt::Display for Error {
             Self::RefreshFailed { cause, .. } => write!(f, "no valid token: {cause}"),
             Self::Disposed => f.write_str("the credential is disposed: make a new one"),
             Self::DriverStopped => f.write_str(
-                "the credential's driver has ended: keep its task, and the runtime it runs on, alive as long as the credential",
+                "the credential's driver has stopped: keep its task and its runtime alive as long as the credential",
             ),
             Self::DriverStalled => f.write_str(
                 "nothing has run the credential's driver for a second: this call blocks the thread that would, or nothing runs it; in async code await get_token, or make this call in spawn_blocking, with a multi-threaded runtime",
@@ -91,7 +94,7 @@ impl StdError for Error {
     }
 }
 
-/// Why a refresh brought no token.
+/// Why a refresh failed.
 ///
 /// ```
 /// use acs_common::{FailureCause, RefresherError};
@@ -100,7 +103,7 @@ impl StdError for Error {
 /// let failure = FailureCause::Refresher(RefresherError::new(refused));
 /// assert_eq!(failure.to_string(), "the refresher failed: connection refused");
 ///
-/// // What the refresher reported is there to be looked at.
+/// // The refresher's error is kept, for code that examines it.
 /// let FailureCause::Refresher(error) = failure else { panic!() };
 /// assert!(error.get_ref().is::<std::io::Error>());
 /// ```
@@ -109,25 +112,26 @@ impl StdError for Error {
 pub enum FailureCause {
     /// The refresher failed.
     Refresher(RefresherError),
-    /// The refresher's token was dead on arrival: it is stale (a cache?), or one of the clocks is wrong.
+    /// The refresher's token had already expired on arrival: it comes from a cache, or a clock is wrong.
     #[non_exhaustive]
     ExpiredToken {
         /// When it expired.
         expires_on: UnixTime,
     },
-    /// The refresher's token is none.
+    /// The refresher returned something that is not a usable token.
     InvalidToken(TokenError),
-    /// The refresher did not answer in time.
+    /// The refresher, or the source, did not answer in time.
     #[non_exhaustive]
     TimedOut {
-        /// [`refresh_timeout`](crate::PolicyBuilder::refresh_timeout).
+        /// [`refresh_timeout`](crate::PolicyBuilder::refresh_timeout); or
+        /// [`source_check_timeout`](crate::PolicyBuilder::source_check_timeout), if a valid token waited for the source.
         timeout: Duration,
     },
-    /// The service refused the token, and the one that replaced it too.
+    /// The service rejected the token, and also the token that replaced it (contract, rule 2.9).
     Rejected,
 }
 
-/// Which kind of [`FailureCause`] it was, for comparing and counting.
+/// The kind of a [`FailureCause`], to compare and to count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailureKind {
@@ -141,9 +145,9 @@ pub enum FailureKind {
     TimedOut,
     /// [`FailureCause::Rejected`]
     Rejected,
-    /// The exchange of an Entra token got an answer that cannot be read.
+    /// The token exchange got a response that cannot be read.
     BadResponse,
-    /// The source of Entra tokens says that the user has signed out.
+    /// The source of Entra tokens reports that the user has signed out.
     SignedOut,
 }
 
@@ -170,7 +174,7 @@ impl FailureKind {
 }
 
 impl FailureCause {
-    /// Which kind it is.
+    /// The kind of this cause.
     ///
     /// ```
     /// use acs_common::{FailureKind, FailureCause};
@@ -188,7 +192,8 @@ impl FailureCause {
         }
     }
 
-    /// Whether the refresher said that trying again is no use until somebody does something about it.
+    /// Whether the refresher reported a [permanent](RefresherError::permanent) failure: another try fails too, until
+    /// something else changes.
     ///
     /// ```
     /// use acs_common::{FailureCause, RefresherError};
@@ -202,12 +207,12 @@ impl FailureCause {
         matches!(self, Self::Refresher(error) if error.is_permanent())
     }
 
-    /// Whether the token held is not to be used any more, although it is valid.
+    /// Whether the held token must not be used any more, although it is valid.
     pub(crate) fn revokes(&self) -> bool {
         matches!(self, Self::Refresher(error) if error.revokes)
     }
 
-    /// How long the issuer asked to be left alone; zero if it did not.
+    /// The issuer's `Retry-After`; zero if it sent none.
     pub(crate) fn retry_after(&self) -> Duration {
         match self {
             Self::Refresher(error) => error.retry_after.unwrap_or_default(),
@@ -224,16 +229,16 @@ impl fmt::Display for FailureCause {
             Self::Refresher(error) => write!(f, "the refresher failed: {error}"),
             Self::ExpiredToken { expires_on } => write!(
                 f,
-                "the refresher's token had already expired (at Unix time {} s): is it cached, or this machine's clock fast?",
-                expires_on.as_millis().div_euclid(1_000),
+                "the refresher's token had already expired (at Unix time {} s): return a new token, not a cached one, and check this machine's clock",
+                expires_on.as_secs(),
             ),
-            Self::InvalidToken(error) => write!(f, "the refresher's token is invalid: {error}"),
+            Self::InvalidToken(error) => write!(f, "the refresher returned an invalid token: {error}"),
             Self::TimedOut { timeout } => write!(
                 f,
-                "the refresher did not answer within {timeout:?}: is the network up? (interactive sign-ins need a longer refresh_timeout, or none)",
+                "the refresher did not answer within {timeout:?}: check the network, or set a longer refresh_timeout (None for an interactive sign-in)",
             ),
             Self::Rejected => f.write_str(
-                "the service refused the token, and its replacement too: are they for another resource, or the user's rights revoked?",
+                "the service rejected the token, and then the token that replaced it: check that both are for this resource, and that the user still has access",
             ),
         }
     }
@@ -248,16 +253,19 @@ impl StdError for FailureCause {
     }
 }
 
-/// What a refresher reports: to be shared between threads, where there can be any.
+/// A refresher's error. It can move between threads, where the target has threads.
 #[cfg(target_has_atomic = "ptr")]
 type Cause = dyn StdError + Send + Sync;
 #[cfg(not(target_has_atomic = "ptr"))]
 type Cause = dyn StdError;
 
-/// What a refresher answers when it fails. Transient unless it says otherwise: the machine rests, then tries again.
+/// What a refresher returns when it fails.
 ///
-/// Made from any error with `?` or `into`. It keeps that error for [`get_ref`](Self::get_ref) to find, and shows
-/// what it shows, so that error must hold no secret, and nor must its sources.
+/// It is transient by default: the machine backs off, then tries again (contract, rule 2.6). [`permanent`](Self::permanent)
+/// changes that.
+///
+/// Any error becomes a `RefresherError` with `?` or `into`. It is kept ([`get_ref`](Self::get_ref)), and its text is shown in
+/// errors and logs. So neither that error nor its sources may hold a secret.
 ///
 /// ```
 /// use acs_common::RefresherError;
@@ -282,7 +290,7 @@ pub struct RefresherError {
 }
 
 impl RefresherError {
-    /// A transient failure, from a message or an error. A `RefresherError` that was boxed is itself again, permanent or not.
+    /// Makes a transient failure from a message or an error. A boxed `RefresherError` is unpacked, so it stays permanent or not.
     #[must_use]
     pub fn new(source: impl Into<Box<Cause>>) -> Self {
         match source.into().downcast::<Boxed>() {
@@ -297,22 +305,26 @@ impl RefresherError {
         }
     }
 
-    /// Trying again is no use until somebody does something about it: credentials revoked, user signed out. The machine
-    /// rests for [`retry_max`](crate::PolicyBuilder::retry_max), the timer for longer if the issuer
-    /// [asks](Self::with_retry_after) for it, or until [`RetryNow`](crate::Event::RetryNow).
+    /// Makes the failure permanent: another try fails too, until something else changes. Examples: the credentials are
+    /// revoked, the user signed out.
+    ///
+    /// The machine backs off for [`retry_max`](crate::PolicyBuilder::retry_max) (default: 5 minutes), the timer for longer if
+    /// [`with_retry_after`](Self::with_retry_after) says so. [`RetryNow`](crate::Event::RetryNow) ends the backoff (contract,
+    /// rule 2.6).
     #[must_use]
     pub fn permanent(self) -> Self {
         Self { permanent: true, ..self }
     }
 
-    /// The issuer asked to be left alone for so long
-    /// ([`Retry-After`](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
+    /// Adds the time that the issuer asked for, from its `Retry-After` header ([RFC 9110, section
+    /// 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)). The timer waits at least that long; a request waits at
+    /// most [`retry_max`](crate::PolicyBuilder::retry_max) (contract, rule 2.6).
     #[must_use]
     pub fn with_retry_after(self, delay: Duration) -> Self {
         Self { retry_after: Some(delay), ..self }
     }
 
-    /// What the refresher reported.
+    /// The error that the refresher reported.
     ///
     /// ```
     /// use acs_common::RefresherError;
@@ -325,21 +337,21 @@ impl RefresherError {
         &*self.source
     }
 
-    /// Whether it is [permanent](Self::permanent).
+    /// Whether the failure is [permanent](Self::permanent).
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         self.permanent
     }
 }
 
-/// For the exchange of Entra tokens.
+/// For the token exchange.
 #[cfg(feature = "entra")]
 impl RefresherError {
     pub(crate) fn with_kind(self, kind: FailureKind) -> Self {
         Self { kind, ..self }
     }
 
-    /// The token held is not to be used any more, although it is valid.
+    /// The held token must not be used any more, although it is valid.
     pub(crate) fn revoking(self) -> Self {
         Self { revokes: true, ..self }
     }
@@ -367,7 +379,7 @@ impl<E: StdError + Send + Sync + 'static> From<E> for RefresherError {
     }
 }
 
-/// So that whatever takes any error takes this one too, and loses nothing of it.
+/// Code that takes any error takes this one too, and loses nothing of it.
 ///
 /// ```
 /// use acs_common::RefresherError;
@@ -382,7 +394,7 @@ impl From<RefresherError> for Box<Cause> {
     }
 }
 
-/// A [`RefresherError`] as an error, which it cannot be itself: it would be made of itself.
+/// A [`RefresherError`] as an error. It is not one itself: then it could be made from itself.
 #[derive(Debug)]
 struct Boxed(RefresherError);
 
@@ -398,7 +410,7 @@ impl StdError for Boxed {
     }
 }
 
-/// Why a string is no token.
+/// Why a string is not a usable token.
 ///
 /// ```
 /// use acs_common::TokenError;
@@ -408,21 +420,22 @@ impl StdError for Boxed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// Nothing but white space.
+    /// It is empty or only white space.
     #[error("the token is blank: pass the bare token string, without `Bearer` or quotes")]
     Blank,
-    /// 1 MiB or more.
+    /// It has 1 MiB (1,048,576 bytes) or more.
     #[error(
-        "the token has {bytes} bytes, and 1 MiB or more is refused: pass the bare token string, not what it came in"
+        "the token has {bytes} bytes, but it must have less than 1 MiB: pass the bare token string, without the response around it"
     )]
     #[non_exhaustive]
     TooLong {
-        /// How long it is.
+        /// The token's length in bytes.
         bytes: usize,
     },
-    /// Not a JWT with an `exp`, and the policy refuses what it cannot read.
+    /// It is not a JWT with a usable `exp`, and the policy rejects such tokens
+    /// ([`UndecodableTokens::Reject`](crate::UndecodableTokens::Reject)).
     #[error(
-        "the token is no JWT with a usable `exp`: pass its expiry with it, or let the policy accept undecodable tokens"
+        "the token is not a JWT with a usable `exp`: pass its expiry with it, or set undecodable_tokens to AcceptAsOpaque"
     )]
     Undecodable,
 }
@@ -432,7 +445,7 @@ impl TokenError {
     pub(crate) const TOO_LONG: usize = 1 << 20;
 }
 
-/// Why a token goes into no `Authorization` header.
+/// Why a token cannot be put into an `Authorization` header.
 ///
 /// ```
 /// use acs_common::{BearerError, Machine, Monotonic, NewToken, Now, Policy, UnixTime};
@@ -445,7 +458,7 @@ impl TokenError {
 #[cfg(feature = "http")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the token holds a space, a quote or other characters no bearer token has: hand in the bare token, without `Bearer`, quotes or JSON round it"
+    "the token holds a space, a quote or another character that a bearer token must not have: pass the bare token string, without `Bearer`, quotes or JSON around it"
 )]
-#[expect(clippy::exhaustive_structs, reason = "there is nothing to say but that")]
+#[expect(clippy::exhaustive_structs, reason = "it has one cause")]
 pub struct BearerError;

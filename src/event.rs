@@ -1,11 +1,11 @@
-//! What a host tells the machine.
+//! What the host tells the machine.
 
 use core::num::NonZeroU64;
 
 use crate::error::RefresherError;
 use crate::token::{NewToken, Token};
 
-/// Names one call of the refresher. Minted by the machine only, so that an answer can be told from a late one.
+/// The id of one refresh. Only the machine makes new ids. They tell a current answer from a late one.
 ///
 /// ```
 /// use acs_common::{Action, Event, Machine, Monotonic, Now, Policy, RefresherError, UnixTime};
@@ -28,7 +28,7 @@ pub struct RequestId(NonZeroU64);
 impl RequestId {
     pub(crate) const FIRST: Self = Self(NonZeroU64::MIN);
 
-    /// As a number, for a host behind a foreign interface.
+    /// The id as a number, for a host behind a foreign function interface.
     ///
     /// ```
     /// use acs_common::RequestId;
@@ -41,7 +41,7 @@ impl RequestId {
         self.0.get()
     }
 
-    /// From such a number; `None` for 0, which is none of them. An answer with an id that is not in flight is ignored.
+    /// The id with this number; `None` for 0. The machine ignores an answer whose id is not in flight.
     #[must_use]
     pub const fn from_u64(id: u64) -> Option<Self> {
         match NonZeroU64::new(id) {
@@ -50,33 +50,34 @@ impl RequestId {
         }
     }
 
-    /// The one after it, the first after the last there is.
+    /// The next id. After the last one comes the first.
     pub(crate) fn next(self) -> Self {
         self.0.checked_add(1).map_or(Self::FIRST, Self)
     }
 }
 
-/// What a source gave, as two numbers of the host's choice. A credential with a source
-/// ([`Machine::with_source`](crate::Machine::with_source)) exchanges what its source gives for an access token. The machine
-/// never sees what that is: it compares these numbers and nothing else.
+/// What a source returned, as two numbers that the host chooses.
+///
+/// A credential [with a source](crate::Machine::with_source) exchanges what the source returns for an access token. The
+/// machine does not see the source's data. It compares these two numbers only.
 ///
 /// ```
 /// use acs_common::Source;
 ///
-/// // The same user, signed in anew: another version of the same user's credentials.
+/// // The same user signs in again: another version, the same user.
 /// let (before, after) = (Source { version: 1, user: 7 }, Source { version: 2, user: 7 });
 /// assert!(before != after && before.user == after.user);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "which one, and whose: that is all the machine compares")]
+#[expect(clippy::exhaustive_structs, reason = "the machine compares a version and a user, and nothing else")]
 pub struct Source {
-    /// Equal for the same thing (for Entra: the same Entra token), different for another one.
+    /// Equal for the same data (the same Entra token, for example), different for other data.
     pub version: u64,
-    /// Equal only if it is certain that both are of one user.
+    /// Equal only if it is certain that both are from the same user.
     pub user: u64,
 }
 
-/// What happened. `W` is the host's name for a waiter: a key, a file descriptor, a channel.
+/// What happened. `W` is how the host names a waiter: a key, a file descriptor, a channel.
 ///
 /// ```
 /// use acs_common::{Action, Error, Event, Machine, Monotonic, Now, Policy, UnixTime};
@@ -91,56 +92,60 @@ pub struct Source {
 /// ] {
 ///     machine.handle(event, at(10));
 /// }
-/// // Nobody answers who cancelled; who waits is told of the end.
+/// // The cancelled waiter gets nothing. The other one gets an error.
 /// let Some(Action::ReturnToken { waiter: 2, result: Err(Error::Disposed) }) = machine.poll_action() else { panic!() };
 /// # Ok::<(), acs_common::TokenError>(())
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<W> {
-    /// Somebody wants a token. Exactly one [`ReturnToken`](crate::Action::ReturnToken) will answer, unless the request is
-    /// cancelled first. Names should differ among those who wait.
+    /// A caller wants a token. Exactly one [`ReturnToken`](crate::Action::ReturnToken) follows, unless the request is
+    /// cancelled first. Two waiters should not have the same name.
     TokenRequested {
-        /// Who.
+        /// The caller's name.
         waiter: W,
     },
-    /// Somebody no longer waits: there will be no answer. Ignored if there was one already. A refresh in flight goes on.
+    /// A caller no longer waits, so it gets no answer. Ignored if it has had its answer. Other waiters and the refresh in
+    /// flight are not affected (contract, rule 2.11).
     RequestCancelled {
-        /// Who.
+        /// The caller's name.
         waiter: W,
     },
-    /// The source answered a [`CheckSource`](crate::Action::CheckSource); or, while the refresher is at work, it gave
-    /// another version (after a 401, say). Ignored unless `request` is in flight.
+    /// The source answered a [`CheckSource`](crate::Action::CheckSource). Or it returned another version while the refresher
+    /// works, for example after a 401. Ignored unless `request` is in flight.
     SourceChecked {
-        /// Which check, from [`CheckSource`](crate::Action::CheckSource).
+        /// The id from [`CheckSource`](crate::Action::CheckSource).
         request: RequestId,
-        /// What the source gave.
+        /// What the source returned.
         source: Source,
     },
     /// The refresher returned a token. Ignored unless `request` is the call in flight.
     TokenReceived {
-        /// Which call, from [`CallRefresher`](crate::Action::CallRefresher).
+        /// The id from [`CallRefresher`](crate::Action::CallRefresher).
         request: RequestId,
-        /// What it brought.
+        /// What the refresher returned.
         token: NewToken,
     },
-    /// The refresher failed, or the source did. Ignored unless `request` is in flight.
+    /// The refresher or the source failed. Ignored unless `request` is in flight.
     RefreshFailed {
-        /// Which call, or which check.
+        /// The id of the call or the check.
         request: RequestId,
         /// Why.
         error: RefresherError,
     },
-    /// The timer fired, or somebody just looked at the clocks: early, late, repeated, all harmless.
+    /// The timer fired, or the host looked at the clocks. Early, late and repeated events of this kind are harmless.
     TimeAdvanced,
-    /// The service refused this very token (a 401). Ignored if another is held by now. A static token stays.
+    /// The service rejected this token (with a 401). The machine drops it. A refresh follows: at once if the credential is
+    /// proactive, otherwise with the next request (contract, rule 2.9). Ignored if the machine holds another token by now. A
+    /// static token stays.
     TokenRejected {
-        /// Which.
+        /// The rejected token, as the machine returned it.
         token: Token,
     },
-    /// Trying makes sense again: the network is back, the user signed in, the device woke up. Ends the rest and the row of
-    /// failures, of refreshes and of rejected replacements.
+    /// Another try makes sense now: the network is back, the user signed in, the device woke up. This ends the backoff and
+    /// both streaks, of failed refreshes and of rejected replacements (contract, rule 2.10).
     RetryNow,
-    /// The end: everyone who waits is told so, the token is forgotten, nothing else is answered from now on.
+    /// Dispose of the credential. Every waiter gets [`Error::Disposed`](crate::Error::Disposed), the token is dropped, and
+    /// every later request gets the same error (contract, rule 2.12).
     Disposed,
 }

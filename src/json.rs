@@ -1,4 +1,4 @@
-//! Reading a few fields of a JSON object, and keeping nothing of the rest.
+//! Reads a few fields of a JSON object, and keeps nothing else.
 
 use alloc::string::String;
 use core::fmt;
@@ -7,11 +7,11 @@ use serde_core::de::{Deserialize as _, DeserializeSeed, Deserializer, IgnoredAny
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-/// The JSON text of the named fields of an object; of duplicates the last counts, as in `JSON.parse`. `None` if the text
-/// is no JSON object.
+/// The JSON text of the named fields of an object. Of duplicates the last one counts, as in `JSON.parse`. `None` if the text is
+/// not a JSON object.
 ///
-/// The text, since `serde_json` hands over numbers in another form when anything in the program turns its feature
-/// `arbitrary_precision` on; and since the value may be a secret, of which no copy is to be left behind.
+/// It returns the text for two reasons. `serde_json` returns numbers in another form if anything in the program enables its
+/// feature `arbitrary_precision`. And the value may be a secret, so no copy may stay behind.
 pub(crate) fn fields<'a, const N: usize>(json: &'a str, names: [&str; N]) -> Option<[Option<&'a str>; N]> {
     let mut json = serde_json::Deserializer::from_str(json);
     let found = json.deserialize_map(Fields(names)).ok()?;
@@ -47,20 +47,20 @@ impl<'de, const N: usize> Visitor<'de> for Fields<'_, N> {
     }
 }
 
-/// Which of the names a key is.
+/// Finds a key among the names.
 struct Name<'n>(&'n [&'n str]);
 
 impl<'de> DeserializeSeed<'de> for Name<'_> {
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        // The text: as a string a lone surrogate in another field's name would be an error, and as bytes a control
-        // character would be none.
+        // Read as text: as a string, a lone surrogate in another field's name is an error; as bytes, a control character is
+        // not an error.
         let key = <&RawValue>::deserialize(deserializer)?.get();
         let index_of = |key: &[u8]| self.0.iter().position(|name| name.as_bytes() == key);
         let [b'"', plain @ .., b'"'] = key.as_bytes() else { return Ok(None) };
         Ok(index_of(plain).or_else(|| {
-            // Names are short: a search that is made for long texts takes longer.
+            // Names are short, and a search for long texts is slower on them.
             let escaped = plain.iter().copied().any(|byte| byte == b'\\');
             escaped.then(|| string(key).map(Zeroizing::new)).flatten().and_then(|key| index_of(key.as_bytes()))
         }))

@@ -1,4 +1,4 @@
-//! Reading `exp` and `iat` of a JWT, and nothing else. No signature is verified.
+//! Reads `exp` and `iat` of a JWT, and nothing else. No signature is verified.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,19 +12,18 @@ use zeroize::Zeroizing;
 use crate::json;
 use crate::time::UnixTime;
 
-/// What the machine needs to know of a JWT.
+/// What the machine uses of a JWT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Claims {
     pub(crate) exp: UnixTime,
-    /// Only if it is a finite number below `exp`.
+    /// `None` unless it is a finite number below `exp`.
     pub(crate) iat: Option<UnixTime>,
 }
 
-/// The claims, if the text is a JWT with a usable `exp`: two or more parts, the second a base64 JSON object.
+/// The claims, if the text is a JWT with a usable `exp`: two or more parts, of which the second is a JSON object in base64.
 ///
-/// What is decoded is wiped, apart from what went through registers; only a name or an `exp` that is written with escapes
-/// leaves a copy of itself behind, in `serde_json`. How deep other claims are does not matter: `serde_json` limits that for
-/// what it reads, and not for what it passes over.
+/// What is decoded is wiped, except in registers. Only a name or an `exp` with escapes leaves a copy, in `serde_json`. Other
+/// claims may be nested to any depth: `serde_json` limits the depth of what it reads, not of what it skips.
 pub(crate) fn read(text: &str) -> Option<Claims> {
     let payload = payload(text)?;
     let [exp, iat] = json::fields(&payload, ["exp", "iat"])?;
@@ -32,14 +31,14 @@ pub(crate) fn read(text: &str) -> Option<Claims> {
     Some(Claims { exp, iat: iat.and_then(seconds).filter(|iat| *iat < exp) })
 }
 
-/// The payload's JSON. Bytes that are not UTF-8 are replaced, as the reference does: they can only stand in strings.
+/// The payload's JSON. Bytes that are not UTF-8 are replaced, as in the reference: they can be in strings only.
 pub(crate) fn payload(text: &str) -> Option<Zeroizing<String>> {
     let mut json = decode(text.trim_ascii().split('.').nth(1)?)?;
     let bytes = match String::from_utf8(core::mem::take(&mut *json)) {
         Ok(json) => return Some(Zeroizing::new(json)),
         Err(error) => Zeroizing::new(error.into_bytes()),
     };
-    // Three bytes take the place of one at most, so it does not grow and leave itself behind.
+    // Each byte becomes three at most. So the buffer does not grow, which would leave a copy behind.
     let mut json = Zeroizing::new(String::with_capacity(bytes.len().saturating_mul(3)));
     for chunk in bytes.utf8_chunks() {
         json.push_str(chunk.valid());
@@ -50,7 +49,7 @@ pub(crate) fn payload(text: &str) -> Option<Zeroizing<String>> {
     Some(json)
 }
 
-/// Padded or not, spare bits ignored.
+/// With or without padding. Spare bits are ignored.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::URL_SAFE,
     GeneralPurposeConfig::new()
@@ -58,9 +57,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// Either alphabet, mixed too: what the reference's decoders accept together.
+/// Either alphabet, or both mixed: all that the reference's decoders accept.
 fn decode(part: &str) -> Option<Zeroizing<Vec<u8>>> {
-    // The decoder makes it large enough before anything is in it.
+    // The decoder reserves the space before it writes.
     let mut decoded = Zeroizing::new(Vec::new());
     if BASE64.decode_vec(part, &mut decoded).is_err() {
         let url_safe = |byte| match byte {
@@ -75,7 +74,8 @@ fn decode(part: &str) -> Option<Zeroizing<Vec<u8>>> {
     Some(decoded)
 }
 
-/// A JSON number in seconds, if it is finite. From its text, since `serde_json` knows no number above the largest `f64`.
+/// A JSON number in seconds, if it is finite. Read from its text, because `serde_json` rejects numbers above the largest
+/// `f64`.
 fn seconds(json: &str) -> Option<UnixTime> {
     match json.parse() {
         Ok(secs) => Some(UnixTime::from_secs(secs)),
@@ -90,9 +90,9 @@ fn digits(json: &str) -> Option<UnixTime> {
     digits.then(|| UnixTime::from_secs(text.parse().unwrap_or(i64::MAX)))
 }
 
-/// Cut to the millisecond. Half a microsecond is granted first, since `1700000000.123` has no exact binary form
-/// and would otherwise read as `….122`; the cast saturates.
-#[expect(clippy::cast_possible_truncation, reason = "saturating is meant")]
+/// Rounded down to the millisecond. Half a microsecond is added first, because `1700000000.123` has no exact binary form and
+/// would become `….122`. The cast saturates.
+#[expect(clippy::cast_possible_truncation, reason = "the cast saturates on purpose")]
 fn from_fraction(secs: f64) -> UnixTime {
     let millis = secs * 1_000.0 + 0.000_5;
     let cut = millis as i64;

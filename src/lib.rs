@@ -1,46 +1,50 @@
 //! Keeps short-lived access tokens fresh: the state machine behind the credentials of `acs-common-tokio` and
 //! `acs-common-smol`, without a clock, I/O, threads or async.
 //!
-//! Azure Communication Services lets a chat or calling client in with a *user access token*, a JWT that lives from
-//! minutes to a day. [`Machine`] is the life of one credential: it holds the token, knows when to renew it, calls the
-//! refresher at most once at a time, tells everyone who waits, rests after failures, and never lets go of a valid token
-//! because a refresh failed. It takes [`Event`]s, each with the time, and gives [`Action`]s; so it runs in any runtime or
-//! event loop, on bare metal, in a fuzzer, and in tests that are exact to the millisecond without sleeping.
+//! Azure Communication Services is Microsoft's cloud service for chat, calls, SMS and email. This is not a Microsoft product.
 //!
-//! If you are on tokio or smol, use those crates: they are this machine and a driver for it.
+//! A chat or calling client signs in to that service with a *user access token*, a JWT that expires within a day. A
+//! [`Machine`] is one credential. It holds the token, knows when to renew it, and calls the refresher, one call at a time.
+//! It answers every waiter, backs off after failures, and keeps a valid token when a refresh fails. It takes [`Event`]s, each
+//! with the time, and returns [`Action`]s. So it runs in any runtime or event loop, on bare metal, in a fuzzer, and in tests
+//! that never sleep and are exact to the millisecond.
+//!
+//! On tokio or smol, use those crates: each is this machine and a driver for it.
 //!
 //! # The host's contract
 //!
-//! > **Hand in every event with what both clocks say at that moment; after each, poll actions until there are none, and do
-//! > what they say; when the one timer fires, hand in [`TimeAdvanced`](Event::TimeAdvanced).**
+//! > **Hand in every event with what both clocks say at that moment. After each event, poll actions until there are no more,
+//! > and do what they say. When the one timer fires, hand in [`TimeAdvanced`](Event::TimeAdvanced).**
 //!
-//! 1. Make a [`Machine`] with a [`Policy`], and drain it: a proactive one without a token wants to start at once.
-//! 2. Wait for whatever comes first: somebody who wants a token, an answer of the refresher, the timer. Sleep in slices of
-//!    at most 60 s, and hand in [`TimeAdvanced`](Event::TimeAdvanced) after each: the wall clock may have been set, and a
-//!    suspended machine's monotonic clock stands still.
+//! 1. Make a [`Machine`] with a [`Policy`], and drain its actions: a proactive machine without a token starts a refresh at once.
+//! 2. Wait for the first of these: a caller wants a token, the refresher answers, the timer fires. Sleep in slices of at most
+//!    60 s, and hand in [`TimeAdvanced`](Event::TimeAdvanced) after each slice: the wall clock may have been set, and the
+//!    monotonic clock may stop while the computer is suspended.
 //! 3. Read both clocks, and [`handle`](Machine::handle) the event.
-//! 4. [`poll_action`](Machine::poll_action) until it returns `None`:
-//!    [`ReturnToken`](Action::ReturnToken) answers a waiter, [`CallRefresher`](Action::CallRefresher) and
-//!    [`CancelRefresher`](Action::CancelRefresher) start a call and drop it, [`ScheduleTimer`](Action::ScheduleTimer)
-//!    replaces the one timer, [`Notify`](Action::Notify) is for whoever cares.
-//! 5. Go to 2, until [`Disposed`](Event::Disposed) has been handed in.
+//! 4. Call [`poll_action`](Machine::poll_action) until it returns `None`, and do what each action says:
+//!    * [`ReturnToken`](Action::ReturnToken): give a waiter its result;
+//!    * [`CheckSource`](Action::CheckSource), only [with a source](Machine::with_source): ask the source;
+//!    * [`CallRefresher`](Action::CallRefresher): start a call; [`CancelRefresher`](Action::CancelRefresher): drop it;
+//!    * [`Notify`](Action::Notify): tell the listeners;
+//!    * [`ScheduleTimer`](Action::ScheduleTimer): set the one timer.
+//! 5. Go to 2, until you have handed in [`Disposed`](Event::Disposed).
 //!
-//! Whatever a host does, no token is given out that was dead by either clock when the last event was handed in, and nothing
-//! panics. Early, late, repeated and
-//! spurious timers, late answers and clocks that run back are harmless. A host that wants no more than a function call in
-//! its own loop asks [`token`](Machine::token) each time, and needs the events only for what that cannot answer.
+//! A refreshing machine never returns a token that had expired, by either clock, at the last event. Nothing in this crate
+//! panics.
+//! Early, late, repeated and spurious timers are harmless, and so are late answers and clocks that run back. A host that only
+//! needs a function call in its loop asks [`token`](Machine::token) each time, and hands in events when that returns `None`.
 //!
 //! ```
 //! use acs_common::{Action, Event, Machine, Monotonic, NewToken, Now, Policy, RefresherError, UnixTime};
 //!
-//! // Virtual time: a host has clocks.
+//! // Virtual time; a host reads its clocks.
 //! let at = |ms: u64| Now::new(Monotonic::from_millis(ms), UnixTime::from_millis(1_700_000_000_000 + ms as i64));
 //!
-//! let in_hand = NewToken::new("the one in hand").with_expires_on(UnixTime::from_secs(1_700_001_200));
+//! let initial = NewToken::new("the initial token").with_expires_on(UnixTime::from_secs(1_700_001_200));
 //! let policy = Policy::builder().refresh_proactively(true).build()?;
-//! let mut machine = Machine::<u32>::new(Some(in_hand), policy, at(0))?;
+//! let mut machine = Machine::<u32>::new(Some(initial), policy, at(0))?;
 //!
-//! // Twenty minutes of life, and a window of ten: the timer is set for half-way.
+//! // The token is valid for 20 minutes, and the refresh window is 10: the timer is set to half of the token's life.
 //! let Some(Action::ScheduleTimer { at: Some(due) }) = machine.poll_action() else { panic!() };
 //! assert_eq!(due.as_millis(), 600_000);
 //!
@@ -48,30 +52,37 @@
 //! let Some(Action::CallRefresher { request, .. }) = machine.poll_action() else { panic!() };
 //! while machine.poll_action().is_some() {}
 //!
-//! // The issuer is down. That costs nothing: the token is valid, and it is tried again in a second.
+//! // The issuer is down. The token is still valid, and the machine tries again after a second.
 //! machine.handle(Event::RefreshFailed { request, error: RefresherError::new("connection refused") }, at(600_250));
-//! assert_eq!(machine.token(at(600_300)).unwrap().secret().expose(), "the one in hand");
+//! assert_eq!(machine.token(at(600_300)).unwrap().secret().expose(), "the initial token");
 //! assert_eq!(machine.deadline().unwrap().as_millis(), 601_250);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Rules
 //!
-//! What is valid: a token is dead as soon as *either* clock says so; its life is worked out once, on arrival, and laid on
-//! both. A wait is over as soon as either clock says so. What is due when, and every knob: [`PolicyBuilder`].
+//! The contract is `docs/semantics.md` in the repository. "Contract, rule 2.6" is section 2, rule 6 of it.
+//!
+//! A token has expired as soon as *either* clock says so, and a wait is over as soon as either clock says so. The time left is
+//! worked out once, on arrival, for both clocks (contract, rule 2.13). Each option, with its default: [`PolicyBuilder`].
 //!
 //! # Secrets
 //!
-//! A [`Secret`] never shows in `Debug`, errors or logs, is not comparable, and is wiped when its last clone is dropped.
-//! **No signature is verified**: the service does that; this crate reads `exp` and `iat` to know when to renew.
+//! `Debug`, errors and logs do not show a [`Secret`]. It cannot be compared, and it is wiped when its last clone is dropped.
+//! **No signature is verified**: the service does that. This crate reads `exp` and `iat` to know when to renew.
 //!
 //! # Features
 //!
-//! `std` (default): conversions from and to [`SystemTime`](std::time::SystemTime). Without it the crate is `no_std` with
-//! `alloc`, and on targets without atomic operations tokens, policies and errors are shared by `Rc`, and are not `Send`.
-//! `entra` (default): the exchange of Entra tokens. `serde`: [identifiers](identifier) as the JSON of the REST services.
-//! `access-key`: requests signed with an access key (`access_key`). `http`, which brings `std`: a token's finished
-//! `Authorization` header, and the crate `http`'s requests and responses for the exchange and for signing.
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `std` | yes | conversions from and to [`SystemTime`](std::time::SystemTime) |
+//! | `entra` | yes | the token exchange for Entra users |
+//! | `serde` | no | [identifiers](identifier) as the JSON of the REST services; [`UnixTime`] as milliseconds |
+//! | `access-key` | no | requests signed with an access key (`access_key`) |
+//! | `http`, needs `std` | no | a token's `Authorization` header; requests and responses of the crate `http`, for the exchange and for signing |
+//!
+//! Without `std` the crate is `no_std` with `alloc`. On targets without atomic operations, tokens, policies and errors are
+//! shared by `Rc` and are not `Send`.
 #![doc = include_str!("transitions.md")]
 #![no_std]
 #![warn(

@@ -1,13 +1,13 @@
-//! Text that must not be seen.
+//! Text that must not be shown.
 
 use alloc::string::String;
 use core::fmt;
 
 use zeroize::Zeroizing;
 
-/// Text that never shows in `Debug`, cannot be compared or printed by accident, and is wiped from memory when dropped.
+/// A text that `Debug` does not show, that cannot be compared or printed by accident, and that is wiped from memory on drop.
 ///
-/// Wiping covers this buffer, not copies that were made before the text came here or after [`expose`](Self::expose).
+/// The wipe covers this buffer. It does not cover copies made earlier, or copies of what [`expose`](Self::expose) returns.
 ///
 /// ```
 /// use acs_common::Secret;
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes the text over without copying it.
+    /// Takes ownership of the text, without a copy.
     #[must_use]
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
@@ -30,7 +30,7 @@ impl Secret {
         Self(text)
     }
 
-    /// The text itself. Hand it to whoever needs it, at once; do not log it.
+    /// The text itself. Pass it on where it is needed. Do not store it and do not log it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

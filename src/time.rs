@@ -1,4 +1,4 @@
-//! Moments on two clocks, in whole milliseconds; saturating arithmetic only.
+//! Moments on two clocks, in whole milliseconds. All arithmetic saturates.
 
 use core::fmt;
 use core::num::NonZeroU64;
@@ -6,10 +6,10 @@ use core::time::Duration;
 
 use crate::calendar::civil;
 
-/// A moment on the host's monotonic clock: milliseconds since an origin the host chooses once.
+/// A moment on the host's monotonic clock: milliseconds since an origin that the host chooses once.
 ///
-/// Waiting (rests, timeouts, renewal) is measured on it. It may stand still while the machine is suspended. Sums stop at the
-/// last moment there is, [`u64::MAX`]` - 1` milliseconds or half a billion years on, where every wait is over at once.
+/// The clock may stop while the computer is suspended. Sums saturate at the last moment, [`u64::MAX`]` - 1` milliseconds
+/// (half a billion years), where every wait is over.
 ///
 /// ```
 /// use acs_common::Monotonic;
@@ -21,19 +21,19 @@ use crate::calendar::civil;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Monotonic {
-    /// One more than the milliseconds, so that an `Option` of it, of which a machine has many, takes no more room.
+    /// One more than the milliseconds, so that an `Option` of it takes no more room. A machine has many of these.
     next: NonZeroU64,
 }
 
 impl Monotonic {
-    /// `millis` milliseconds after the host's origin; at most the last moment there is.
+    /// `millis` milliseconds after the host's origin, at most the last moment.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self { next: NonZeroU64::MIN.saturating_add(millis) }
     }
 
-    /// `elapsed` after the host's origin, as [`Instant::elapsed`](std::time::Instant::elapsed) gives it; a fraction of a
-    /// millisecond is cut.
+    /// `elapsed` after the host's origin, as [`Instant::elapsed`](std::time::Instant::elapsed) returns it, rounded down to the
+    /// millisecond.
     ///
     /// ```
     /// use acs_common::Monotonic;
@@ -53,7 +53,7 @@ impl Monotonic {
         self.next.get() - 1
     }
 
-    /// This moment plus `duration` (a fraction of a millisecond counts as a whole one), at most the last moment there is.
+    /// This moment plus `duration`, rounded up to the millisecond, at most the last moment.
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
         self.saturating_add_millis(millis(duration))
@@ -63,7 +63,7 @@ impl Monotonic {
         Self { next: self.next.saturating_add(millis) }
     }
 
-    /// How long after `earlier` this is; zero if it is not after it.
+    /// The time from `earlier` to this moment; zero if this moment is not later.
     #[must_use]
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.millis_since(earlier))
@@ -88,11 +88,12 @@ impl fmt::Debug for Monotonic {
     }
 }
 
-/// A moment on the wall clock: milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted (a JWT's `NumericDate`,
+/// A moment on the wall clock: milliseconds since 1970-01-01T00:00:00Z, without leap seconds (a JWT's `NumericDate`,
 /// [RFC 7519, section 2](https://www.rfc-editor.org/rfc/rfc7519#section-2), to the millisecond).
 ///
-/// It is shown as [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339#section-5.6) writes it, in UTC; a year that has more than
-/// four digits, or comes before the year 0, has a sign. With the feature `serde` it is a number of milliseconds.
+/// `Display` writes it in UTC, in the form of [RFC 3339, section
+/// 5.6](https://www.rfc-editor.org/rfc/rfc3339#section-5.6). A year before 0 or after 9999 has a sign. With the feature
+/// `serde` it is a number of milliseconds.
 ///
 /// ```
 /// use acs_common::UnixTime;
@@ -106,25 +107,25 @@ impl fmt::Debug for Monotonic {
 pub struct UnixTime(i64);
 
 impl UnixTime {
-    /// `secs` seconds after the epoch, before it if negative.
+    /// `secs` seconds after the epoch; before it if negative. Saturates.
     #[must_use]
     pub const fn from_secs(secs: i64) -> Self {
         Self(secs.saturating_mul(1_000))
     }
 
-    /// `millis` milliseconds after the epoch, before it if negative.
+    /// `millis` milliseconds after the epoch; before it if negative.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since the epoch, negative before it.
+    /// Milliseconds since the epoch; negative before it.
     #[must_use]
     pub const fn as_millis(self) -> i64 {
         self.0
     }
 
-    /// Whole seconds since the epoch, negative before it; a fraction is cut towards the past.
+    /// Whole seconds since the epoch, rounded down; negative before it.
     #[must_use]
     pub const fn as_secs(self) -> i64 {
         self.0.div_euclid(1_000)
@@ -140,8 +141,7 @@ impl UnixTime {
     }
 }
 
-/// A moment later than [`i64::MAX`] milliseconds, or earlier than [`i64::MIN`], becomes the last or first there is;
-/// fractions of a millisecond are cut.
+/// Saturates at [`i64::MIN`] and [`i64::MAX`] milliseconds. Fractions of a millisecond are cut.
 #[cfg(feature = "std")]
 impl From<std::time::SystemTime> for UnixTime {
     fn from(time: std::time::SystemTime) -> Self {
@@ -165,7 +165,7 @@ impl TryFrom<UnixTime> for std::time::SystemTime {
     }
 }
 
-/// A moment that the platform's [`SystemTime`](std::time::SystemTime) cannot express.
+/// A moment that is outside the range of the platform's [`SystemTime`](std::time::SystemTime).
 ///
 /// ```
 /// use acs_common::{SystemTimeError, UnixTime};
@@ -178,7 +178,7 @@ impl TryFrom<UnixTime> for std::time::SystemTime {
 /// ```
 #[cfg(feature = "std")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this platform's SystemTime cannot express {time}")]
+#[error("{time} is outside the range of this platform's SystemTime: keep it as a UnixTime")]
 #[non_exhaustive]
 pub struct SystemTimeError {
     /// The moment.
@@ -216,7 +216,7 @@ impl<'de> serde_core::Deserialize<'de> for UnixTime {
     }
 }
 
-/// What both of the host's clocks say, read together.
+/// Both of the host's clocks, read at the same moment (contract, rule 2.13).
 ///
 /// ```
 /// use acs_common::{Monotonic, Now, UnixTime};
@@ -225,11 +225,11 @@ impl<'de> serde_core::Deserialize<'de> for UnixTime {
 /// assert_eq!(now.monotonic.as_millis(), 250);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "two clocks are the contract")]
+#[expect(clippy::exhaustive_structs, reason = "the contract has two clocks")]
 pub struct Now {
-    /// The clock that waiting is measured on.
+    /// The monotonic clock, for waits.
     pub monotonic: Monotonic,
-    /// The clock that tokens' expiries are written in.
+    /// The wall clock, for the expiry of tokens.
     pub unix: UnixTime,
 }
 
@@ -240,13 +240,14 @@ impl Now {
         Self { monotonic, unix }
     }
 
-    /// The moment `millis` from now, laid on both clocks.
+    /// The moment `millis` from now, on both clocks.
     pub(crate) const fn plus(self, millis: u64) -> Until {
         Until { monotonic: self.monotonic.saturating_add_millis(millis), unix: self.unix.saturating_add_millis(millis) }
     }
 }
 
-/// A moment laid on both clocks: the end of a wait or of a token's life. It has come as soon as either clock says so.
+/// A moment on both clocks: the end of a wait, or a token's expiry. It has come as soon as either clock says so (contract,
+/// rule 2.13).
 ///
 /// ```
 /// use acs_common::{Action, Event, Machine, Monotonic, Now, Policy, UnixTime};
@@ -257,7 +258,7 @@ impl Now {
 /// machine.handle(Event::TokenRequested { waiter: 1 }, at(0));
 /// let Some(Action::CallRefresher { give_up: Some(give_up), .. }) = machine.poll_action() else { panic!() };
 ///
-/// // The default timeout of a refresh is a minute.
+/// // The default `refresh_timeout` is a minute.
 /// assert_eq!(give_up.time_left(at(20_000)), Duration::from_secs(40));
 /// # Ok::<(), acs_common::TokenError>(())
 /// ```
@@ -268,13 +269,13 @@ pub struct Until {
 }
 
 impl Until {
-    /// The time left: the smaller of what the two clocks say; zero once the moment has come.
+    /// The time left, by the clock that says less; zero once the moment has come.
     #[must_use]
     pub fn time_left(self, now: Now) -> Duration {
         Duration::from_millis(self.left(now))
     }
 
-    /// Milliseconds left: the smaller of what the two clocks say; 0 once it has come.
+    /// Milliseconds left, by the clock that says less; 0 once it has come.
     pub(crate) fn left(self, now: Now) -> u64 {
         self.monotonic.millis_since(now.monotonic).min(self.unix.millis_since(now.unix))
     }
@@ -288,7 +289,7 @@ impl Until {
         Self { monotonic: self.monotonic.max(other.monotonic), unix: self.unix.max(other.unix) }
     }
 
-    /// The end of two waits of which the first counts.
+    /// The end of two waits of which the shorter one counts.
     pub(crate) fn earlier(self, other: Self) -> Self {
         Self { monotonic: self.monotonic.min(other.monotonic), unix: self.unix.min(other.unix) }
     }
@@ -298,12 +299,12 @@ impl Until {
     }
 }
 
-/// Whole milliseconds, as of a life that is not to last longer than it was said to.
+/// Whole milliseconds, rounded down: for a token's lifetime.
 pub(crate) fn whole_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Whole milliseconds, a fraction counting as one, so that nothing but zero becomes zero.
+/// Whole milliseconds, rounded up, so that only zero becomes zero.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Tokens: what a refresher hands in, and what callers get out.
+//! Tokens: what a refresher returns, and what callers get.
 
 use alloc::borrow::ToOwned;
 #[cfg(feature = "http")]
@@ -19,7 +19,7 @@ use crate::policy::{Policy, UndecodableTokens};
 use crate::secret::Secret;
 use crate::time::{Now, UnixTime, whole_millis};
 
-/// An access token the machine accepted. Cheap to clone: clones share one secret, wiped when the last is dropped.
+/// An access token that the machine accepted. A clone is cheap: clones share one secret, which is wiped with the last clone.
 ///
 /// ```
 /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
@@ -28,7 +28,7 @@ use crate::time::{Now, UnixTime, whole_millis};
 /// let given = NewToken::new("an opaque token").with_expires_on(UnixTime::from_secs(1_700_003_600));
 /// let machine = Machine::<()>::with_static_token(given, Policy::default(), now)?;
 ///
-/// let token = machine.token(now).expect("a static token is always there");
+/// let token = machine.token(now).expect("a static credential always holds its token");
 /// assert_eq!(token.secret().expose(), "an opaque token");
 /// assert_eq!(token.expires_on(), UnixTime::from_secs(1_700_003_600));
 /// assert!(!format!("{token:?}").contains("an opaque token"), "secrets never show");
@@ -46,7 +46,7 @@ struct Accepted {
     authorization: Authorization,
 }
 
-/// Boxed, since most tokens are never asked for it.
+/// Boxed, since most tokens never need it.
 #[cfg(feature = "http")]
 #[derive(Debug, Default)]
 struct Authorization(std::sync::OnceLock<Box<http::HeaderValue>>);
@@ -77,36 +77,38 @@ impl Accepted {
     }
 }
 
-/// What a bearer token is made of, but for `=` at its end.
+/// The characters of a bearer token, except `=` at its end.
 #[cfg(feature = "http")]
 fn is_of_bearer(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte)
 }
 
 impl Token {
-    /// The token's text, as it was handed in.
+    /// The token's text, as the refresher returned it.
     #[must_use]
     pub fn secret(&self) -> &Secret {
         &self.0.secret
     }
 
-    /// When the token expires: its `exp`, the expiry given with it, or what its lifetime amounts to by the wall clock
-    /// as it was on arrival. Whether it still serves is the machine's to say, which looks at both clocks.
+    /// When the token expires, by the wall clock: the stated expiry, the JWT's `exp`, or the arrival plus the token's lifetime.
+    /// To know whether the token is still valid, ask [`Machine::token`](crate::Machine::token), which looks at both clocks.
     #[must_use]
     pub fn expires_on(&self) -> UnixTime {
         self.0.expires_on
     }
 
-    /// Whether its expiry could not be read and was not given, so that
-    /// [`opaque_token_lifetime`](crate::PolicyBuilder::opaque_token_lifetime) was assumed.
+    /// Whether the token's expiry could not be read and was not stated. Then
+    /// [`opaque_token_lifetime`](crate::PolicyBuilder::opaque_token_lifetime) counts as its lifetime.
     #[must_use]
     pub fn is_opaque(&self) -> bool {
         self.0.opaque
     }
 
-    /// The value of a request's `Authorization` header: `Bearer` and the token ([RFC 6750, section
-    /// 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)), without white space round it; marked as sensitive, and
-    /// wiped from memory with its last clone. Built at the first call, for all clones of this token.
+    /// The value of a request's `Authorization` header: `Bearer` and the token, without white space around it ([RFC 6750,
+    /// section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
+    ///
+    /// It is marked as sensitive, and wiped from memory with its last clone. The first call builds it for all clones of this
+    /// token.
     ///
     /// ```
     /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
@@ -114,7 +116,7 @@ impl Token {
     /// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(0));
     /// let machine = Machine::<()>::with_static_token(NewToken::new("eyJ…"), Policy::default(), now)?;
     /// let Err(error) = machine.token(now).unwrap().authorization() else { panic!("an ellipsis is not ASCII") };
-    /// assert!(error.to_string().contains("hand in the bare token"));
+    /// assert!(error.to_string().contains("pass the bare token string"));
     ///
     /// let machine = Machine::<()>::with_static_token(NewToken::new("eyJhbGci\n"), Policy::default(), now)?;
     /// let mut request = http::Request::get("https://contoso.communication.azure.com/chat/threads").body(())?;
@@ -125,15 +127,16 @@ impl Token {
     /// ```
     ///
     /// # Errors
-    /// The token is none that [the RFC](https://www.rfc-editor.org/rfc/rfc6750#section-2.1) allows: something is left round it
-    /// (`Bearer`, quotes, JSON), or it holds another character than ASCII letters, digits, `-._~+/` and, at its end, `=`.
+    /// [`BearerError`], if the token holds a character that the RFC does not allow. It allows ASCII letters, digits, `-._~+/`,
+    /// and `=` at the end. The usual cause is `Bearer`, a quote or JSON around the token.
     #[cfg(feature = "http")]
     #[inline]
     pub fn authorization(&self) -> Result<&http::HeaderValue, BearerError> {
         self.0.authorization()
     }
 
-    /// Whether both are the very same token: accepted once, not merely reading the same.
+    /// Whether both are clones of one token. Two tokens with the same text that the machine accepted one after the other are
+    /// not.
     ///
     /// ```
     /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
@@ -158,12 +161,14 @@ impl fmt::Debug for Token {
     }
 }
 
-/// A token on its way in: the initial one, a static one, or a refresher's answer.
+/// A token for the machine: the initial one, a static one, or what the refresher returns.
 ///
-/// A bare string is read as a JWT, **whose signature is not verified**: `exp` says when it expires, and a usable `iat`
-/// bounds its life. What cannot be read is taken as [`UndecodableTokens`] says. With an explicit expiry, or a lifetime
-/// such as OAuth's `expires_in` ([RFC 6749, section 5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)), nothing
-/// is decoded.
+/// A bare string is read as a JWT, **without verifying its signature**: `exp` is its expiry ([RFC 7519, section
+/// 4.1.4](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.4)), and a usable `iat` limits how long it is valid.
+/// [`UndecodableTokens`] says what happens to a string that cannot be read so (contract, section 3).
+///
+/// State the expiry, or a lifetime such as OAuth's `expires_in` ([RFC 6749, section
+/// 5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)), and nothing is decoded.
 ///
 /// ```
 /// use acs_common::{NewToken, UnixTime};
@@ -183,35 +188,35 @@ pub struct NewToken {
 #[derive(Debug)]
 enum Expiry {
     Read,
-    /// What [`NewToken::decoded`] has found.
+    /// What [`NewToken::decoded`] found.
     Decoded(Option<Claims>),
     On(UnixTime),
     In(Duration),
 }
 
 impl NewToken {
-    /// A bare token string: no `Bearer` before it, no quotes or JSON round it. A `String` is taken over, not copied.
+    /// A bare token string: without `Bearer`, quotes or JSON around it. A `String` is moved, not copied.
     #[must_use]
     pub fn new(token: impl Into<String>) -> Self {
         Self { secret: Secret::new(token.into()), expiry: Expiry::Read }
     }
 
-    /// States when it expires.
+    /// States when the token expires.
     #[must_use]
     pub fn with_expires_on(self, expires_on: impl Into<UnixTime>) -> Self {
         Self { expiry: Expiry::On(expires_on.into()), ..self }
     }
 
-    /// States how long it lives, counted from the start of the refresh that brought it (from construction for a static
-    /// or an initial token). A fraction of a millisecond is cut.
+    /// States how long the token is valid, in whole milliseconds (rounded down). The time counts from the start of its refresh;
+    /// for a static or an initial token it counts from the construction (contract, rule 2.4).
     #[must_use]
     pub fn with_expires_in(self, lifetime: Duration) -> Self {
         Self { expiry: Expiry::In(lifetime), ..self }
     }
 
-    /// Reads `exp` and `iat` now, which takes a microsecond for each KiB: for a host that keeps its machine behind a lock,
-    /// before it takes that lock. Without this the machine reads them. Does nothing the second time, nor if the expiry is
-    /// stated.
+    /// Reads `exp` and `iat` now, which takes about a microsecond for each KiB. A host that keeps its machine behind a lock
+    /// calls this before it takes the lock; otherwise the machine reads them. A second call does nothing, and neither does a
+    /// call with a stated expiry.
     ///
     /// ```
     /// use acs_common::{Event, Machine, NewToken, Now, Policy, RequestId};
@@ -230,7 +235,7 @@ impl NewToken {
         }
     }
 
-    /// The token, and for how many milliseconds it is valid (0 if it is not); `asked` is when the refresh started.
+    /// The token, and the milliseconds for which it is valid (0 if it is not). `asked` is when the refresh started.
     pub(crate) fn accept(self, policy: &Policy, asked: Now, now: Now) -> Result<(Token, u64), TokenError> {
         let text = self.secret.expose();
         if text.trim().is_empty() {
@@ -249,7 +254,7 @@ impl NewToken {
             Expiry::Read | Expiry::Decoded(_) => match (self.claims(), policy.undecodable_tokens()) {
                 (Some(claims), _) => {
                     let left = claims.exp.millis_since(now.unix);
-                    // Whatever the wall clock says, it cannot live longer than it was issued for.
+                    // Even if the wall clock is slow, the token is not valid for longer than it was issued for.
                     (claims.exp, claims.iat.map_or(left, |iat| left.min(claims.exp.millis_since(iat))))
                 }
                 (None, UndecodableTokens::AcceptAsOpaque) => {
@@ -270,7 +275,7 @@ impl NewToken {
         Ok((Token(Arc::new(accepted)), left))
     }
 
-    /// Nothing is read of a text that is too long for a token.
+    /// `None` without reading, if the text is too long for a token.
     fn claims(&self) -> Option<Claims> {
         match self.expiry {
             Expiry::Decoded(claims) => claims,

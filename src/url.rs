@@ -1,10 +1,11 @@
-//! The parts of a URL, as a browser reads what [RFC 3986](https://www.rfc-editor.org/rfc/rfc3986) allows.
+//! The parts of a URL. It accepts what [RFC 3986](https://www.rfc-editor.org/rfc/rfc3986) allows, and reads it as a browser
+//! does.
 
 use alloc::format;
 use alloc::string::String;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-/// Why a text is not a URL that a request can be sent to.
+/// Why a text is not a URL for a request.
 ///
 /// ```
 /// use acs_common::UrlError;
@@ -16,31 +17,31 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UrlError {
-    /// It is not absolute, or it is for another protocol.
+    /// The URL is not absolute, or it is for another protocol.
     #[error("it does not begin with `https://` or `http://`: pass the whole URL")]
     Scheme,
-    /// There is no host, or the host is not valid.
+    /// The host is missing or not valid.
     #[error("it has no valid host after the `://`: put a host name or an IP address there")]
     Host,
-    /// The port is not a number up to 65535.
+    /// The port is not a number from 0 to 65535.
     #[error("its port is not a number from 0 to 65535: correct the port, or leave it out")]
     Port,
-    /// It holds a character that is not allowed in a URL.
+    /// The URL holds a character that is not allowed.
     #[error(
         "it holds a space, a backslash or another character that is not allowed in a URL: percent-encode the character, or use the ASCII name of the host"
     )]
     Character,
 }
 
-/// The parts of a URL, as they are written.
+/// The parts of a URL, as written.
 pub(crate) struct Url<'a> {
     scheme: &'a str,
-    /// All that follows the `://`.
+    /// Everything after the `://`.
     rest: &'a str,
     pub(crate) has_user_info: bool,
     /// An IPv6 address in its brackets.
     pub(crate) host: &'a str,
-    /// Empty, or a colon and what follows; anything behind an IPv6 address.
+    /// Empty, or the colon and the port; anything after an IPv6 address.
     pub(crate) port: &'a str,
     /// Empty, or `/` and what follows.
     pub(crate) path: &'a str,
@@ -49,7 +50,7 @@ pub(crate) struct Url<'a> {
 }
 
 impl<'a> Url<'a> {
-    /// The parts, and the host as the header `Host` has it: in lower case, with the port unless it is the scheme's own.
+    /// The parts, and the value of the header `Host`: the host in lower case, with the port unless it is the scheme's default.
     pub(crate) fn parse(url: &'a str) -> Result<(Self, String), UrlError> {
         let (scheme, rest) = url.split_once("://").ok_or(UrlError::Scheme)?;
         let url = Self::split(scheme, rest);
@@ -57,7 +58,7 @@ impl<'a> Url<'a> {
         Ok((url, host))
     }
 
-    /// The parts of a text that had `://` between the two, unchecked.
+    /// The parts of a text that had `://` between `scheme` and `rest`, not checked.
     pub(crate) fn split(scheme: &'a str, rest: &'a str) -> Self {
         let (before, fragment) = cut(rest, '#');
         let (before, query) = cut(before, '?');
@@ -75,7 +76,7 @@ impl<'a> Url<'a> {
         Self { scheme, rest, has_user_info, host, port, path, query, has_fragment }
     }
 
-    /// Whether a request can be sent to it; the header `Host`, if so.
+    /// Checks the URL, and returns the value of the header `Host`.
     pub(crate) fn check(&self) -> Result<String, UrlError> {
         let own_port = match self.scheme {
             _ if self.is_https() => 443,
@@ -103,7 +104,7 @@ impl<'a> Url<'a> {
         self.scheme.eq_ignore_ascii_case("https")
     }
 
-    /// Whether its host is this machine: by name, or as an address in its usual form.
+    /// Whether the host is this computer: `localhost`, or a loopback address in its usual form.
     #[cfg(feature = "entra")]
     pub(crate) fn is_loopback(&self) -> bool {
         let address = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -117,7 +118,7 @@ fn cut(text: &str, mark: char) -> (&str, Option<&str>) {
     text.split_once(mark).map_or((text, None), |(before, behind)| (before, Some(behind)))
 }
 
-/// What a host's name may hold, and a path's segment too.
+/// The characters that a host name and a path segment may hold.
 fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
 }
@@ -127,7 +128,7 @@ fn host_name(host: &str) -> Result<String, UrlError> {
     if name.is_empty() || !name.bytes().all(is_name) {
         return Err(UrlError::Host);
     }
-    // What ends like a number is an address, and read in other ways by others if it is not in the usual form.
+    // A name that ends with a number is an address. Parsers disagree about unusual forms, so only the usual one is valid.
     let last = name.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
     let numeric = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x");
     if numeric && name.parse::<Ipv4Addr>().is_err() { Err(UrlError::Host) } else { Ok(name) }
@@ -142,7 +143,7 @@ fn ip_v6(address: &str) -> Result<String, UrlError> {
     })
 }
 
-/// Of what follows the host: nothing, a colon, or a colon and a number.
+/// The port in the text after the host: nothing, a colon, or a colon and a number.
 fn port_number(text: &str) -> Result<Option<u16>, UrlError> {
     match text.strip_prefix(':') {
         Some("") => Ok(None),

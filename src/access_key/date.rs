@@ -1,4 +1,4 @@
-//! Dates as HTTP writes them.
+//! Dates in the form of HTTP.
 
 use alloc::format;
 use alloc::string::String;
@@ -6,8 +6,8 @@ use alloc::string::String;
 use crate::calendar::civil;
 use crate::time::UnixTime;
 
-/// The form of [RFC 9110, section 5.6.7](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7), a fraction of a second
-/// cut; `None` outside the years 0 to 9999, which it cannot write.
+/// The form of [RFC 9110, section 5.6.7](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7), rounded down to the second.
+/// `None` outside the years 0 to 9999, which the form cannot hold.
 #[expect(clippy::arithmetic_side_effects, reason = "ten thousand years of seconds are far from any limit")]
 pub(super) fn imf_fixdate(time: UnixTime) -> Option<String> {
     let seconds = time.as_millis().div_euclid(1_000);

@@ -1,4 +1,4 @@
-//! Requests signed with a resource's access key (HMAC-SHA256), for services that call as the resource itself.
+//! Signs requests with the access key of a resource (HMAC-SHA256), for a server that calls as the resource.
 //!
 //! ```
 //! use acs_common::UnixTime;
@@ -36,7 +36,7 @@ use zeroize::Zeroizing;
 use crate::time::UnixTime;
 use crate::url::{Url, UrlError};
 
-/// An access key, ready for use. It never shows, and is wiped from memory when dropped.
+/// An access key, ready for use. `Debug` does not show it, and it is wiped from memory on drop.
 ///
 /// ```
 /// use acs_common::access_key::AccessKey;
@@ -51,35 +51,32 @@ use crate::url::{Url, UrlError};
 pub struct AccessKey(Hmac<Sha256>);
 
 impl AccessKey {
-    /// Reads the key as the Azure portal shows it, in base64. Its padding may be missing; white space around it is
-    /// dropped.
+    /// Reads the key in base64, as the Azure portal shows it. The padding may be missing. White space around the key is dropped.
     ///
     /// # Errors
-    /// If it is empty or not base64. The error does not repeat it.
+    /// [`AccessKeyError`]: the key is empty or not base64. The error does not repeat the key.
     pub fn from_base64(key: &str) -> Result<Self, AccessKeyError> {
         let key = BASE64.decode(key.trim_ascii()).map(Zeroizing::new).map_err(|_| AccessKeyError::NotBase64)?;
         if key.is_empty() {
             return Err(AccessKeyError::Empty);
         }
-        // HMAC takes keys of any length, so nothing is refused here.
+        // HMAC takes keys of any length, so this does not fail.
         Hmac::new_from_slice(&key).map(Self).map_err(|_| AccessKeyError::Empty)
     }
 
-    /// The four headers that prove to the service, within minutes of `date`, that the request comes from the resource's
-    /// owner. `url` is absolute. `body` is what the request carries, all of it and nothing else (empty if it has no body):
-    /// the service refuses other bytes. The method is signed in upper case.
+    /// The four headers that prove to the service that the request comes from the resource's owner. The service accepts them
+    /// for some minutes after `date`. `url` is absolute. `body` is the whole body of the request (empty without a body): the
+    /// service rejects other bytes. The method is signed in upper case.
     ///
-    /// What is signed is not always the URL's text, but what the reference makes of it: dot segments of the path are
-    /// resolved, and the query is taken apart and written again as a form (`%20` becomes `+`, `?x` becomes `?x=`, an empty
-    /// query is dropped). The rest of the path stays as it is, percent-encoding included. Where that makes a difference,
-    /// send [`target`](SignedHeaders::target).
+    /// The signed text is what the reference makes of the URL. Dot segments of the path are resolved. The query is parsed and
+    /// written again as a form: `%20` becomes `+`, `?x` becomes `?x=`, an empty query is dropped. Everything else in the path
+    /// stays, with its percent-encoding. Send [`target`](SignedHeaders::target) in place of the URL's path and query.
     ///
-    /// **Sign again after a redirect**, and before each retry: the signature holds for this method, target, host, body and
-    /// date only. A client that follows redirects by itself sends the old signature, which the service refuses, so turn
-    /// that off.
+    /// **Sign again after a redirect and before each retry**: the signature is for this method, target, host, body and date
+    /// only. Turn off automatic redirects in the HTTP client: it sends the old signature, which the service rejects.
     ///
     /// # Errors
-    /// [`SigningError`] says what cannot be signed.
+    /// [`SigningError`] says what is wrong with the method, the URL or the date.
     pub fn sign(&self, method: &str, url: &str, body: &[u8], date: UnixTime) -> Result<SignedHeaders, SigningError> {
         if method.is_empty()
             || !method.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
@@ -99,7 +96,7 @@ impl AccessKey {
     }
 }
 
-/// Padded or not, spare bits ignored, as the reference's decoder does.
+/// With or without padding, and spare bits are ignored, as in the reference's decoder.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -113,7 +110,7 @@ impl fmt::Debug for AccessKey {
     }
 }
 
-/// The headers of a signed request. `Debug` leaves out the signature, which others could use for some minutes.
+/// The headers of a signed request. `Debug` does not show the signature, because it can be used for some minutes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignedHeaders {
     target: String,
@@ -124,7 +121,7 @@ pub struct SignedHeaders {
 }
 
 impl SignedHeaders {
-    /// The path and the query, in the form in which they are signed.
+    /// The path and the query in their signed form.
     ///
     /// ```
     /// use acs_common::UnixTime;
@@ -140,31 +137,31 @@ impl SignedHeaders {
         &self.target
     }
 
-    /// `Host`: in lower case, with the port unless it is the scheme's own.
+    /// `Host`: in lower case, with the port unless it is the scheme's default.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// `x-ms-date`: when it was signed.
+    /// `x-ms-date`: the date of the signature.
     #[must_use]
     pub fn date(&self) -> &str {
         &self.date
     }
 
-    /// `x-ms-content-sha256`: the body's hash.
+    /// `x-ms-content-sha256`: the SHA-256 hash of the body, in base64.
     #[must_use]
     pub fn content_hash(&self) -> &str {
         &self.content_hash
     }
 
-    /// `Authorization`: the signature, with what it is of.
+    /// `Authorization`: the signature, and the names of the signed headers.
     #[must_use]
     pub fn authorization(&self) -> &str {
         &self.authorization
     }
 
-    /// All four, with their names.
+    /// All four headers, each with its name.
     ///
     /// ```
     /// use acs_common::UnixTime;
@@ -208,10 +205,10 @@ impl fmt::Debug for SignedHeaders {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccessKeyError {
-    /// It has no bytes.
+    /// The key is empty.
     #[error("the access key is empty: copy it from the Azure portal")]
     Empty,
-    /// It is not base64.
+    /// The key is not base64.
     #[error("the access key is not base64: copy the whole key from the Azure portal, and nothing before or after it")]
     NotBase64,
 }
@@ -233,10 +230,10 @@ pub enum SigningError {
     /// The method is not a token ([RFC 9110, section 9.1](https://www.rfc-editor.org/rfc/rfc9110#section-9.1)).
     #[error("the method is empty or holds a character that is not allowed in it: pass an HTTP method such as `GET`")]
     Method,
-    /// No request can be sent to the URL.
+    /// The URL is not valid for a request.
     #[error("the URL cannot be signed: {0}")]
     Url(#[from] UrlError),
-    /// The date cannot be written.
+    /// The date is outside the years 0 to 9999.
     #[error("the date is outside the years 0 to 9999, so a header cannot hold it: check the clock of this machine")]
     Date,
 }

@@ -1,4 +1,4 @@
-//! Signing the requests of the crate `http`.
+//! Signs the requests of the crate `http`.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -12,9 +12,9 @@ use super::{AccessKey, SigningError};
 use crate::time::UnixTime;
 use crate::url::UrlError;
 
-/// A body that is in memory as a whole, so that its hash can be signed: nothing, bytes or text.
+/// A body that is completely in memory, so that its hash can be signed: nothing, bytes or text.
 ///
-/// A stream is not one: collect it first, and make the request with its bytes.
+/// A stream is not: collect it first, and make the request with its bytes.
 ///
 /// ```
 /// use acs_common::access_key::SignableBody;
@@ -23,7 +23,7 @@ use crate::url::UrlError;
 /// assert_eq!("{}".as_signed(), b"{}");
 /// ```
 pub trait SignableBody {
-    /// All the bytes that are sent with the request, and no others.
+    /// Exactly the bytes that are sent with the request.
     fn as_signed(&self) -> &[u8];
 }
 
@@ -64,15 +64,15 @@ macro_rules! holds_a_body {
 holds_a_body! { &T Box<T> }
 
 impl AccessKey {
-    /// Signs a request with the body it carries: sets its four headers in place of any that it has under these names,
-    /// `Authorization` marked as sensitive. Its URI must be absolute, and `date` must be now.
+    /// Signs a request with its body. It sets the four headers, replaces headers with the same names, and marks `Authorization`
+    /// as sensitive. The request's URI must be absolute, and `date` must be the present time.
     ///
-    /// Its path and query are rewritten in the form in which they are [signed](Self::sign), so that what is sent is what
-    /// was signed. Nothing is changed if it fails.
+    /// It rewrites the path and the query in their [signed](Self::sign) form, so that the request sends what was signed. On an
+    /// error the request stays as it is.
     ///
-    /// **Sign again after a redirect**, and before each retry: the signature holds for this target, body and date only.
-    /// Set the new URI and call this again; it replaces the old headers. A client that follows redirects by itself sends
-    /// the old signature, which the service refuses, so turn that off.
+    /// **Sign again after a redirect and before each retry**: the signature is for this method, target, host, body and date
+    /// only. Set the new URI and call this again; it replaces the old headers. Turn off automatic redirects in the HTTP client:
+    /// it sends the old signature, which the service rejects.
     ///
     /// ```
     /// use acs_common::UnixTime;
@@ -99,7 +99,7 @@ impl AccessKey {
     /// ```
     ///
     /// # Errors
-    /// [`SigningError`] says what cannot be signed.
+    /// [`SigningError`] says what is wrong with the method, the URI or the date.
     pub fn sign_request<B: SignableBody>(&self, request: &mut Request<B>, date: UnixTime) -> Result<(), SigningError> {
         let url = std::format!("{}", request.uri());
         let signed = self.sign(request.method().as_str(), &url, request.body().as_signed(), date)?;
@@ -122,7 +122,7 @@ impl AccessKey {
     }
 }
 
-/// Only the URL could hold what `http` refuses, and it has been read already.
+/// Does not happen: only the URL can hold what `http` rejects, and it has been checked.
 fn unsendable<E>(_: E) -> SigningError {
     SigningError::Url(UrlError::Character)
 }

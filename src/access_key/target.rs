@@ -1,4 +1,4 @@
-//! What of a URL is signed: its path and query, in the form the reference's URL parser gives them.
+//! The signed part of a URL: its path and query, in the form that the reference's URL parser gives them.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -17,7 +17,7 @@ pub(super) fn canonical(path: &str, query: &str) -> String {
     target
 }
 
-/// Drops `.` and `..` with what the latter take back ([URL, path state](https://url.spec.whatwg.org/#path-state)).
+/// Drops `.`, and `..` with the segment before it ([URL, path state](https://url.spec.whatwg.org/#path-state)).
 fn resolve(path: &str) -> String {
     let mut kept = Vec::new();
     let mut segments = path.strip_prefix('/').unwrap_or(path).split('/').peekable();
@@ -40,7 +40,7 @@ fn resolve(path: &str) -> String {
     kept.iter().flat_map(|segment| ["/", segment]).collect()
 }
 
-/// A form's text ([URL, parsing](https://url.spec.whatwg.org/#urlencoded-parsing)), as its bytes.
+/// The bytes of a form's text ([URL, parsing](https://url.spec.whatwg.org/#urlencoded-parsing)).
 fn decode(text: &str) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -65,7 +65,7 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
-/// Bytes that are no text are replaced ([URL, serialising](https://url.spec.whatwg.org/#urlencoded-serializing)).
+/// Bytes that are not UTF-8 are replaced ([URL, serialising](https://url.spec.whatwg.org/#urlencoded-serializing)).
 fn encode(bytes: &[u8], form: &mut String) {
     let text: Cow<'_, str> = String::from_utf8_lossy(bytes);
     for byte in text.bytes() {

@@ -1,4 +1,4 @@
-//! The clouds.
+//! The Microsoft clouds.
 
 #[cfg(feature = "serde")]
 use alloc::borrow::ToOwned as _;
@@ -24,12 +24,12 @@ pub enum Cloud {
     Dod,
     /// The cloud of the US government (Government Community Cloud High).
     Gcch,
-    /// A cloud that a service named, and that this version does not know.
+    /// A cloud in a service's JSON that this version does not know.
     Other(OtherCloud),
 }
 
 impl Cloud {
-    /// Its name in JSON.
+    /// The cloud's name in JSON.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -54,9 +54,9 @@ impl fmt::Display for Cloud {
     }
 }
 
-/// The name of a cloud that this version does not know. It comes from JSON only: no raw id with such a cloud is known.
+/// The name of a cloud that this version does not know. It comes from JSON only, never from a raw id.
 ///
-/// Two are equal if their names are, without regard to case.
+/// Two of them are equal if their names are equal without regard to case.
 #[derive(Clone, Debug)]
 pub struct OtherCloud(String);
 

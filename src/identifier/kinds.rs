@@ -14,7 +14,7 @@ pub struct CommunicationUserIdentifier {
 }
 
 impl CommunicationUserIdentifier {
-    /// A user, by the id that the service made: the whole raw id, with its prefix. Nothing else is checked, so
+    /// Makes a user from the id that the service gave: the whole raw id, with its prefix. Only an empty id is refused, so
     /// [`from_raw_id`](crate::identifier::CommunicationIdentifier::from_raw_id) may read the same text as another kind.
     ///
     /// ```
@@ -26,7 +26,7 @@ impl CommunicationUserIdentifier {
     /// ```
     ///
     /// # Errors
-    /// An empty id is refused.
+    /// [`IdentifierError::Empty`]: the id is empty.
     pub fn new(id: &str) -> Result<Self, IdentifierError> {
         Ok(Self { raw_id: filled("user id", id)?.to_owned() })
     }
@@ -37,7 +37,7 @@ impl CommunicationUserIdentifier {
         &self.raw_id
     }
 
-    /// The same.
+    /// The raw id, which is the user's id.
     #[must_use]
     pub fn raw_id(&self) -> &str {
         &self.raw_id
@@ -46,8 +46,8 @@ impl CommunicationUserIdentifier {
 
 /// A phone number.
 ///
-/// Whether it is anonymous and which id is asserted with it follow from the number, unless they are stated: here
-/// ([`with_anonymous`](Self::with_anonymous), [`with_asserted_id`](Self::with_asserted_id)) or in JSON.
+/// Whether it is anonymous, and its asserted id, follow from the number, unless you state them
+/// ([`with_anonymous`](Self::with_anonymous), [`with_asserted_id`](Self::with_asserted_id)) or the JSON states them.
 #[derive(Clone, Debug)]
 pub struct PhoneNumberIdentifier {
     pub(super) raw_id: String,
@@ -60,8 +60,8 @@ impl PhoneNumberIdentifier {
     pub(super) const PREFIX: &str = "4:";
     const ANONYMOUS: &str = "anonymous";
 
-    /// The number in the form of E.164, with its `+`; `anonymous` for a caller who withholds the number. Nothing is checked,
-    /// an empty number is taken too: the service checks it.
+    /// Makes a phone number from its E.164 form, with the `+`; or from `anonymous`, if the caller withholds the number. Nothing
+    /// is checked, and an empty number is accepted: the service checks it.
     ///
     /// ```
     /// use acs_common::identifier::PhoneNumberIdentifier;
@@ -94,7 +94,8 @@ impl PhoneNumberIdentifier {
         Self { is_anonymous, ..self }
     }
 
-    /// States what tells apart several participants with one number. The number and the raw id stay as they are.
+    /// States the asserted id, which tells apart participants with the same number. The number and the raw id stay as they
+    /// are.
     ///
     /// ```
     /// use acs_common::identifier::PhoneNumberIdentifier;
@@ -105,18 +106,18 @@ impl PhoneNumberIdentifier {
     /// ```
     ///
     /// # Errors
-    /// An empty id is refused.
+    /// [`IdentifierError::Empty`]: the id is empty.
     pub fn with_asserted_id(self, asserted_id: &str) -> Result<Self, IdentifierError> {
         Ok(Self { asserted_id: Some(filled("asserted id", asserted_id)?.to_owned()), ..self })
     }
 
-    /// The number as it was given. An asserted id in it and the underscore before that are a part of it.
+    /// The number as it was passed in, with an asserted id and its underscore if it holds them.
     #[must_use]
     pub fn phone_number(&self) -> &str {
         &self.phone_number
     }
 
-    /// Whether the caller withholds the number. If it is not stated: whether the number is exactly `anonymous`.
+    /// Whether the caller withholds the number. If that is not stated: whether the number is exactly `anonymous`.
     ///
     /// ```
     /// use acs_common::identifier::PhoneNumberIdentifier;
@@ -128,8 +129,8 @@ impl PhoneNumberIdentifier {
         self.is_anonymous
     }
 
-    /// What tells apart several participants with one number. If it is not stated: the text after the *last* underscore
-    /// of the number, if there is any.
+    /// The asserted id, which tells apart participants with the same number. If it is not stated: the text after the *last*
+    /// underscore of the number. `None` if there is no such text.
     ///
     /// ```
     /// use acs_common::identifier::PhoneNumberIdentifier;
@@ -145,14 +146,14 @@ impl PhoneNumberIdentifier {
         self.asserted_id.as_deref()
     }
 
-    /// `4:` and the number, unless another was stated.
+    /// The raw id: `4:` and the number, unless another one is stated.
     #[must_use]
     pub fn raw_id(&self) -> &str {
         &self.raw_id
     }
 }
 
-/// A user of Microsoft Teams: signed in, or a visitor without an account.
+/// A user of Microsoft Teams: a signed-in user, or a visitor without an account.
 #[derive(Clone, Debug)]
 pub struct MicrosoftTeamsUserIdentifier {
     pub(super) raw_id: String,
@@ -162,7 +163,7 @@ pub struct MicrosoftTeamsUserIdentifier {
 }
 
 impl MicrosoftTeamsUserIdentifier {
-    /// A user who has signed in, by the user's Entra object id.
+    /// Makes a signed-in user from the user's Entra object id.
     ///
     /// ```
     /// use acs_common::identifier::{Cloud, MicrosoftTeamsUserIdentifier};
@@ -176,13 +177,13 @@ impl MicrosoftTeamsUserIdentifier {
     /// ```
     ///
     /// # Errors
-    /// An empty id is refused, and a raw id that would not read back as this user: an id with a `:`, or a cloud that is not
-    /// known.
+    /// [`IdentifierError`]: the id is empty or holds a `:`, or the cloud is not known. The raw id would not read back as this
+    /// user.
     pub fn new(user_id: &str, cloud: Cloud) -> Result<Self, IdentifierError> {
         Ok(Self::of(bare("user id", user_id, &[':'])?, false, Some(known(cloud)?)))
     }
 
-    /// A visitor, who joined without signing in: anonymous.
+    /// Makes a visitor, who joined without signing in and is anonymous.
     ///
     /// ```
     /// use acs_common::identifier::MicrosoftTeamsUserIdentifier;
@@ -193,7 +194,7 @@ impl MicrosoftTeamsUserIdentifier {
     /// ```
     ///
     /// # Errors
-    /// An empty id is refused, and one with a `:`, which would not read back as this visitor.
+    /// [`IdentifierError`]: the id is empty or holds a `:`. The raw id would not read back as this visitor.
     pub fn visitor(user_id: &str) -> Result<Self, IdentifierError> {
         Ok(Self::of(bare("user id", user_id, &[':'])?, true, None))
     }
@@ -203,7 +204,7 @@ impl MicrosoftTeamsUserIdentifier {
         Self { raw_id: format!("8:{space}:{user_id}"), user_id: user_id.to_owned(), is_anonymous, cloud }
     }
 
-    /// The Entra object id; a visitor's id comes from the meeting.
+    /// The user's Entra object id. A visitor has an id from the meeting.
     #[must_use]
     pub fn user_id(&self) -> &str {
         &self.user_id
@@ -215,14 +216,14 @@ impl MicrosoftTeamsUserIdentifier {
         self.is_anonymous
     }
 
-    /// The cloud, if it is stated: the raw id of a visitor does not state it. JSON always does: it is `public` if it is
-    /// missing there.
+    /// The user's cloud. `None` for a visitor that was read from a raw id, which does not state it. JSON without a cloud means
+    /// [`Cloud::Public`].
     #[must_use]
     pub fn cloud(&self) -> Option<&Cloud> {
         self.cloud.as_ref()
     }
 
-    /// What names this user.
+    /// The raw id.
     #[must_use]
     pub fn raw_id(&self) -> &str {
         &self.raw_id
@@ -238,7 +239,7 @@ pub struct MicrosoftTeamsAppIdentifier {
 }
 
 impl MicrosoftTeamsAppIdentifier {
-    /// An app, by its Entra object id.
+    /// Makes an app from its Entra object id.
     ///
     /// ```
     /// use acs_common::identifier::{Cloud, MicrosoftTeamsAppIdentifier};
@@ -249,8 +250,8 @@ impl MicrosoftTeamsAppIdentifier {
     /// ```
     ///
     /// # Errors
-    /// An empty id is refused, and a raw id that would not read back as this app: an id with a `:`, or a cloud that is not
-    /// known.
+    /// [`IdentifierError`]: the id is empty or holds a `:`, or the cloud is not known. The raw id would not read back as this
+    /// app.
     pub fn new(app_id: &str, cloud: Cloud) -> Result<Self, IdentifierError> {
         Ok(Self::of(bare("app id", app_id, &[':'])?, known(cloud)?))
     }
@@ -260,7 +261,7 @@ impl MicrosoftTeamsAppIdentifier {
         Self { raw_id: format!("28:{space}:{app_id}"), app_id: app_id.to_owned(), cloud }
     }
 
-    /// The Entra object id.
+    /// The app's Entra object id.
     #[must_use]
     pub fn app_id(&self) -> &str {
         &self.app_id
@@ -272,7 +273,7 @@ impl MicrosoftTeamsAppIdentifier {
         &self.cloud
     }
 
-    /// What names this app.
+    /// The raw id.
     #[must_use]
     pub fn raw_id(&self) -> &str {
         &self.raw_id
@@ -281,8 +282,8 @@ impl MicrosoftTeamsAppIdentifier {
 
 /// An Entra user who uses a resource of Azure Communication Services.
 ///
-/// The raw id looks like that of a communication user, but with exactly three parts between underscores, even if all are
-/// empty (`8:acs:__`). With two or four parts it is a communication user.
+/// The raw id looks like that of a communication user, but has exactly three parts between underscores. The parts may be empty
+/// (`8:acs:__`). With two or four parts it is a communication user.
 #[derive(Clone, Debug)]
 pub struct TeamsExtensionUserIdentifier {
     pub(super) raw_id: String,
@@ -293,7 +294,7 @@ pub struct TeamsExtensionUserIdentifier {
 }
 
 impl TeamsExtensionUserIdentifier {
-    /// The parts, in the order in which the raw id has them.
+    /// Makes a user from the parts, in the order of the raw id.
     ///
     /// ```
     /// use acs_common::identifier::{Cloud, TeamsExtensionUserIdentifier};
@@ -304,8 +305,8 @@ impl TeamsExtensionUserIdentifier {
     /// ```
     ///
     /// # Errors
-    /// An empty part is refused, and a raw id that would not read back as this user: a part with a `:` or a `_`, or a cloud
-    /// that is not known.
+    /// [`IdentifierError`]: a part is empty or holds a `:` or a `_`, or the cloud is not known. The raw id would not read back
+    /// as this user.
     pub fn new(resource_id: &str, tenant_id: &str, user_id: &str, cloud: Cloud) -> Result<Self, IdentifierError> {
         Ok(Self::of(
             bare("resource id", resource_id, &[':', '_'])?,
@@ -350,7 +351,7 @@ impl TeamsExtensionUserIdentifier {
         &self.cloud
     }
 
-    /// What names this user.
+    /// The raw id.
     #[must_use]
     pub fn raw_id(&self) -> &str {
         &self.raw_id
@@ -364,7 +365,7 @@ pub struct UnknownIdentifier {
 }
 
 impl UnknownIdentifier {
-    /// All that is known.
+    /// The raw id.
     ///
     /// ```
     /// use acs_common::identifier::CommunicationIdentifier;
@@ -382,11 +383,11 @@ impl UnknownIdentifier {
 macro_rules! state_their_raw_id {
     ($($type:ident)*) => {$(
         impl $type {
-            /// States the raw id that the service gave, in place of the one that follows from the parts. They stay as they
+            /// States the raw id that the service gave. It replaces the one that follows from the parts. The parts stay as they
             /// are.
             ///
             /// # Errors
-            /// An empty raw id is refused.
+            /// [`IdentifierError::Empty`]: the raw id is empty.
             pub fn with_raw_id(self, raw_id: &str) -> Result<Self, IdentifierError> {
                 Ok(Self { raw_id: filled("raw id", raw_id)?.to_owned(), ..self })
             }

@@ -1,8 +1,8 @@
-//! Who takes part: communication users, phone numbers, Microsoft Teams users and apps, Teams extension users, and
-//! kinds that the service may add later.
+//! The participants of a call or a chat: communication users, phone numbers, Microsoft Teams users and apps, Teams extension
+//! users, and kinds that the service may add later.
 //!
-//! The services name a participant by a *raw id*, one string; in JSON they name it by its parts, with the raw id beside
-//! them (feature `serde`). [`CommunicationIdentifier`] is read from both and written to both.
+//! The services name a participant by its *raw id*, one string. In JSON they name it by its parts, with the raw id beside them
+//! (feature `serde`). [`CommunicationIdentifier`] reads and writes both.
 //!
 //! ```
 //! use acs_common::identifier::{Cloud, CommunicationIdentifier, PhoneNumberIdentifier};
@@ -44,18 +44,18 @@ const UNKNOWN: &str = "unknown";
 
 /// A participant of any kind.
 ///
-/// **Two are equal if their raw ids are equal.** They are hashed and ordered by them too: the raw id is what the
-/// services compare, and JSON may state what a raw id leaves open (a Teams visitor's cloud) about the same participant.
+/// **Two identifiers are equal if their raw ids are equal.** Hash and order are those of the raw id too. The services compare
+/// raw ids, and JSON may state more about the same participant than the raw id (a Teams visitor's cloud).
 ///
-/// With the feature `serde` it is read from and written as the JSON of the REST services: the raw id, and at most one
-/// nested object whose name says the kind.
+/// The feature `serde` reads and writes it as the JSON of the REST services: the raw id, and at most one nested object whose
+/// name is the kind.
 ///
-/// - When it is written, the raw id is always there. When it is read, the raw id in the JSON counts, even if the parts
-///   say something else; only a communication user is named by its `id` alone.
+/// - The raw id is always written. The raw id that is read counts, even if the parts do not match it. Only a communication
+///   user is read from its `id` alone.
 /// - `null` means absent, for a nested object too. A second nested object is an error.
 /// - A missing property takes its default: `isAnonymous` is false, `cloud` is public, there is no `assertedId`. If it has
-///   no default, the error names the property and the object that it belongs to.
-/// - The raw id must be there. If it is `null` beside a nested object, it follows from the parts.
+///   no default, the error names the property and its object.
+/// - The raw id is required. If it is `null` beside a nested object, it follows from the parts.
 /// - A `kind` beside the nested object is optional. A `kind` without its object, or one that is not known, makes it
 ///   [`Unknown`](Self::Unknown): only the raw id is kept. Other properties are ignored.
 /// - Kinds and clouds are compared without regard to case. A cloud that is not known is kept as [`Cloud::Other`].
@@ -77,7 +77,7 @@ pub enum CommunicationIdentifier {
 }
 
 impl CommunicationIdentifier {
-    /// Reads any text. A text whose form is not known is [`Unknown`](Self::Unknown), and is kept. The
+    /// Reads any text. It never fails: a text of a form that is not known becomes [`Unknown`](Self::Unknown). The
     /// [`raw_id`](Self::raw_id) is always the text that was read.
     ///
     /// Prefixes are compared with regard to case. Only a phone number may hold a colon. Parts may be empty.
@@ -117,7 +117,8 @@ impl CommunicationIdentifier {
         }
     }
 
-    /// The one string that names this participant: to store it, to compare it, and for services that take only this.
+    /// The string that names this participant. Use it to store and to compare participants, and for services that take only
+    /// this.
     ///
     /// ```
     /// use acs_common::identifier::{Cloud, CommunicationIdentifier, MicrosoftTeamsAppIdentifier};

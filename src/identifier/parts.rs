@@ -1,8 +1,8 @@
-//! What identifiers are made of, and what is refused.
+//! The parts of identifiers, and their checks.
 
 use super::Cloud;
 
-/// Why an identifier cannot be made of these parts.
+/// Why an identifier cannot be made from these parts.
 ///
 /// ```
 /// use acs_common::identifier::{Cloud, IdentifierError, TeamsExtensionUserIdentifier};
@@ -28,7 +28,7 @@ pub enum IdentifierError {
     Separator {
         /// Which part.
         part: &'static str,
-        /// What it holds.
+        /// The separator.
         separator: char,
     },
     /// The form of raw ids in this cloud is not known.
@@ -51,7 +51,7 @@ pub(super) fn known(cloud: Cloud) -> Result<Cloud, IdentifierError> {
     if matches!(cloud, Cloud::Other(_)) { Err(IdentifierError::UnknownCloud) } else { Ok(cloud) }
 }
 
-/// What says the cloud in a raw id. A cloud that is not known counts as the public one, as in the reference.
+/// The part of a raw id that states the cloud. A cloud that is not known counts as the public one, as in the reference.
 pub(super) fn space(cloud: Option<&Cloud>, [public, dod, gcch]: [&'static str; 3]) -> &'static str {
     match cloud {
         Some(Cloud::Public | Cloud::Other(_)) | None => public,

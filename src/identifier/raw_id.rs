@@ -1,4 +1,4 @@
-//! From raw id to identifier; and what identifiers of every kind have in common by their raw ids.
+//! From raw id to identifier, and the traits that every kind has by its raw id.
 
 use alloc::borrow::ToOwned;
 use core::borrow::Borrow;
@@ -43,7 +43,7 @@ fn user(raw_id: &str, space: &str, id: &str) -> Option<CommunicationIdentifier> 
     })
 }
 
-/// Exactly three parts, which may be empty; otherwise it is a communication user.
+/// `None` unless there are exactly three parts, which may be empty.
 fn extension_user(id: &str, cloud: Cloud) -> Option<CommunicationIdentifier> {
     let mut parts = id.split('_');
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
@@ -78,7 +78,7 @@ impl FromStr for CommunicationIdentifier {
     }
 }
 
-/// Equality, order, hash and text are those of the raw id, so that a map may be searched by it.
+/// Equality, order, hash and text are those of the raw id, so that a map can be searched by it.
 macro_rules! known_by_raw_id {
     ($($type:ident)*) => {$(
         impl PartialEq for $type {

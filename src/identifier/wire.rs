@@ -1,4 +1,4 @@
-//! Identifiers in the JSON of the REST services, by the reference's rules: only what the kind needs is looked at.
+//! Identifiers in the JSON of the REST services, by the reference's rules. Only the properties of the kind are read.
 
 use alloc::borrow::{Cow, ToOwned as _};
 use alloc::string::String;
@@ -15,7 +15,7 @@ use super::{
     PhoneNumberIdentifier, TEAMS_EXTENSION_USER, TeamsExtensionUserIdentifier, UNKNOWN, UnknownIdentifier,
 };
 
-/// The nested objects, each named as the kind it belongs to.
+/// The nested objects, each with the name of its kind.
 const MODELS: [&str; 5] =
     [COMMUNICATION_USER, MICROSOFT_TEAMS_USER, MICROSOFT_TEAMS_APP, PHONE_NUMBER, TEAMS_EXTENSION_USER];
 
@@ -40,7 +40,7 @@ enum Property<'a> {
     Text(&'a str),
 }
 
-/// What the nested object holds; `None` if the kind has no such object.
+/// The properties of the nested object; `None` if the kind has no such object.
 fn properties(identifier: &CommunicationIdentifier) -> Option<Properties<'_>> {
     use Property::{Flag, Text};
 
@@ -104,7 +104,7 @@ enum Unreadable {
     Missing { property: &'static str, of: &'static str },
     #[error("the property `{property}` of `{of}` is not a {expected}")]
     WrongType { property: &'static str, of: &'static str, expected: &'static str },
-    #[error("`{one}` and `{other}` are both present, but only one of them can say who it is")]
+    #[error("`{one}` and `{other}` are both present, but an identifier has only one of them")]
     Several { one: &'static str, other: &'static str },
     #[error("{name} is not a JSON object")]
     NoObject { name: &'static str },
@@ -125,7 +125,7 @@ fn read(object: &Object) -> Result<CommunicationIdentifier, Unreadable> {
     if let (Some((one, _)), Some((other, _))) = (found, present.next()) {
         return Err(Unreadable::Several { one, other });
     }
-    // A model of false, zero or "" says nothing, though it counted above.
+    // A model of false, zero or "" is ignored, although it counts above.
     let kind = get(object, "kind");
     let names = |kind: &Value, name: &str| kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(name));
     let model =
@@ -166,7 +166,7 @@ fn read(object: &Object) -> Result<CommunicationIdentifier, Unreadable> {
     })
 }
 
-/// Takes properties out of an object, as belonging to what `of` names.
+/// Reads the properties of an object. `of` names it in errors.
 #[derive(Clone, Copy)]
 struct Reader<'a> {
     of: &'static str,
@@ -198,7 +198,7 @@ impl<'a> Reader<'a> {
         Ok(self.optional_text("cloud")?.map(Cloud::from_name).unwrap_or_default())
     }
 
-    /// `None` if it is null, so that it follows from the parts. The reference demands that it is there.
+    /// `None` if it is null: then it follows from the parts. The reference requires that it is present.
     fn raw_id(self) -> Result<Option<String>, Unreadable> {
         if !self.object.contains_key("rawId") {
             return Err(Unreadable::Missing { property: "rawId", of: self.of });
@@ -207,7 +207,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What counts as true in JavaScript.
+/// Whether the value counts as true in JavaScript.
 fn is_truthy(value: &Value) -> bool {
     match value {
         Value::Null => false,

@@ -1,4 +1,4 @@
-//! What is under way, and what is held up after a failure.
+//! The refresh in flight, and the backoff after a failure.
 
 use super::queue::Queue;
 use crate::action::Trigger;
@@ -18,33 +18,33 @@ pub(super) struct Attempt {
     pub(super) announced: bool,
 }
 
-/// How far the refresh in flight is.
+/// The stage of the refresh in flight.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Stage {
-    /// The source is asked.
+    /// The machine asks the source.
     Checking,
-    /// The source has answered, and the refresher is to be called as soon as the minimum interval allows.
+    /// The source has answered, and the call of the refresher waits for the minimum interval.
     AwaitingStart,
-    /// The refresher is at work.
+    /// The refresher works.
     Refreshing,
 }
 
-/// What a credential with a source needs besides.
+/// The state that only a credential with a source has.
 #[derive(Clone, Debug)]
 pub(super) struct SourceChecks<W> {
-    /// A request asks the source first, even if a valid token is held.
+    /// Whether a request asks the source first, even if a valid token is held.
     pub(super) each_request: bool,
-    /// Until when a valid token waits for the source, while that is asked.
+    /// Until when a check holds back the valid token.
     pub(super) timeout: Option<Until>,
-    /// Those who wait for the check in flight, and for the refresh that may follow.
+    /// The waiters for the check in flight, and for the refresh that may follow.
     pub(super) checking: Queue<W>,
-    /// Those who came after the source had answered, and get a check of their own.
+    /// The waiters that came after the source's answer. They get another check.
     pub(super) next: Queue<W>,
-    /// What the token held was got for.
+    /// The version that the held token was fetched with.
     pub(super) of_lease: Option<Source>,
-    /// What the source gave in the attempt in flight; `None` while it is asked.
+    /// The source's answer in the attempt in flight; `None` before it.
     pub(super) of_attempt: Option<Source>,
-    /// What the last failure, or rejection, belongs to. `None`: to nothing, since the source itself failed.
+    /// The version that the last failure, or rejection, belongs to. `None`: the source itself failed.
     pub(super) of_failure: Option<Source>,
 }
 
@@ -62,15 +62,15 @@ impl<W> SourceChecks<W> {
     }
 }
 
-/// The last failure, and what it holds up.
+/// The last failure, and its backoffs.
 #[derive(Clone, Debug)]
 pub(super) struct BackoffState {
     pub(super) last_failure: FailureCause,
     pub(super) timer: TimerBackoff,
     pub(super) request: Option<Until>,
-    /// Until when a further failure belongs to the streak.
+    /// Until when the next failure belongs to the streak.
     pub(super) streak: Option<Until>,
-    /// Refreshes that failed, in the streak.
+    /// The failed refreshes of the streak.
     pub(super) failures: u32,
 }
 
@@ -84,7 +84,7 @@ pub(super) enum TimerBackoff {
 }
 
 impl BackoffState {
-    /// With nothing held up so far.
+    /// A state without backoffs.
     pub(super) fn new(last_failure: FailureCause) -> Self {
         Self { last_failure, timer: TimerBackoff::Over, request: None, streak: None, failures: 0 }
     }

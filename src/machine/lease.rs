@@ -1,15 +1,15 @@
-//! What is held: a token, and what its history means for the next one.
+//! The held token, and the probation of one that replaced a rejected token.
 
 use crate::time::{Now, Until};
 use crate::token::Token;
 
-/// A token held, until it expires, is rejected, is revoked or is replaced.
+/// A held token, until it expires or is rejected, revoked or replaced.
 #[derive(Clone, Debug)]
 pub(super) struct Lease {
     pub(super) token: Token,
     /// `None`: never (a static token).
     pub(super) expiry: Option<Until>,
-    /// When to renew; `None` once that has come.
+    /// When to renew; `None` once that moment has come.
     pub(super) renewal: Option<Until>,
 }
 
@@ -19,16 +19,16 @@ impl Lease {
     }
 }
 
-/// The service rejected the token held last, so the one that replaces it is on probation: if that is rejected too, it is a
-/// failure (contract, rule 2.9).
+/// The service rejected the last held token, so its replacement is on probation: its rejection is a failure (contract, rule
+/// 2.9).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Probation {
-    /// The rejected token, for the refresher to see, until the next one is accepted.
+    /// The rejected token, for the refresher, until the next one is accepted.
     pub(super) rejected: Option<Token>,
     /// The end of the probation. `None`: the replacement has not come.
     pub(super) until: Option<Until>,
     /// Rejections that were failures, in their streak.
     pub(super) rejections: u32,
-    /// Until when a further one belongs to the streak.
+    /// Until when the next one belongs to the streak.
     pub(super) streak: Option<Until>,
 }

@@ -1,7 +1,7 @@
-//! The machine from outside: how it is made, what it can be asked, what it says to do.
+//! The machine from outside: its constructors, its queries and its actions.
 //!
-//! Two little machines inside: the *lease* (what is held) and the *attempt* (the refresh in flight). A failed attempt does
-//! not write the lease, unless its verdict is to revoke it: so a failure never costs a valid token.
+//! It has two small machines inside: the *lease* (the held token) and the *attempt* (the refresh in flight). A failed attempt
+//! does not write the lease, unless its verdict revokes the token. So a failure never costs a valid token.
 
 mod attempt;
 mod lease;
@@ -26,10 +26,10 @@ use crate::policy::{CheckSource, Policy};
 use crate::time::{Monotonic, Now, Until};
 use crate::token::{NewToken, Token};
 
-/// The life of one credential, without a clock, I/O or threads. See the [crate's documentation](crate) for the contract
-/// with its host.
+/// One credential, without a clock, I/O or threads. The [crate's documentation](crate) has the host's contract.
 ///
-/// `W` names a waiter. A machine of no waiters and no token costs its own size, 256 bytes.
+/// `W` is how the host names a waiter. A machine without waiters and without a token takes at most 256 bytes, if `W` takes
+/// 8 or fewer, and with the default policy nothing on the heap.
 ///
 /// ```
 /// use acs_common::{Action, Event, Machine, Monotonic, NewToken, Now, Policy, UnixTime};
@@ -52,27 +52,27 @@ pub struct Machine<W> {
     policy: Policy,
     kind: Kind,
     lease: Option<Lease>,
-    /// Why none is held, if none is.
+    /// Why no token is held, if none is held.
     lost: Trigger,
     attempt: Option<Attempt>,
     /// What led to the first attempt since a token was last accepted.
     origin: Option<Trigger>,
-    /// An announced attempt that the host is to be told to drop.
+    /// An attempt that the host knows of and must drop.
     abandoned: Option<RequestId>,
-    /// No refresh starts before.
+    /// No refresh starts before this.
     min_interval: Option<Until>,
     /// On the heap, and only from a failure to the next success.
     backoff: Option<Box<BackoffState>>,
-    /// On the heap, and only from a rejection to the end of the probation it leads to.
+    /// On the heap, and only from a rejection to the end of the probation that follows.
     probation: Option<Box<Probation>>,
-    /// A refresh is to start as soon as the minimum interval allows, whether a request waits or not.
+    /// A refresh starts as soon as the minimum interval allows, even if no request waits.
     requested: bool,
-    /// They get the lease if there is one, or wait for it.
+    /// They get the held token, or wait for one.
     waiters: Queue<W>,
     refused: Queue<Box<(W, Error)>>,
     notices: Queue<PendingNotice>,
     deadline: Option<Monotonic>,
-    /// The host is to be told of the deadline: it has moved, or the timer may have fired.
+    /// The host must hear of the deadline: it has moved, or the timer may have fired.
     announce_timer: bool,
     next_request: RequestId,
     random: Random,
@@ -88,9 +88,9 @@ enum Kind {
 }
 
 impl<W> Machine<W> {
-    /// A refreshing credential. An initial token that has expired already is as good as none.
+    /// Makes a refreshing credential. An initial token that has expired is dropped.
     ///
-    /// A proactive one with no valid token has an action at once, so drain [`poll_action`](Self::poll_action) first.
+    /// Drain [`poll_action`](Self::poll_action) afterwards: a proactive machine has actions at once.
     ///
     /// ```
     /// use acs_common::{Action, Machine, Monotonic, Now, Policy, UnixTime};
@@ -103,7 +103,7 @@ impl<W> Machine<W> {
     /// ```
     ///
     /// # Errors
-    /// The initial token is blank, too long, or undecodable against the policy.
+    /// [`TokenError`]: the initial token is blank or too long, or the policy rejects it as undecodable.
     pub fn new(initial: Option<NewToken>, policy: Policy, now: Now) -> Result<Self, TokenError> {
         let mut machine = Self::empty(Kind::Refreshing, policy);
         if let Some(token) = initial {
@@ -116,8 +116,8 @@ impl<W> Machine<W> {
         Ok(machine)
     }
 
-    /// A static credential: one token, returned unchanged until it is disposed, even after it expired, since the service
-    /// decides; never refreshed.
+    /// Makes a static credential: one token, which is never refreshed (contract, section 1). It is returned until the
+    /// credential is disposed, even after it has expired, because the service decides.
     ///
     /// ```
     /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
@@ -125,12 +125,12 @@ impl<W> Machine<W> {
     /// let at = |secs: i64| Now::new(Monotonic::from_millis(1_000 * secs as u64), UnixTime::from_secs(secs));
     /// let token = NewToken::new("opaque").with_expires_on(UnixTime::from_secs(60));
     /// let machine = Machine::<()>::with_static_token(token, Policy::default(), at(0))?;
-    /// assert!(machine.token(at(3_600)).is_some(), "expired for long, but that is the service's to say");
+    /// assert!(machine.token(at(3_600)).is_some(), "a static token is returned after its expiry too");
     /// # Ok::<(), acs_common::TokenError>(())
     /// ```
     ///
     /// # Errors
-    /// The token is blank, too long, or undecodable against the policy.
+    /// [`TokenError`]: the token is blank or too long, or the policy rejects it as undecodable.
     pub fn with_static_token(token: NewToken, policy: Policy, now: Now) -> Result<Self, TokenError> {
         let (token, _) = token.accept(&policy, now, now)?;
         let mut machine = Self::empty(Kind::Static, policy);
@@ -138,10 +138,13 @@ impl<W> Machine<W> {
         Ok(machine)
     }
 
-    /// A refreshing credential with a source: something that its refresher exchanges for a token, such as a user's sign-in.
-    /// Before each refresh the source is asked what it has ([`CheckSource`](Action::CheckSource)), with
-    /// [`CheckSource::EachRequest`] before each answer too. If it still has what the valid token held was got for, that
-    /// token is the answer. `prewarm`: the source is asked at once, before anybody wants a token.
+    /// Makes a refreshing credential with a source: its refresher exchanges what the source has, such as a user's sign-in, for
+    /// an access token (contract, section 5).
+    ///
+    /// The machine asks the source before each refresh ([`CheckSource`](Action::CheckSource)). With
+    /// [`CheckSource::EachRequest`] it also asks before it answers a request. If the source still has the version that the held
+    /// token was fetched with, and that token is valid, it stays. With `prewarm` the machine asks the source at once, before a
+    /// caller wants a token.
     ///
     /// ```
     /// use acs_common::{Action, Event, Machine, Monotonic, Now, Policy, Source, UnixTime};
@@ -188,7 +191,8 @@ impl<W> Machine<W> {
         }
     }
 
-    /// The token a request at `now` would get at once. Changes nothing: it neither renews nor drops a dead token.
+    /// The token that a request at `now` gets at once; `None` if it must wait, or gets an error. This does not change the
+    /// machine: it neither starts a renewal nor drops an expired token.
     ///
     /// ```
     /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
@@ -198,19 +202,19 @@ impl<W> Machine<W> {
     /// let machine = Machine::<()>::new(Some(token), Policy::default(), at(0))?;
     /// assert!(machine.token(at(59)).is_some() && machine.token(at(60)).is_none());
     ///
-    /// // By either clock: the wall clock says a second has passed, the other one an hour.
+    /// // Either clock counts: by the wall clock a second has passed, by the monotonic clock an hour.
     /// assert!(machine.token(Now::new(Monotonic::from_millis(3_600_000), UnixTime::from_secs(1))).is_none());
     /// # Ok::<(), acs_common::TokenError>(())
     /// ```
     ///
-    /// Its answer changes with each [`handle`](Self::handle), and as time passes.
+    /// The result changes with each [`handle`](Self::handle), and with time.
     #[must_use]
     pub fn token(&self, now: Now) -> Option<&Token> {
         self.lease.as_ref().filter(|lease| !lease.has_expired(now)).map(|lease| &lease.token)
     }
 
-    /// What a request at `now` would be told at once, if no valid token is held and it may not try yet: the last failure, or
-    /// that all is over. Changes nothing.
+    /// The error that a request at `now` gets at once: [`Error::Disposed`], or the last failure if no valid token is held and
+    /// the request's backoff still runs (contract, rule 2.6). This does not change the machine.
     ///
     /// ```
     /// use acs_common::{Action, Error, Event, Machine, Monotonic, Now, Policy, RefresherError, UnixTime};
@@ -222,17 +226,17 @@ impl<W> Machine<W> {
     /// machine.handle(Event::RefreshFailed { request, error: RefresherError::new("down") }, at(10));
     ///
     /// assert!(matches!(machine.pending_error(at(11)), Some(Error::RefreshFailed { .. })));
-    /// assert!(machine.pending_error(at(1_010)).is_none(), "the rest is over");
+    /// assert!(machine.pending_error(at(1_010)).is_none(), "the backoff is over");
     /// # Ok::<(), acs_common::TokenError>(())
     /// ```
     ///
-    /// Its answer changes with each [`handle`](Self::handle), and as time passes.
+    /// The result changes with each [`handle`](Self::handle), and with time.
     #[must_use]
     pub fn pending_error(&self, now: Now) -> Option<Error> {
         if self.kind == Kind::Disposed {
             return Some(Error::Disposed);
         }
-        // The source is asked in a backoff too. Whoever has a refresh in flight to wait for waits.
+        // The source is asked in a backoff too. A request waits for a refresh in flight.
         let waits_for = |attempt: &Attempt| !self.checks_each_request() || attempt.stage != Stage::Checking;
         let is_pending = self.attempt.as_ref().is_some_and(waits_for);
         let backoff = self.backoff.as_ref().filter(|_| !is_pending && self.token(now).is_none())?;
@@ -240,7 +244,9 @@ impl<W> Machine<W> {
         Some(self.error_for(&backoff.last_failure, now))
     }
 
-    /// Whether the token held is to be renewed, or is being renewed.
+    /// Whether the held token is due for renewal, or its renewal is in flight.
+    ///
+    /// Hidden: only this crate's tests use it. Hosts use [`snapshot`](Self::snapshot).
     ///
     /// ```
     /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
@@ -252,17 +258,19 @@ impl<W> Machine<W> {
     /// # Ok::<(), acs_common::TokenError>(())
     /// ```
     ///
-    /// Its answer changes with each [`handle`](Self::handle), and as time passes.
+    /// The result changes with each [`handle`](Self::handle), and with time.
+    #[doc(hidden)]
     #[must_use]
     pub fn is_due(&self, now: Now) -> bool {
         let due = |lease: &Lease| lease.expiry.is_some() && lease.renewal.is_none_or(|renewal| renewal.has_come(now));
         self.token(now).is_some() && self.lease.as_ref().is_some_and(due)
     }
 
-    /// The held token with the time for which a request would do no more than return it: what a host needs for a fast
-    /// path of its own. `None` if a request would do more (start a refresh, wait, fail), so hand it in.
+    /// The held token, and how long a request does nothing except return it. A host keeps this for a fast path.
     ///
-    /// Its answer changes with each [`handle`](Self::handle) only.
+    /// `None` if a request does more now (starts a refresh, waits or fails): hand the request in.
+    ///
+    /// The result changes with each [`handle`](Self::handle) only.
     #[must_use]
     pub fn snapshot(&self) -> Option<Snapshot> {
         let lease = self.lease.as_ref().filter(|_| !self.checks_each_request())?;
@@ -275,31 +283,32 @@ impl<W> Machine<W> {
         };
         let streak = self.backoff.as_ref().and_then(|backoff| backoff.streak);
         let timeout = self.attempt.as_ref().and_then(|attempt| attempt.timeout);
-        // A request also forgets the waits that are over, which counts if the wall clock is set back afterwards.
+        // A request also forgets the waits that are over. That matters if the wall clock is set back later.
         let probation = self.probation.as_ref().map_or([None; 2], |probation| [probation.until, probation.streak]);
         let waits = [lease.renewal, self.min_interval, timer_backoff, self.request_backoff(), streak, timeout];
         let until = waits.into_iter().chain(probation).flatten().fold(expiry, Until::earlier);
         Some(Snapshot { token, until: Some(until) })
     }
 
-    /// When the host is to hand in [`TimeAdvanced`](crate::Event::TimeAdvanced), if nothing else happens before: what the last
-    /// [`ScheduleTimer`](Action::ScheduleTimer) said or, undrained, is about to say. Changes with each
-    /// [`handle`](Self::handle) only.
+    /// When the host must hand in [`TimeAdvanced`](crate::Event::TimeAdvanced), if nothing else happens before. It is what the
+    /// last [`ScheduleTimer`](Action::ScheduleTimer) says, polled or not yet polled. `None`: the machine waits for an event.
     ///
     /// ```
     /// use acs_common::{Machine, Monotonic, Now, Policy, UnixTime};
     ///
     /// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(0));
     /// let machine = Machine::<()>::new(None, Policy::default(), now)?;
-    /// assert_eq!(machine.deadline(), None, "on demand, so nothing happens while nobody asks");
+    /// assert_eq!(machine.deadline(), None, "on demand, so it waits for a request");
     /// # Ok::<(), acs_common::TokenError>(())
     /// ```
+    ///
+    /// The result changes with each [`handle`](Self::handle) only.
     #[must_use]
     pub fn deadline(&self) -> Option<Monotonic> {
         self.deadline
     }
 
-    /// The policy it was made with.
+    /// The machine's policy.
     ///
     /// ```
     /// use acs_common::{Machine, Monotonic, Now, Policy, UnixTime};
@@ -313,10 +322,12 @@ impl<W> Machine<W> {
         &self.policy
     }
 
-    /// The next thing to do: answers first, the timer last; `None` when all is said. Derived when polled, so a token that
-    /// had died by the last [`handle`](Self::handle) is not given out.
+    /// The next action: results for waiters first, the timer last; `None` when there are no more.
     ///
-    /// Its answer changes with each [`handle`](Self::handle) only.
+    /// An action is derived when it is polled. So a token that had expired at the last [`handle`](Self::handle) is not
+    /// returned, even if several events come before the host polls.
+    ///
+    /// The result changes with each [`handle`](Self::handle), and each call takes one action.
     pub fn poll_action(&mut self) -> Option<Action<W>> {
         if let Some(refused) = self.refused.pop() {
             let (waiter, error) = *refused;
@@ -342,7 +353,7 @@ impl<W> Machine<W> {
         None
     }
 
-    /// What the attempt needs of the host, if the host does not know.
+    /// The action for the attempt, if the host does not know of its stage.
     fn poll_attempt(&mut self) -> Option<Action<W>> {
         let attempt = self.attempt.as_ref().filter(|attempt| !attempt.announced)?;
         let (request, give_up) = (attempt.request, attempt.timeout);

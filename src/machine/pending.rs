@@ -1,4 +1,4 @@
-//! Notices that the host does not know of.
+//! Notices that the host has not polled.
 
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -7,7 +7,7 @@ use crate::action::Notice;
 use crate::error::FailureCause;
 use crate::time::UnixTime;
 
-/// A [`Notice`], with the rare and large one on the heap.
+/// A [`Notice`]. The large and rare variant is on the heap.
 #[derive(Clone, Debug)]
 pub(super) enum PendingNotice {
     TokenChanged(UnixTime),

@@ -1,4 +1,4 @@
-//! First in, first out; nearly always empty, and then small, since a machine has several.
+//! First in, first out. A machine has several queues, which are nearly always empty, so an empty one is small.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -6,10 +6,10 @@ use core::fmt;
 use core::mem;
 
 #[derive(Clone)]
-#[expect(clippy::box_collection, reason = "a machine has several, and seldom one of these")]
+#[expect(clippy::box_collection, reason = "a machine has several queues, and seldom a second item in one")]
 pub(super) struct Queue<T> {
     first: Option<T>,
-    /// What comes after the first. Never an empty one, so that a storm leaves nothing behind.
+    /// The items after the first. `None` instead of an empty one, so that a storm of requests leaves no memory allocated.
     rest: Option<Box<VecDeque<T>>>,
 }
 
@@ -36,7 +36,7 @@ impl<T> Queue<T> {
         mem::replace(&mut self.first, next)
     }
 
-    /// Takes out the first one that is meant.
+    /// Removes the first item for which this is true.
     pub(super) fn remove(&mut self, mut is_meant: impl FnMut(&T) -> bool) -> Option<T> {
         if self.first.as_ref().is_some_and(&mut is_meant) {
             return self.pop();
@@ -47,7 +47,7 @@ impl<T> Queue<T> {
         item
     }
 
-    /// Takes out all of them.
+    /// Removes all items.
     pub(super) fn take(&mut self) -> impl Iterator<Item = T> + use<T> {
         let mut taken = mem::replace(self, Self::new());
         core::iter::from_fn(move || taken.pop())

@@ -1,9 +1,9 @@
-//! What a host needs for a fast path of its own.
+//! What a host needs for a fast path.
 
 use crate::time::{Now, Until};
 use crate::token::Token;
 
-/// The held token, and for how long a request would do no more than return it ([`Machine::snapshot`](crate::Machine::snapshot)).
+/// The held token, and how long a request does nothing except return it ([`Machine::snapshot`](crate::Machine::snapshot)).
 ///
 /// ```
 /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
@@ -12,9 +12,9 @@ use crate::token::Token;
 /// let hour = NewToken::new("opaque").with_expires_on(UnixTime::from_secs(3_600));
 /// let machine = Machine::<()>::new(Some(hour), Policy::default(), at(0))?;
 ///
-/// let snapshot = machine.snapshot().expect("it has just been accepted");
+/// let snapshot = machine.snapshot().expect("the token is fresh");
 /// assert!(snapshot.token(at(3_479)).is_some());
-/// assert!(snapshot.token(at(3_480)).is_none(), "time to renew it in the background, so ask the machine");
+/// assert!(snapshot.token(at(3_480)).is_none(), "a request starts a renewal now, so ask the machine");
 /// # Ok::<(), acs_common::TokenError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -25,13 +25,13 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Whether both say the same: the very same token, for the same time.
+    /// Whether both hold clones of one token, for the same time.
     #[must_use]
     pub fn ptr_eq(&self, other: &Self) -> bool {
         self.token.ptr_eq(&other.token) && self.until == other.until
     }
 
-    /// The token, if a request at `now` would do no more than return it.
+    /// The token, if a request at `now` does nothing except return it.
     #[must_use]
     pub fn token(&self, now: Now) -> Option<&Token> {
         if self.until.is_some_and(|end| end.has_come(now)) { None } else { Some(&self.token) }

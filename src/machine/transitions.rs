@@ -1,25 +1,24 @@
-//! Every transition of the credential, and nothing else: that is why this file is long.
+//! Every transition of the credential, and nothing else. That is why this file is long.
 //!
-//! An event changes the *lease* (what is held) and the *attempt* (what is under way). Then `settle` runs what follows from
-//! the state, however the machine got there. A failed attempt writes the lease in one case only: its verdict is to
-//! revoke it.
+//! An event changes the *lease* (the held token) and the *attempt* (the refresh in flight). Then `settle` does what follows
+//! from the state, whatever led to it. A failed attempt writes the lease in one case only: its verdict revokes the token.
 //!
-//! All else is waiting. These are the waits, each laid on both clocks, and over as soon as either clock says so:
+//! Everything else is a wait. Each wait is on both clocks, and is over as soon as either clock says so:
 //!
 //! | wait | starts when | ends early when | as long as it runs |
 //! |---|---|---|---|
-//! | `lease.expiry` | a token is accepted | the token is rejected, revoked or replaced | the token is given out |
+//! | `lease.expiry` | a token is accepted | the token is rejected, revoked or replaced | the token is returned |
 //! | `lease.renewal` | a token is accepted, or confirmed by the source | a refresh is requested | no renewal starts |
 //! | `min_interval` | a refresh starts | | no other refresh starts |
 //! | `attempt.timeout` | a refresh starts | it is answered | the host has time to answer |
-//! | `source.timeout` | a request has the source asked | the source answers | a valid token waits for the answer |
+//! | `source.timeout` | the source is asked for a request | the source answers | a valid token waits for the answer |
 //! | `backoff.timer` | a refresh fails, or a token on probation is rejected | a token is accepted, *retry now*, another source | no renewal and no timer starts a refresh |
-//! | `backoff.request` | with `backoff.timer` | as that | requests get the last failure |
-//! | `backoff.streak` | with `backoff.timer` | as that | the next failure counts on |
+//! | `backoff.request` | with `backoff.timer` | with it | requests get the last failure |
+//! | `backoff.streak` | with `backoff.timer` | with it | the next failure belongs to the streak |
 //! | `probation.until` | a token replaces a rejected one | the token is replaced | its rejection is a failure |
-//! | `probation.streak` | such a rejection | *retry now*, another source | the next one counts on |
+//! | `probation.streak` | such a rejection | *retry now*, another source | the next one belongs to the streak |
 //!
-//! `waits.rs` says when each is over, and which comes first.
+//! `waits.rs` has the end of each, and which comes first.
 
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -37,8 +36,8 @@ use crate::time::Now;
 use crate::token::{NewToken, Token};
 
 impl<W: PartialEq> Machine<W> {
-    /// Takes in what happened. Infallible, and the only thing that changes the machine; `now` is read just before. Drain
-    /// [`poll_action`](Self::poll_action) afterwards.
+    /// Takes in an event. Read both clocks into `now` just before the call, and drain [`poll_action`](Self::poll_action) after
+    /// it. This does not fail and does not panic.
     pub fn handle(&mut self, event: Event<W>, now: Now) {
         self.expire_waits(now);
         let mut asked = false;
@@ -79,7 +78,7 @@ impl<W: PartialEq> Machine<W> {
 }
 
 impl Attempt {
-    /// Whether this is the refresher's call of that id.
+    /// Whether this is the refresher's call with that id.
     fn is_call(&self, request: RequestId) -> bool {
         self.request == request && self.stage == Stage::Refreshing
     }
@@ -87,7 +86,7 @@ impl Attempt {
 
 // What follows from an event.
 impl<W> Machine<W> {
-    /// Where a request waits.
+    /// The queue in which a request waits.
     fn queue(&mut self) -> &mut Queue<W> {
         match &mut self.source {
             Some(source) if source.each_request && self.kind == Kind::Refreshing => match &self.attempt {
@@ -102,7 +101,7 @@ impl<W> Machine<W> {
         self.source.as_ref().is_some_and(|source| source.each_request)
     }
 
-    /// Those who waited for the check, or for the refresh it led to, get what there is. The others get a check of their own.
+    /// The waiters for the check, or for the refresh after it, get the result. The others get another check.
     fn end_check(&mut self) {
         if let Some(source) = &mut self.source {
             source.checking.take().for_each(|waiter| self.waiters.push(waiter));
@@ -110,12 +109,12 @@ impl<W> Machine<W> {
         }
     }
 
-    /// The attempt, if it is the one that is meant. It is over then.
+    /// Takes the attempt, if it is the right one. That ends it.
     fn take_attempt(&mut self, is_meant: impl FnOnce(&Attempt) -> bool) -> Option<Attempt> {
         self.attempt.take_if(|attempt| is_meant(attempt))
     }
 
-    /// The attempt, if it is to be given up. The host is told to drop it, if it knows of it.
+    /// Takes the attempt, if it must be given up. The host must drop it, if it knows of it.
     fn abandon_if(&mut self, is_given_up: impl FnOnce(&Attempt) -> bool) -> Option<Attempt> {
         let attempt = self.take_attempt(is_given_up)?;
         let is_answered = self.source.as_ref().is_some_and(|source| source.of_attempt.is_some());
@@ -127,7 +126,8 @@ impl<W> Machine<W> {
 
     fn source_checked(&mut self, request: RequestId, given: Source, now: Now) {
         let is_held = self.token(now).is_some();
-        // A renewal, and what nobody asked for, wait for the timer's backoff. Jitter may end that before a request's.
+        // A renewal, and a refresh that no request waits for, wait for the timer's backoff. Jitter may end that before the
+        // request's backoff.
         let timer_backs_off = matches!(self.timer_backoff(), TimerBackoff::Until(_));
         let is_asked =
             !self.waiters.is_empty() || self.source.as_ref().is_some_and(|source| !source.checking.is_empty());
@@ -156,21 +156,21 @@ impl<W> Machine<W> {
         }
     }
 
-    /// The check is over, and the refresher's turn comes.
+    /// The check is over, and the call of the refresher is next.
     fn await_start(&mut self, now: Now) {
         let each_request = self.checks_each_request();
         let interval = self.min_interval.map_or(0, |interval| interval.left(now));
         if let Some(attempt) = &mut self.attempt {
             (attempt.stage, attempt.announced) = (Stage::Refreshing, false);
             if each_request {
-                // A wait for the minimum interval does not count as a slow answer.
+                // The wait for the minimum interval does not count against the timeout.
                 attempt.timeout = attempt.timeout.map(|end| end.plus(interval));
                 attempt.stage = Stage::AwaitingStart;
             }
         }
     }
 
-    /// The token held is the answer.
+    /// The source confirms the held token, which is the result.
     fn keep(&mut self, now: Now) {
         self.end_backoff();
         self.origin = None;
@@ -206,7 +206,7 @@ impl<W> Machine<W> {
             source.of_lease = source.of_attempt;
             source.of_failure = None;
         }
-        // A token on probation that was not rejected ends the probation.
+        // The token on probation was not rejected, so the probation ends.
         self.probation.take_if(|probation| probation.until.is_some());
         match (&mut self.probation, self.policy.retry_millis()) {
             (Some(probation), Some((_, max))) => {
@@ -222,7 +222,7 @@ impl<W> Machine<W> {
         self.backoff = None;
     }
 
-    /// Ends the streak of rejections, too.
+    /// Ends the backoff and both streaks.
     fn start_clean(&mut self) {
         self.end_backoff();
         if let Some(probation) = &mut self.probation {
@@ -230,15 +230,15 @@ impl<W> Machine<W> {
         }
     }
 
-    /// The refresh failed. Those who waited for it, because no valid token is held, are told so.
+    /// The refresh failed. The waiters, if no valid token is held, get the failure.
     fn fail_refresh(&mut self, attempt: &Attempt, cause: FailureCause, now: Now) {
         let revokes = cause.revokes() || self.is_of_other_user();
         if revokes && self.lease.take().is_some() {
             (self.lost, self.origin) = (Trigger::SourceChanged, None);
         }
         if let Some(source) = &mut self.source {
-            // Before the refresher is at work, the source failed, or the time ran out. And a user who signs out, even then,
-            // says nothing of what was given before.
+            // Before the refresher works, a failure is the source's, or a timeout. And a sign-out, even later, says nothing
+            // about the version from before.
             let is_of_source = attempt.stage != Stage::Refreshing || cause.revokes();
             source.of_failure = source.of_attempt.filter(|_| !is_of_source);
         }
@@ -250,7 +250,7 @@ impl<W> Machine<W> {
         }
     }
 
-    /// Whether the attempt is for another user than the token held was got for: its failure revokes that token.
+    /// Whether the attempt is for another user than the held token's. Then its failure revokes that token.
     fn is_of_other_user(&self) -> bool {
         let users = self.source.as_ref().and_then(|source| Some((source.of_lease?.user, source.of_attempt?.user)));
         users.is_some_and(|(of_lease, of_attempt)| of_lease != of_attempt)
@@ -270,7 +270,7 @@ impl<W> Machine<W> {
         };
         match backoff::after(&self.policy, failure, &mut self.random) {
             Some(backoff) => {
-                // A backoff that is running is never shortened.
+                // A new failure never shortens a backoff that runs.
                 let timer = match state.timer {
                     TimerBackoff::Until(end) => end.later(now.plus(backoff.timer)),
                     TimerBackoff::Over | TimerBackoff::UntilAccepted => now.plus(backoff.timer),
@@ -282,12 +282,12 @@ impl<W> Machine<W> {
             }
             None => state.timer = TimerBackoff::UntilAccepted,
         }
-        // With a source the wish stays: whether anything has changed is for the source to say.
+        // With a source the requested refresh stays: only the source knows whether anything has changed.
         self.requested &= self.source.is_some();
         let retry_in = match (self.policy.refreshes_proactively(), state.timer) {
             (true, TimerBackoff::Until(end)) => Some(end.left(now)),
             (_, TimerBackoff::UntilAccepted) => None,
-            // As long as a token is valid, what a request starts is a renewal, and that waits for the timer's backoff.
+            // While a token is valid, a request starts a renewal, and that waits for the timer's backoff.
             (false, TimerBackoff::Until(end)) => {
                 state.request.map(|request| request.left(now).max(end.left(now).min(left)))
             }
@@ -330,7 +330,7 @@ impl<W> Machine<W> {
     fn retry_now(&mut self, now: Now) {
         self.start_clean();
         let is_due = self.token(now).is_none() || self.lease.as_ref().is_some_and(|lease| lease.renewal.is_none());
-        // With a source, that one says whether anything has changed. It may have answered the attempt in flight before.
+        // With a source, only the source knows whether anything has changed. Its answer to the attempt in flight may be older.
         self.requested = self.source.is_some() || is_due && self.attempt.is_none();
     }
 
@@ -340,7 +340,7 @@ impl<W> Machine<W> {
         }
         self.kind = Kind::Disposed;
         self.abandon_if(|_| true);
-        // All who wait, those too who are to hear of a failure, hear of the end.
+        // All waiters get `Disposed`, also those that a failure was pending for.
         let mut waiters = Queue::new();
         self.refused.take().for_each(|refused| waiters.push(refused.0));
         self.waiters.take().for_each(|waiter| waiters.push(waiter));
@@ -359,7 +359,7 @@ impl<W> Machine<W> {
 
 // What follows from the state.
 impl<W> Machine<W> {
-    /// Runs what follows from the state, however it came about; `asked`: a request has just come.
+    /// Does what follows from the state, whatever led to it. `asked`: this event is a request.
     pub(super) fn settle(&mut self, asked: bool, now: Now) {
         if self.lease.take_if(|lease| lease.has_expired(now)).is_some() {
             self.lost = Trigger::Expired;
@@ -406,7 +406,7 @@ impl<W> Machine<W> {
         self.requested = false;
         let stage = if self.source.is_some() { Stage::Checking } else { Stage::Refreshing };
         match &mut self.source {
-            // A check is no refresh, and knows no minimum interval. The refresh that may follow does.
+            // A check is not a refresh: the minimum interval does not limit it. It limits the refresh that may follow.
             Some(source) if source.each_request => {
                 source.timeout = Some(now.plus(self.policy.source_check_millis()));
                 source.of_attempt = None;
@@ -428,7 +428,7 @@ impl<W> Machine<W> {
         self.next_request = self.next_request.next();
     }
 
-    /// Why a refresh starts; the reason of the first one is kept until a token is accepted.
+    /// Why a refresh starts. The reason of the first one is kept until a token is accepted.
     fn trigger(&mut self) -> Trigger {
         let is_first = self.origin.is_none();
         let cause = match &self.lease {

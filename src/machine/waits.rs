@@ -1,11 +1,11 @@
-//! When each wait is over, and which comes first. What starts and ends them: `transitions.rs`.
+//! When each wait is over, and which is over first. `transitions.rs` starts them and ends them early.
 
 use super::attempt::{Stage, TimerBackoff};
 use super::{Kind, Machine};
 use crate::time::{Now, Until};
 
 impl<W> Machine<W> {
-    /// Forgets the waits that are over, so that a clock set back does not bring them to life again.
+    /// Forgets the waits that are over, so that a clock that is set back does not start them again.
     pub(super) fn expire_waits(&mut self, now: Now) {
         let is_over = |end: &mut Until| end.has_come(now);
         self.min_interval.take_if(is_over);
@@ -42,13 +42,13 @@ impl<W> Machine<W> {
         self.backoff.as_ref().map_or(0, |backoff| backoff.failures)
     }
 
-    /// Until when the valid token held waits for the source.
+    /// Until when a check holds back the valid token.
     pub(super) fn source_timeout(&self) -> Option<Until> {
         let is_checking = self.attempt.as_ref().is_some_and(|attempt| attempt.stage == Stage::Checking);
         self.source.as_ref().filter(|_| is_checking && self.lease.is_some()).and_then(|source| source.timeout)
     }
 
-    /// In how many milliseconds a refresh is to start, if nothing else happens; `asked`: a request has just come.
+    /// Milliseconds until a refresh starts, if nothing else happens. `asked`: this event is a request.
     pub(super) fn until_start(&self, asked: bool, now: Now) -> Option<u64> {
         if self.kind != Kind::Refreshing || self.attempt.is_some() {
             return None;
@@ -56,7 +56,7 @@ impl<W> Machine<W> {
         if self.source.as_ref().is_some_and(|source| !source.checking.is_empty()) {
             return Some(0);
         }
-        // Those who may not start one have been refused.
+        // The waiters that may not start a refresh have had their error.
         let is_demanded = self.requested || self.lease.is_none() && !self.waiters.is_empty();
         let backoff = match self.timer_backoff() {
             TimerBackoff::Over => Some(0),
@@ -75,7 +75,7 @@ impl<W> Machine<W> {
         wait.map(|wait| wait.max(self.min_interval.map_or(0, |interval| interval.left(now))))
     }
 
-    /// In how many milliseconds something follows from the time.
+    /// Milliseconds until something follows from the time alone.
     pub(super) fn until_due(&self, now: Now) -> Option<u64> {
         let left = |end: Until| end.left(now);
         let attempt = self.attempt.as_ref();
@@ -84,7 +84,7 @@ impl<W> Machine<W> {
         let source_check_times_out = self.source_timeout().map(left);
         let awaits_start = attempt.is_some_and(|attempt| attempt.stage == Stage::AwaitingStart);
         let checked_refresh_starts = self.min_interval.filter(|_| awaits_start).map(left);
-        // On demand nobody has to know at once: the next request finds out.
+        // On demand, the next request finds an expiry early enough.
         let is_told = self.policy.refreshes_proactively();
         let token_expires = self.lease.as_ref().filter(|_| is_told).and_then(|lease| lease.expiry).map(left);
         [refresh_starts, refresh_times_out, source_check_times_out, checked_refresh_starts, token_expires]

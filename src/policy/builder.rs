@@ -1,4 +1,4 @@
-//! Setting the options: each with its default, why that default, and what goes wrong at either extreme.
+//! The options: for each its default, the reason for it, and what happens at both extremes.
 
 use core::num::NonZeroU64;
 use core::time::Duration;
@@ -6,13 +6,15 @@ use core::time::Duration;
 use super::{Arc, CheckSource, DEFAULT, MINUTE, Options, Policy, UndecodableTokens};
 use crate::time::millis;
 
-/// Sets the options of a [`Policy`]; [`build`](Self::build) checks them.
+/// Sets the options of a [`Policy`]. [`build`](Self::build) checks them.
+///
+/// The contract, section 2 of `docs/semantics.md` in the repository, says exactly what each option does.
 ///
 /// ```
 /// use acs_common::{Policy, UndecodableTokens};
 /// use core::time::Duration;
 ///
-/// // A game client: ahead of time, patient with sign-in dialogs, no tokens it cannot read.
+/// // A game client: it renews by timer, waits for sign-in dialogs, and accepts only tokens that it can read.
 /// let policy = Policy::builder()
 ///     .refresh_proactively(true)
 ///     .refresh_timeout(None)
@@ -33,78 +35,96 @@ pub struct PolicyBuilder {
 }
 
 impl PolicyBuilder {
-    /// Renew ahead of time, by timer, whether anybody asks or not. Default: false, since an idle client then costs its
-    /// issuer nothing; on, no caller ever waits for a renewal that succeeds.
+    /// Whether to renew ahead of time, by timer, even if no caller asks (contract, rule 2.3).
+    ///
+    /// Default: false, so that an idle client does not call its issuer. If true, callers do not wait for renewals that succeed.
     pub fn refresh_proactively(mut self, on: bool) -> Self {
         self.refresh_proactively = on;
         self
     }
 
-    /// How long before its expiry a proactive credential renews a token. Default: 10 minutes, the reference's. Never
-    /// before half of the token's life ([`renew_before_half`](Self::renew_before_half)): a window wider than the life
-    /// means half-way. Zero: at expiry, so that callers then wait.
+    /// How long before its expiry a proactive credential renews a token (contract, rule 2.3).
+    ///
+    /// Default: 10 minutes, as in the reference. A token is not renewed before half of its life has passed, so a window that is
+    /// longer than that means half of the life. Zero: the renewal starts at expiry, so callers wait for it.
     pub fn refresh_window(mut self, window: Duration) -> Self {
         self.options.refresh_window = millis(window);
         self
     }
 
-    /// How long before its expiry the first request starts a renewal in the background, served at once with the valid
-    /// token. Default: 2 minutes. Zero: only once expired, so that a caller waits each time.
+    /// How long before the token's expiry a request starts a renewal in the background, and still gets the valid token at
+    /// once (contract, rule 2.3).
+    ///
+    /// Default: 2 minutes. Zero: a request renews only an expired token, so its caller waits.
     pub fn background_window(mut self, window: Duration) -> Self {
         self.options.background_window = millis(window);
         self
     }
 
-    /// Two refreshes never start closer together than this, whatever asks for them. Default: 1 second. Zero: a refresher
-    /// whose tokens are dead on arrival is called as often as anybody asks. More than 60 seconds is refused: whoever has
-    /// no token would wait that long.
+    /// The shortest time between the starts of two refreshes, whatever the reason for them (contract, rule 2.7).
+    ///
+    /// Default: 1 second. Zero: there is no minimum. Longer than 60 seconds is an error, because a caller without a token would
+    /// wait that long.
     pub fn min_refresh_interval(mut self, interval: Duration) -> Self {
         self.options.min_refresh_interval = millis(interval);
         self
     }
 
-    /// Renew at the window's start even if less than half of the life has passed, as the reference does. Default: false,
-    /// since a token barely longer than the window is otherwise renewed in a burst.
+    /// For comparing with the reference: renew at the start of the window, even if less than half of the token's life has
+    /// passed.
+    ///
+    /// Default: false. If true, a token that is valid for little longer than the window is renewed many times in a row.
     pub fn renew_before_half(mut self, on: bool) -> Self {
         self.options.renew_before_half = on;
         self
     }
 
-    /// The rest after the first failure in a row; it doubles with each further one. Default: 1 second. Zero: as short as
-    /// [`min_refresh_interval`](Self::min_refresh_interval) lets it be. Longer than [`retry_max`](Self::retry_max) is
-    /// refused. Turns retrying on.
-    pub fn retry_initial(mut self, rest: Duration) -> Self {
+    /// The backoff after the first failure of a streak. It doubles with each further failure (contract, rule 2.6).
+    ///
+    /// Default: 1 second. Zero: only [`min_refresh_interval`](Self::min_refresh_interval) limits it. Longer than
+    /// [`retry_max`](Self::retry_max) is an error. This ends the effect of [`no_retry`](Self::no_retry).
+    pub fn retry_initial(mut self, backoff: Duration) -> Self {
         self.options.retries = true;
-        self.options.retry_initial = millis(rest);
+        self.options.retry_initial = millis(backoff);
         self
     }
 
-    /// The longest rest between tries, the rest after a permanent failure, and how long a row of failures is remembered; only
-    /// the timer rests longer, if the issuer [asks](crate::RefresherError::with_retry_after) for it. Default: 5 minutes.
-    /// [`Duration::MAX`]: a permanent failure is final until [`RetryNow`](crate::Event::RetryNow). Turns retrying on.
-    pub fn retry_max(mut self, rest: Duration) -> Self {
+    /// Three times in one: the longest backoff, the backoff after a permanent failure, and how long after a backoff the next
+    /// failure still belongs to the streak (contract, rule 2.6). The timer alone backs off for longer, if the issuer
+    /// [asks](crate::RefresherError::with_retry_after) for that.
+    ///
+    /// Default: 5 minutes. [`Duration::MAX`]: a permanent failure lasts until [`RetryNow`](crate::Event::RetryNow). This ends
+    /// the effect of [`no_retry`](Self::no_retry).
+    pub fn retry_max(mut self, backoff: Duration) -> Self {
         self.options.retries = true;
-        self.options.retry_max = millis(rest);
+        self.options.retry_max = millis(backoff);
         self
     }
 
-    /// No rest and no retry by timer, as the reference: after a failed refresh the next request that finds no valid token
-    /// tries again, at once. Default: off, since one failed renewal then ends renewing ahead of time.
+    /// For comparing with the reference: no backoff, and no retry by timer. After a failed refresh the next request that finds
+    /// no valid token tries again at once.
+    ///
+    /// Default: off. With it, one failed renewal stops a proactive credential from renewing ahead of time.
     pub fn no_retry(mut self) -> Self {
         self.options.retries = false;
         self
     }
 
-    /// The longest a request that finds no valid token is answered with the last failure before it may try again.
-    /// Default: 30 seconds, so that somebody who asks does not wait for the timer's long rests. Zero: as short as
-    /// [`min_refresh_interval`](Self::min_refresh_interval).
-    pub fn request_backoff_max(mut self, rest: Duration) -> Self {
-        self.options.request_backoff_max = millis(rest);
+    /// The longest backoff of a request after transient failures. During it, a request that finds no valid token gets the
+    /// last failure at once (contract, rule 2.6). The issuer's [`Retry-After`](crate::RefresherError::with_retry_after) can
+    /// make it longer, up to [`retry_max`](Self::retry_max).
+    ///
+    /// Default: 30 seconds, so that a caller does not wait for the timer's longer backoff. Zero: only
+    /// [`min_refresh_interval`](Self::min_refresh_interval) limits it.
+    pub fn request_backoff_max(mut self, backoff: Duration) -> Self {
+        self.options.request_backoff_max = millis(backoff);
         self
     }
 
-    /// A refresh not answered by then has failed. Default: 60 seconds; `None`: never, so that a refresher that hangs
-    /// strands whoever asks. Interactive sign-ins need it off, or long. Zero is refused.
+    /// How long a refresh may take. After that it is a transient failure (contract, rule 2.8).
+    ///
+    /// Default: 60 seconds. `None`: no timeout, so callers wait as long as the refresher does. An interactive sign-in needs
+    /// `None` or a long time. Zero is an error.
     pub fn refresh_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         let timeout = timeout.into().map(millis);
         self.options.refresh_timeout = timeout.and_then(NonZeroU64::new);
@@ -112,59 +132,71 @@ impl PolicyBuilder {
         self
     }
 
-    /// The fraction of the timer's rest, and of the way to the renewal, that is subtracted at random, so that many clients
-    /// do not ask in step. Default: 0; outside 0..=1 is refused. What the issuer asked for (`retry_after`) and
-    /// [`min_refresh_interval`](Self::min_refresh_interval) are kept.
+    /// The largest fraction that is subtracted at random from the timer's backoff and from the time until the renewal, so that
+    /// many clients do not call the issuer at the same moment. The issuer's `Retry-After` and
+    /// [`min_refresh_interval`](Self::min_refresh_interval) are never shortened.
+    ///
+    /// Default: 0. Outside 0..=1 is an error.
     pub fn jitter(mut self, fraction: f64) -> Self {
         self.jitter = fraction;
         self
     }
 
-    /// What the jitter is drawn from: same seed, same life. Default: none, which the machine takes for 0 and the
-    /// driver for a seed of each credential's own.
+    /// The seed of the jitter: with the same seed and the same events, the machine does the same.
+    ///
+    /// Default: not set. Then the machine uses 0, and the driver draws another seed for each credential.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// How long a token lives whose expiry cannot be read and was not given, from its arrival. Default: 10 minutes, the
-    /// reference's. Zero is refused, even if no such tokens are taken. Too long: callers get tokens the
-    /// service refuses, and have to [reject](crate::Event::TokenRejected) them.
+    /// How long an opaque token is taken to be valid, from its arrival on: a token whose expiry cannot be read and was not
+    /// stated (contract, section 3).
+    ///
+    /// Default: 10 minutes, as in the reference. Zero is an error. Too long: callers get tokens that the service rejects, and
+    /// have to [report](crate::Event::TokenRejected) them.
     pub fn opaque_token_lifetime(mut self, lifetime: Duration) -> Self {
         self.options.opaque_token_lifetime = millis(lifetime);
         self
     }
 
-    /// Whether such tokens are taken at all. Default: they are.
+    /// Whether to accept tokens whose expiry cannot be read and was not stated (contract, section 3).
+    ///
+    /// Default: [`UndecodableTokens::AcceptAsOpaque`].
     pub fn undecodable_tokens(mut self, treatment: UndecodableTokens) -> Self {
         self.options.undecodable_tokens = treatment;
         self
     }
 
-    /// When a credential for Entra users asks its source. Default: when a refresh is due.
+    /// When a credential [with a source](crate::Machine::with_source) asks it (contract, rule 5.7).
+    ///
+    /// Default: [`CheckSource::OnRefresh`]. Other credentials ignore this option.
     pub fn check_source(mut self, when: CheckSource) -> Self {
         self.options.check_source = when;
         self
     }
 
-    /// With [`CheckSource::EachRequest`] and a valid token held: how long a request waits for the source before it gets
-    /// that token. Default: 5 seconds. Zero: one millisecond.
+    /// With [`CheckSource::EachRequest`]: how long a request waits for the source before it gets the valid token that is held.
+    ///
+    /// Default: 5 seconds. Zero means one millisecond.
     pub fn source_check_timeout(mut self, timeout: Duration) -> Self {
         self.options.source_check_timeout = millis(timeout);
         self
     }
 
-    /// The fraction of a pause between two tries of one exchange that is subtracted at random. Default: 0.5; outside 0..=1
-    /// is refused. What the service asked for is kept.
+    /// The largest fraction that is subtracted at random from the pause between two tries of one token exchange. The
+    /// service's `Retry-After` is never shortened.
+    ///
+    /// Default: 0.5. Outside 0..=1 is an error.
     pub fn exchange_jitter(mut self, fraction: f64) -> Self {
         self.exchange_jitter = fraction;
         self
     }
 
-    /// The policy.
+    /// Checks the options, and makes the policy.
     ///
     /// # Errors
-    /// [`PolicyError`] names the option that cannot have the value it was given.
+    /// [`PolicyError`] names the option whose value is not allowed.
     pub fn build(self) -> Result<Policy, PolicyError> {
         let options = self.options;
         if options.min_refresh_interval > MINUTE {
@@ -195,7 +227,7 @@ impl PolicyBuilder {
     }
 }
 
-/// Which option of a [`Policy`](crate::Policy) cannot have the value it was given.
+/// Which option of a [`Policy`](crate::Policy) has a value that is not allowed.
 ///
 /// ```
 /// use acs_common::{Policy, PolicyError};
@@ -205,31 +237,33 @@ impl PolicyBuilder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
-    /// `min_refresh_interval` is over 60 seconds.
-    #[error("min_refresh_interval is over 60 s, so that whoever has no token might wait that long: make it shorter")]
+    /// `min_refresh_interval` is longer than 60 seconds.
+    #[error("min_refresh_interval is longer than 60 s, and a caller without a token waits that long: set 60 s or less")]
     MinRefreshIntervalTooLong,
-    /// `retry_initial` is over `retry_max`.
+    /// `retry_initial` is longer than `retry_max`.
     #[error(
-        "retry_initial ({retry_initial:?}) is longer than retry_max ({retry_max:?}): make it shorter, or retry_max longer"
+        "retry_initial ({retry_initial:?}) is longer than retry_max ({retry_max:?}): make retry_initial shorter, or retry_max longer"
     )]
     RetryInitialOverMax {
-        /// As it was set, or its default.
+        /// The value that was set, or the default.
         retry_initial: Duration,
-        /// As it was set, or its default.
+        /// The value that was set, or the default.
         retry_max: Duration,
     },
     /// `refresh_timeout` is zero.
-    #[error("refresh_timeout is zero, so no refresh could ever succeed: give it some time, or None for no timeout")]
+    #[error("refresh_timeout is zero, so no refresh can succeed: set a longer time, or None for no timeout")]
     ZeroRefreshTimeout,
     /// `opaque_token_lifetime` is zero.
     #[error(
-        "opaque_token_lifetime is zero, so every opaque token would be dead on arrival: give it some time, or leave its default (which no token gets where undecodable ones are rejected)"
+        "opaque_token_lifetime is zero, so every opaque token would expire on arrival: set a longer time, or keep the default (to reject such tokens, set undecodable_tokens to Reject)"
     )]
     ZeroOpaqueTokenLifetime,
-    /// `jitter` is not a fraction.
-    #[error("jitter is outside 0..=1: it is the fraction of a wait that may be cut")]
+    /// `jitter` is not a fraction from 0 to 1.
+    #[error("jitter is outside 0..=1: set the fraction of a wait that may be subtracted at random, from 0 to 1")]
     JitterOutOfRange,
-    /// `exchange_jitter` is not a fraction.
-    #[error("exchange_jitter is outside 0..=1: it is the fraction of a pause that may be cut")]
+    /// `exchange_jitter` is not a fraction from 0 to 1.
+    #[error(
+        "exchange_jitter is outside 0..=1: set the fraction of a pause that may be subtracted at random, from 0 to 1"
+    )]
     ExchangeJitterOutOfRange,
 }

@@ -11,7 +11,7 @@ use core::num::NonZeroU64;
 
 pub use self::builder::{PolicyBuilder, PolicyError};
 
-/// What to do with a token string whose expiry can be neither read nor was given.
+/// What to do with a token string whose expiry cannot be read and was not stated (contract, section 3).
 ///
 /// ```
 /// use acs_common::{TokenError, Machine, Monotonic, Now, Policy, UndecodableTokens, UnixTime};
@@ -25,17 +25,17 @@ pub use self::builder::{PolicyBuilder, PolicyError};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "a string is either taken or not")]
+#[expect(clippy::exhaustive_enums, reason = "a string is accepted or rejected")]
 pub enum UndecodableTokens {
-    /// Take it, and assume that it lives for [`opaque_token_lifetime`](PolicyBuilder::opaque_token_lifetime): tokens
-    /// for Entra users are encrypted, so that nobody but the service can read them.
+    /// Accept it, and take it to be valid for [`opaque_token_lifetime`](PolicyBuilder::opaque_token_lifetime). Access tokens
+    /// for Entra users are encrypted, so that only the service can read them.
     #[default]
     AcceptAsOpaque,
-    /// Refuse it ([`TokenError::Undecodable`](crate::TokenError::Undecodable)).
+    /// Reject it, with [`TokenError::Undecodable`](crate::TokenError::Undecodable).
     Reject,
 }
 
-/// When a credential for Entra users asks its source of Entra tokens.
+/// When a credential [with a source](crate::Machine::with_source) asks it (contract, rule 5.7).
 ///
 /// ```
 /// use acs_common::{CheckSource, Policy};
@@ -45,20 +45,21 @@ pub enum UndecodableTokens {
 /// # Ok::<(), acs_common::PolicyError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "there is no third time to ask")]
+#[expect(clippy::exhaustive_enums, reason = "the contract has these two")]
 pub enum CheckSource {
     /// When a refresh is due.
     #[default]
     OnRefresh,
-    /// Before each answer, so that another user's token is noticed at once: as the reference does. The source has to be
-    /// quick (a cache of its own), since every request waits for it.
+    /// For each request too, as in the reference, so that a change of the user is seen at once. Every request waits for the
+    /// source, so the source must be quick: give it a cache.
     EachRequest,
 }
 
-/// How a credential behaves: when it renews, how it retries, what it waits for.
+/// How a credential behaves: when it renews, how it retries, how long it waits.
 ///
-/// Durations are kept in whole milliseconds (a fraction counts as one); any duration up to [`Duration::MAX`](core::time::Duration::MAX) has a meaning
-/// unless the option says that it is refused. Cheap to clone: clones share what they have in common.
+/// Durations are kept in whole milliseconds, rounded up. Every duration up to
+/// [`Duration::MAX`](core::time::Duration::MAX) is allowed, unless the option says that it is an error. A clone is cheap: clones
+/// share their options.
 ///
 /// ```
 /// use acs_common::Policy;
@@ -74,15 +75,15 @@ pub enum CheckSource {
 /// let refused = Policy::builder().refresh_timeout(Duration::ZERO).build();
 /// assert_eq!(
 ///     refused.unwrap_err().to_string(),
-///     "refresh_timeout is zero, so no refresh could ever succeed: give it some time, or None for no timeout",
+///     "refresh_timeout is zero, so no refresh can succeed: set a longer time, or None for no timeout",
 /// );
 /// # Ok::<(), acs_common::PolicyError>(())
 /// ```
 #[derive(Clone, Default, PartialEq)]
 pub struct Policy {
-    // What differs between the credentials of one program is not behind the pointer.
+    // The credentials of one program differ in these. They share the rest by the pointer.
     refresh_proactively: bool,
-    /// Not an `Option`, so that it takes no more room than its number and a byte.
+    /// Not an `Option<u64>`, which would take 16 bytes.
     seeded: bool,
     seed: u64,
     /// `None`: the defaults.
@@ -130,8 +131,8 @@ static DEFAULT: Options = Options {
 };
 
 impl Policy {
-    /// The timeline of the reference library (`@azure/communication-common` 2.5.0), without its crashes: no renewal in
-    /// the background, no floor, no retry, no rest, no timeout. For comparing, not for use.
+    /// For comparing, not for use: the behaviour of the reference library (`@azure/communication-common` 2.5.0), without its
+    /// crashes. No renewal in the background, no minimum interval, no retry, no backoff, no timeout.
     ///
     /// ```
     /// use acs_common::Policy;
@@ -153,12 +154,12 @@ impl Policy {
         Self { options: Some(Arc::new(options)), ..Self::default() }
     }
 
-    /// Starts from the defaults.
+    /// A builder that starts from the defaults.
     pub fn builder() -> PolicyBuilder {
         Self::default().to_builder()
     }
 
-    /// Starts from this policy.
+    /// A builder that starts from this policy.
     ///
     /// ```
     /// use acs_common::Policy;
@@ -179,15 +180,15 @@ impl Policy {
         }
     }
 
-    /// This policy, renewing ahead of time or not ([`PolicyBuilder::refresh_proactively`]). For the driver, whose builder has
-    /// this option too.
+    /// The same policy with another [`refresh_proactively`](PolicyBuilder::refresh_proactively). For the driver,
+    /// whose builder has this option too.
     #[doc(hidden)]
     #[must_use]
     pub fn with_refresh_proactively(self, on: bool) -> Self {
         Self { refresh_proactively: on, ..self }
     }
 
-    /// This policy, its jitter drawn from this seed ([`PolicyBuilder::seed`]).
+    /// The same policy with another [`seed`](PolicyBuilder::seed).
     #[must_use]
     pub fn with_seed(self, seed: u64) -> Self {
         Self { seeded: true, seed, ..self }
@@ -219,7 +220,7 @@ impl Policy {
         self.options().refresh_timeout.map(NonZeroU64::get)
     }
 
-    /// How long before its expiry a token is to be renewed.
+    /// How long before its expiry to renew a token.
     pub(crate) fn window_millis(&self) -> u64 {
         if self.refresh_proactively { self.options().refresh_window } else { self.options().background_window }
     }
@@ -228,7 +229,7 @@ impl Policy {
         self.options().renew_before_half
     }
 
-    /// The first and the longest rest, if failures are retried at all.
+    /// The first and the longest backoff; `None` if there are no retries.
     pub(crate) fn retry_millis(&self) -> Option<(u64, u64)> {
         self.options().retries.then_some((self.options().retry_initial, self.options().retry_max))
     }
@@ -249,7 +250,7 @@ impl Policy {
         self.options().jitter
     }
 
-    /// What the jitter is drawn from, if it was set ([`PolicyBuilder::seed`]).
+    /// The seed of the jitter, if one was set ([`PolicyBuilder::seed`]).
     #[must_use]
     pub fn seed(&self) -> Option<u64> {
         self.seeded.then_some(self.seed)

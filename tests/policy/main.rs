@@ -181,7 +181,7 @@ fn a_value_without_meaning_is_refused_by_an_error_that_names_the_option() {
         (
             |policy| policy.opaque_token_lifetime(Duration::ZERO),
             PolicyError::ZeroOpaqueTokenLifetime,
-            "opaque_token_lifetime is zero, so every opaque token would be dead on arrival: give it some time, or leave",
+            "opaque_token_lifetime is zero, so every opaque token would expire on arrival: set a longer time, or keep",
         ),
         (|policy| policy.jitter(1.000_000_000_1), PolicyError::JitterOutOfRange, "jitter"),
         (|policy| policy.jitter(-f64::MIN_POSITIVE), PolicyError::JitterOutOfRange, "jitter"),
