@@ -16,7 +16,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::thread;
 
 use support::world::World;
-use support::world::ops::{Asks, Brings, Fails, Gives, Knobs, Op, Setup};
+use support::world::ops::{Asks, Brings, Fails, Gives, Op, Options, Setup};
 use support::world::states::{Alphabet, State};
 
 use acs_common::{Monotonic, Now, UnixTime};
@@ -128,10 +128,10 @@ fn fingerprint(state: &State) -> u128 {
 }
 
 /// Proactive or not, with an initial token or without.
-fn setups(knobs: &Knobs) -> impl Iterator<Item = Setup> {
+fn setups(options: &Options) -> impl Iterator<Item = Setup> {
     [(false, None), (false, Some(LIFE)), (true, None), (true, Some(LIFE))].into_iter().map(
         move |(proactive, initial)| Setup {
-            knobs: Knobs { proactive, ..knobs.clone() },
+            options: Options { proactive, ..options.clone() },
             initial,
             source: None,
             start: start(),
@@ -142,7 +142,7 @@ fn setups(knobs: &Knobs) -> impl Iterator<Item = Setup> {
 /// Asked by the timer, and at each request.
 fn setups_with_a_source() -> [Setup; 2] {
     [(true, false, true), (false, true, false)].map(|(proactive, each_request, prewarm)| Setup {
-        knobs: Knobs { proactive, ..Knobs::standard() },
+        options: Options { proactive, ..Options::standard() },
         initial: None,
         source: Some(Asks { each_request, prewarm, timeout: 5_000 }),
         start: start(),
@@ -153,14 +153,14 @@ fn start() -> Now {
     Now::new(Monotonic::from_millis(90_000_000), UnixTime::from_millis(1_700_000_000_000))
 }
 
-fn search(policy: &str, knobs: &Knobs, depth: usize) -> Vec<Report> {
-    search_all(policy, &setups(knobs).collect::<Vec<_>>(), depth)
+fn search(policy: &str, options: &Options, depth: usize) -> Vec<Report> {
+    search_all(policy, &setups(options).collect::<Vec<_>>(), depth)
 }
 
 fn search_all(policy: &str, setups: &[Setup], depth: usize) -> Vec<Report> {
     let report = |setup: &Setup| {
         let report = Search::run(setup, depth);
-        let kind = if setup.knobs.proactive { "proactive" } else { "on demand" };
+        let kind = if setup.options.proactive { "proactive" } else { "on demand" };
         let begins = match (setup.initial, setup.source) {
             (Some(_), _) => "a token",
             (None, None) => "no token",
@@ -179,14 +179,14 @@ fn search_all(policy: &str, setups: &[Setup], depth: usize) -> Vec<Report> {
 /// Fails when `until_due` leaves out the timeout.
 #[test]
 fn no_short_history_breaks_a_law_under_the_default_policy() {
-    let reports = search("default", &Knobs::standard(), QUICK);
+    let reports = search("default", &Options::standard(), QUICK);
     assert!(reports.iter().all(|report| report.depth == QUICK && report.states > 1_000), "{reports:#?}");
 }
 
 /// Fails when a failure under no retry does not end renewing by timer (`UntilAccepted` in `fail`).
 #[test]
 fn no_history_at_all_breaks_a_law_under_the_reference_policy() {
-    let reports = search("reference", &Knobs::reference(), 100);
+    let reports = search("reference", &Options::reference(), 100);
     assert!(reports.iter().all(|report| report.frontier == 0 && report.states > 500), "{reports:#?}");
 }
 
@@ -206,7 +206,7 @@ fn no_short_history_with_a_source_breaks_a_law() {
 #[ignore = "takes minutes, and only in release: `cargo test --release --test search -- --ignored --nocapture`"]
 fn no_long_history_breaks_a_law_under_the_default_policy() {
     let depth = std::env::var("SEARCH_DEPTH").map_or(12, |depth| depth.parse().expect("SEARCH_DEPTH is a number"));
-    search("default", &Knobs::standard(), depth);
+    search("default", &Options::standard(), depth);
 }
 
 /// Fails, in release, when `state` leaves out the count of failures, or what is left by the wall clock.
@@ -214,7 +214,7 @@ fn no_long_history_breaks_a_law_under_the_default_policy() {
 #[test]
 fn states_that_read_the_same_have_the_same_future() {
     let (every, depth) = if cfg!(debug_assertions) { (2, 3) } else { (3, 5) };
-    let [standard, reference] = [Knobs::standard(), Knobs::reference()];
+    let [standard, reference] = [Options::standard(), Options::reference()];
     for setup in setups(&standard).chain(setups(&reference)).chain(setups_with_a_source()) {
         let look = |world: &World| {
             let State { text, next } = world.state(&setup);

@@ -97,7 +97,7 @@ impl World {
         let now = setup.start;
         let mut model = Model::new(setup);
         let policy = setup.policy();
-        let initial = setup.initial.map(|brings| brings.make("initial", &setup.knobs, now, now));
+        let initial = setup.initial.map(|brings| brings.make("initial", &setup.options, now, now));
         let (initial, verdict) = initial.unzip();
         let empty = || Machine::new(None, policy.clone(), now).expect("no initial token, nothing to be wrong with");
         let machine = match (Machine::new(initial, policy.clone(), now), verdict) {
@@ -275,7 +275,7 @@ impl World {
             }
         }
         // It starts, it gives up; a token expires.
-        let starts = (self.now.monotonic.as_millis() - begin) / self.model.knobs.floor.max(1);
+        let starts = (self.now.monotonic.as_millis() - begin) / self.model.options.min_interval.max(1);
         let calm = u64::from(fired.saturating_sub(5).div_ceil(2)) <= starts || self.at_the_end();
         self.check(Law::Vain, calm, |_| format!("it fired {fired} times since {begin}"));
         self.pass(end.saturating_sub(self.now.monotonic.as_millis()));

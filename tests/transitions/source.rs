@@ -307,7 +307,7 @@ impl Life {
         }
         // A request, or the timer, starts a check once the minimum interval allows it; in a backoff that leads to no call.
         let mut probe = self.clone();
-        probe.rig.sleep_until(self.rig.at.max(self.rig.floor(INTERVAL)));
+        probe.rig.sleep_until(self.rig.at.max(self.rig.earliest_refresh(INTERVAL)));
         let event = if self.mode.proactive { Event::TimeAdvanced } else { Event::TokenRequested { waiter: 99 } };
         let before = probe.checks.len();
         drop(probe.handle(event));

@@ -381,7 +381,7 @@ fn attempt(rig: &Rig) -> &'static str {
     // Else it shows once the minimum interval allows a refresh: an on-demand credential then starts one when asked, a proactive one
     // by itself.
     let mut probe = rig.clone();
-    probe.sleep_until(rig.at.max(rig.floor(interval(rig.machine.policy()))));
+    probe.sleep_until(rig.at.max(rig.earliest_refresh(interval(rig.machine.policy()))));
     let done = if rig.machine.policy().refreshes_proactively() {
         probe.handle(Event::TimeAdvanced)
     } else {

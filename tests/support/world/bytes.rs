@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use acs_common::{Monotonic, Now, UnixTime};
 
-use super::{Asks, Brings, Fails, Gives, Knobs, Op, Rejects, Setup, Span};
+use super::{Asks, Brings, Fails, Gives, Op, Options, Rejects, Setup, Span};
 
 /// How many bytes spell the setup, and how many an operation.
 pub const SETUP: usize = 12;
@@ -14,15 +14,15 @@ const LONGEST: usize = 96;
 /// Any bytes are a life: a setup, then operations.
 pub fn ops(bytes: &[u8]) -> (Setup, Vec<Op>) {
     let at = |index: usize| bytes.get(index).copied().unwrap_or_default();
-    let mut knobs = match at(0) % 4 {
-        0 => Knobs::standard(),
-        1 => Knobs::reference(),
+    let mut options = match at(0) % 4 {
+        0 => Options::standard(),
+        1 => Options::reference(),
         _ => {
             let max = pick(&WAITS, at(4));
-            Knobs {
+            Options {
                 window: pick(&WAITS, at(2)),
                 background_window: pick(&WAITS, at(2) / 16),
-                floor: pick(&[0, 1, 500, 1_000, 60_000], at(3)),
+                min_interval: pick(&[0, 1, 500, 1_000, 60_000], at(3)),
                 renew_before_half: at(3) >= 128,
                 retry: (at(5) % 8 != 0).then(|| (pick(&WAITS, at(5) / 8).min(max), max)),
                 request_backoff_max: pick(&WAITS, at(6)),
@@ -30,11 +30,11 @@ pub fn ops(bytes: &[u8]) -> (Setup, Vec<Op>) {
                 jitter: pick(&[0.0, 0.0, 0.2, 1.0], at(8)),
                 opaque_lifetime: pick(&WAITS, at(9)).max(1),
                 reject_undecodable: at(8) >= 128,
-                ..Knobs::standard()
+                ..Options::standard()
             }
         }
     };
-    knobs.proactive = at(1) % 2 == 1;
+    options.proactive = at(1) % 2 == 1;
     let source = SOURCES.contains(&at(0)).then(|| Asks {
         each_request: at(0) & 4 != 0,
         prewarm: at(0) & 8 != 0,
@@ -53,7 +53,7 @@ pub fn ops(bytes: &[u8]) -> (Setup, Vec<Op>) {
     let start = Now::new(Monotonic::from_millis(mono), UnixTime::from_millis(wall));
     let list = bytes.get(SETUP..).unwrap_or_default();
     let ops = list.chunks_exact(OP).take(LONGEST).map(|op| read(source.is_some(), op[0], op[1], op[2])).collect();
-    (Setup { knobs, initial, source, start }, ops)
+    (Setup { options, initial, source, start }, ops)
 }
 
 /// With one of them as its first byte a life has a source.

@@ -38,10 +38,10 @@ impl Model {
                 "the minimum interval that a refresh is requested after",
             ));
         }
-        if self.knobs.proactive {
+        if self.options.proactive {
             return match held {
                 Some(held) => Some((held.expiry.left(now), "the held token's expiry")),
-                None if self.knobs.retry.is_some() || !self.failed_once => Some((u64::MAX, "the next try")),
+                None if self.options.retry.is_some() || !self.failed_once => Some((u64::MAX, "the next try")),
                 None => None,
             };
         }
@@ -55,7 +55,7 @@ impl Model {
 
     /// An on-demand credential that nobody asks has no timer.
     pub fn is_idle(&self) -> bool {
-        !self.knobs.proactive && self.waiting.is_empty() && self.flight.is_none() && !self.requested
+        !self.options.proactive && self.waiting.is_empty() && self.flight.is_none() && !self.requested
     }
 
     /// What the future of a drained host depends on. Left out are texts, names and starts, which only have to be new;
@@ -87,7 +87,7 @@ impl Model {
             accepted,
             expired,
             source,
-            knobs: _,
+            options: _,
             last_start: _,
             asked: _,
             backed_off: _,
@@ -112,7 +112,7 @@ impl Model {
         let next: Vec<_> = next.iter().map(|waiter| waiting.iter().position(|other| other == waiter)).collect();
         let failed = source.as_ref().and_then(|source| source.failed);
         let ends = (ahead(min_interval), ahead(request_backoff), ahead(timer_backoff), ahead(quiet));
-        let reasons = reasons.state(holds, self.knobs.long_streak().max(1), now);
+        let reasons = reasons.state(holds, self.options.long_streak().max(1), now);
         format!(
             "{} {next:?} {held:?} {replaces} {flight:?} {failed:?} {ends:?} {longest_backoff} {requested} {failed_once} {gave_up} \
              {reasons}",

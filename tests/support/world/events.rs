@@ -93,7 +93,7 @@ impl World {
         self.texts += 1;
         let text = format!("t{}", self.texts);
         let asked = self.model.flight.as_ref().map_or(self.now, |flight| flight.started);
-        let (token, verdict) = brings.make(&text, &self.model.knobs, asked, self.now);
+        let (token, verdict) = brings.make(&text, &self.model.options, asked, self.now);
         (text, token, verdict)
     }
 
@@ -155,7 +155,7 @@ impl World {
             Rejects::Impostor => {
                 let held = self.tokens.last()?;
                 let same = NewToken::new(held.secret().expose()).with_expires_on(held.expires_on());
-                let other = Machine::<()>::with_static_token(same, self.model.knobs.policy(), self.now);
+                let other = Machine::<()>::with_static_token(same, self.model.options.policy(), self.now);
                 other.ok()?.token(self.now).cloned()
             }
         }

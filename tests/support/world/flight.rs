@@ -106,7 +106,7 @@ impl Model {
             started,
             stage: if self.source.is_some() { Stage::Checking } else { Stage::Refreshing },
             called: self.source.is_none(),
-            timeout: self.knobs.timeout.map(|timeout| Ends::after(started, timeout)),
+            timeout: self.options.timeout.map(|timeout| Ends::after(started, timeout)),
             check: check.map(|asks| Ends::after(started, asks.timeout.max(1))),
             trigger,
             source: None,
@@ -122,7 +122,7 @@ impl Model {
             return broken(Law::Disposed, "a refresh started after the end".to_owned());
         }
         let is_wanted = self.asked || !self.waiting.is_empty();
-        let by_timer = self.knobs.proactive && !self.gave_up;
+        let by_timer = self.options.proactive && !self.gave_up;
         if !by_timer && !is_wanted && !requested {
             return broken(Law::Unasked, "a refresh without a demand".to_owned());
         }

@@ -4,7 +4,7 @@
 use acs_common::{Now, RequestId, Source, Token, Trigger};
 
 use super::flight::{Flight, Stage};
-use super::ops::{Asks, Ends, Fails, Knobs, Setup, Verdict};
+use super::ops::{Asks, Ends, Fails, Options, Setup, Verdict};
 use super::reasons::Reasons;
 
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Sourced {
 
 #[derive(Clone, Debug)]
 pub struct Model {
-    pub knobs: Knobs,
+    pub options: Options,
     pub(super) source: Option<Sourced>,
     pub disposed: bool,
     /// Who asked, and was neither answered nor cancelled.
@@ -83,10 +83,10 @@ pub struct Model {
 
 impl Model {
     pub fn new(setup: &Setup) -> Self {
-        let knobs = setup.knobs.clone();
-        let longest_backoff = knobs.retry.map_or(0, |(_, max)| max).max(knobs.floor).max(1);
+        let options = setup.options.clone();
+        let longest_backoff = options.retry.map_or(0, |(_, max)| max).max(options.min_interval).max(1);
         Self {
-            knobs,
+            options,
             source: setup.source.map(|asks| Sourced { asks, failed: None }),
             disposed: false,
             waiting: Vec::new(),
@@ -232,13 +232,13 @@ impl Model {
     }
 
     pub fn hold(&mut self, text: String, left: u64, source: Option<Source>, now: Now) {
-        let half = if self.knobs.renew_before_half { 0 } else { left / 2 };
+        let half = if self.options.renew_before_half { 0 } else { left / 2 };
         let half = self.at_least(half, now);
         let replaces = std::mem::take(&mut self.replaces);
         if !replaces {
             self.reasons.forget_rejections();
         }
-        let probation = self.knobs.retry.filter(|_| replaces).map(|(_, max)| Ends::after(now, max));
+        let probation = self.options.retry.filter(|_| replaces).map(|(_, max)| Ends::after(now, max));
         self.held = Some(Held { text, token: None, source, expiry: Ends::after(now, left), half, probation });
         (self.reasons.origin, self.reasons.rejected) = (None, None);
         if let Some(source) = &mut self.source {
@@ -248,7 +248,7 @@ impl Model {
 
     /// So long at least before the token is renewed.
     pub(super) fn at_least(&self, half: u64, now: Now) -> Option<Ends> {
-        let half = if self.knobs.jitter > 0.0 { 0 } else { half };
+        let half = if self.options.jitter > 0.0 { 0 } else { half };
         Some(Ends::after(now, half.max(1))).filter(|half| !half.come(now))
     }
 
@@ -282,10 +282,10 @@ impl Model {
             source.failed = flight.source.filter(|_| flight.stage == Stage::Refreshing);
         }
         self.failures += 1;
-        self.gave_up = self.knobs.retry.is_none();
+        self.gave_up = self.options.retry.is_none();
         self.requested &= self.source.is_some();
         let left = self.held.as_ref().map_or(0, |held| held.expiry.left(now));
-        self.reasons.failed(fails, &self.knobs, left, now);
+        self.reasons.failed(fails, &self.options, left, now);
         self.back_off(fails, now);
         self.end_check();
     }
@@ -293,15 +293,16 @@ impl Model {
     /// At most so long is a request refused, and at least so long the refresher left alone.
     pub(super) fn back_off(&mut self, fails: Fails, now: Now) {
         self.failed_once = true;
-        let Some((initial, max)) = self.knobs.retry else { return };
+        let Some((initial, max)) = self.options.retry else { return };
         self.longest_backoff = self.longest_backoff.max(fails.retry_after.unwrap_or(0));
         let asked = fails.retry_after.unwrap_or(0).min(max);
         let (most, least) = if fails.permanent {
-            (max, if self.knobs.jitter == 0.0 { max } else { asked })
+            (max, if self.options.jitter == 0.0 { max } else { asked })
         } else {
             let half = self.held(now).map_or(u64::MAX, |held| held.expiry.left(now) / 2);
-            let calm = if self.knobs.jitter == 0.0 { initial.min(self.knobs.request_backoff_max).min(half) } else { 0 };
-            (max.min(self.knobs.request_backoff_max).max(asked).max(self.knobs.floor), asked.max(calm))
+            let calm =
+                if self.options.jitter == 0.0 { initial.min(self.options.request_backoff_max).min(half) } else { 0 };
+            (max.min(self.options.request_backoff_max).max(asked).max(self.options.min_interval), asked.max(calm))
         };
         let later = |end: Option<Ends>, millis: u64| {
             let new = Ends::after(now, millis);
@@ -309,7 +310,7 @@ impl Model {
         };
         self.request_backoff = later(self.request_backoff, most.max(1));
         self.timer_backoff =
-            later(self.timer_backoff, max.max(fails.retry_after.unwrap_or(0)).max(self.knobs.floor).max(1));
+            later(self.timer_backoff, max.max(fails.retry_after.unwrap_or(0)).max(self.options.min_interval).max(1));
         // In a batch it is not known when the backoff began.
         if self.events == 1 {
             self.quiet = later(self.quiet, least.max(1)).filter(|end| !end.come(now));
@@ -322,7 +323,7 @@ impl Model {
         if seen > known {
             self.unseen += seen - known;
             self.back_off(Fails { permanent: false, retry_after: None }, now);
-            self.reasons.failed_unseen(&self.knobs, now);
+            self.reasons.failed_unseen(&self.options, now);
             if let Some(source) = &mut self.source {
                 source.failed = None;
             }
@@ -338,7 +339,7 @@ impl Model {
         if held.probation.is_some() {
             self.rejections += 1;
             self.requested &= self.source.is_some();
-            self.reasons.rejection_failed(&self.knobs, now);
+            self.reasons.rejection_failed(&self.options, now);
             self.back_off(Fails { permanent: false, retry_after: None }, now);
             if let Some(source) = &mut self.source {
                 source.failed = held.source;
@@ -361,7 +362,7 @@ impl Model {
     }
 
     pub(super) fn start_interval(&mut self, now: Now) {
-        self.min_interval = (self.knobs.floor > 0).then(|| Ends::after(now, self.knobs.floor));
+        self.min_interval = (self.options.min_interval > 0).then(|| Ends::after(now, self.options.min_interval));
     }
 
     /// What a look at what would be drained has told of the refreshes started, and timed out, so far.

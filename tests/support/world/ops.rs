@@ -13,7 +13,7 @@ pub use bytes::{SETUP, SOURCES, kind, ops};
 /// How a life begins.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    pub knobs: Knobs,
+    pub options: Options,
     /// With a source there is none.
     pub initial: Option<Brings>,
     pub source: Option<Asks>,
@@ -22,7 +22,7 @@ pub struct Setup {
 
 impl Setup {
     pub fn policy(&self) -> Policy {
-        let policy = self.knobs.policy();
+        let policy = self.options.policy();
         let Some(asks) = self.source else { return policy };
         let check = if asks.each_request { CheckSource::EachRequest } else { CheckSource::OnRefresh };
         let policy = policy.to_builder().check_source(check).source_check_timeout(duration(asks.timeout));
@@ -41,11 +41,11 @@ pub struct Asks {
 
 /// Options whose values the laws can see. Milliseconds; `u64::MAX` stands for [`Duration::MAX`].
 #[derive(Clone, Debug)]
-pub struct Knobs {
+pub struct Options {
     pub proactive: bool,
     pub window: u64,
     pub background_window: u64,
-    pub floor: u64,
+    pub min_interval: u64,
     pub renew_before_half: bool,
     /// The first backoff and the longest; `None`: no retry.
     pub retry: Option<(u64, u64)>,
@@ -170,7 +170,7 @@ pub enum Verdict {
 
 impl Brings {
     /// The token, and what is to become of it; `asked` is when its refresh started.
-    pub fn make(self, text: &str, knobs: &Knobs, asked: Now, now: Now) -> (NewToken, Verdict) {
+    pub fn make(self, text: &str, options: &Options, asked: Now, now: Now) -> (NewToken, Verdict) {
         let wall = now.unix.as_millis();
         let secs = |life: u64| wall.saturating_add_unsigned(life).div_euclid(1_000);
         let jwt = |claims: String| {
@@ -200,8 +200,8 @@ impl Brings {
                 let verdict = if left == 0 { Verdict::Expired } else { Verdict::Alive { left } };
                 (NewToken::new(text).with_expires_in(duration(life)), verdict)
             }
-            Self::Opaque if knobs.reject_undecodable => (NewToken::new(text), Verdict::Invalid),
-            Self::Opaque => (NewToken::new(text), Verdict::Alive { left: knobs.opaque_lifetime }),
+            Self::Opaque if options.reject_undecodable => (NewToken::new(text), Verdict::Invalid),
+            Self::Opaque => (NewToken::new(text), Verdict::Alive { left: options.opaque_lifetime }),
             Self::Blank => (NewToken::new(" \t\n"), Verdict::Invalid),
             Self::Expired(ago) => {
                 let expires_on = wall.saturating_sub_unsigned(ago);
@@ -281,13 +281,13 @@ pub fn duration(millis: u64) -> Duration {
     if millis == u64::MAX { Duration::MAX } else { Duration::from_millis(millis) }
 }
 
-impl Knobs {
+impl Options {
     pub fn standard() -> Self {
         Self {
             proactive: false,
             window: 600_000,
             background_window: 120_000,
-            floor: 1_000,
+            min_interval: 1_000,
             renew_before_half: false,
             retry: Some((1_000, 300_000)),
             request_backoff_max: 30_000,
@@ -302,7 +302,7 @@ impl Knobs {
     pub fn reference() -> Self {
         Self {
             background_window: 0,
-            floor: 0,
+            min_interval: 0,
             renew_before_half: true,
             retry: None,
             request_backoff_max: 0,
@@ -324,7 +324,7 @@ impl Knobs {
             .refresh_proactively(self.proactive)
             .refresh_window(duration(self.window))
             .background_window(duration(self.background_window))
-            .min_refresh_interval(duration(self.floor))
+            .min_refresh_interval(duration(self.min_interval))
             .renew_before_half(self.renew_before_half)
             .request_backoff_max(duration(self.request_backoff_max))
             .refresh_timeout(self.timeout.map(duration))

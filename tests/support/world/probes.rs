@@ -250,7 +250,7 @@ impl World {
 
     /// Nobody asks: a proactive credential finds the way back by itself.
     fn recover_waiting(&mut self) {
-        if !self.model.knobs.proactive || self.model.knobs.retry.is_none() && self.model.failed_once {
+        if !self.model.options.proactive || self.model.options.retry.is_none() && self.model.failed_once {
             return;
         }
         let start = self.now.monotonic.as_millis();

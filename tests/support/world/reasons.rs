@@ -6,7 +6,7 @@
 
 use acs_common::{Now, Reason, Token, Trigger};
 
-use super::ops::{Ends, Fails, Knobs};
+use super::ops::{Ends, Fails, Options};
 
 /// The earliest and the latest moment at which a wait can end.
 type Bounds = [Ends; 2];
@@ -70,39 +70,39 @@ impl Reasons {
         (self.rejections, self.rejection_streak) = (Some(0), None);
     }
 
-    pub fn failed(&mut self, fails: Fails, knobs: &Knobs, left: u64, now: Now) {
+    pub fn failed(&mut self, fails: Fails, options: &Options, left: u64, now: Now) {
         self.failures.iter_mut().for_each(|count| *count = count.saturating_add(1));
         let count = if let [count] = self.failures[..] { Some(count) } else { None };
-        self.back_off(fails, count, knobs, left, now);
+        self.back_off(fails, count, options, left, now);
     }
 
-    pub fn rejection_failed(&mut self, knobs: &Knobs, now: Now) {
+    pub fn rejection_failed(&mut self, options: &Options, now: Now) {
         self.rejections = self.rejections.map(|count| count.saturating_add(1));
-        self.back_off(Fails { permanent: false, retry_after: None }, self.rejections, knobs, 0, now);
+        self.back_off(Fails { permanent: false, retry_after: None }, self.rejections, options, 0, now);
         self.rejection_streak = self.streak;
     }
 
     /// A refresh failed that nobody was told of.
-    pub fn failed_unseen(&mut self, knobs: &Knobs, now: Now) {
+    pub fn failed_unseen(&mut self, options: &Options, now: Now) {
         let more: Vec<_> = self.failures.iter().map(|count| count.saturating_add(1)).collect();
         self.failures.extend(more);
         let most = Ends::after(now, u64::MAX);
-        self.streak = knobs.retry.map(|_| [Ends::after(now, 0), most]);
-        self.timer = [None, knobs.retry.map(|_| most)];
+        self.streak = options.retry.map(|_| [Ends::after(now, 0), most]);
+        self.timer = [None, options.retry.map(|_| most)];
     }
 
-    fn back_off(&mut self, fails: Fails, streak: Option<u32>, knobs: &Knobs, left: u64, now: Now) {
-        let Some((initial, max)) = knobs.retry else { return };
+    fn back_off(&mut self, fails: Fails, streak: Option<u32>, options: &Options, left: u64, now: Now) {
+        let Some((initial, max)) = options.retry else { return };
         let asked = fails.retry_after.unwrap_or(0);
-        let least = asked.max(knobs.floor.min(max)).max(1);
-        let most = max.max(asked).max(knobs.floor).max(1);
+        let least = asked.max(options.min_interval.min(max)).max(1);
+        let most = max.max(asked).max(options.min_interval).max(1);
         let bounds = match streak {
-            _ if knobs.jitter > 0.0 => [least, most],
+            _ if options.jitter > 0.0 => [least, most],
             _ if fails.permanent => [max.max(least); 2],
             Some(streak) => {
                 let base = initial.saturating_mul(1_u64.checked_shl(streak - 1).unwrap_or(u64::MAX)).min(max);
                 let calm = if left > 0 { base.min(left / 2) } else { base };
-                [calm.max(asked).max(knobs.floor).max(1); 2]
+                [calm.max(asked).max(options.min_interval).max(1); 2]
             }
             None => [least, most],
         };

@@ -100,7 +100,7 @@ impl World {
     fn writer(&self) -> Writer<'_> {
         let flight = self.model.flight.as_ref().map(|flight| flight.request);
         // One failure makes a retry of the next call.
-        let (waiting, long_streak) = (&self.model.waiting, self.model.knobs.long_streak().max(1));
+        let (waiting, long_streak) = (&self.model.waiting, self.model.options.long_streak().max(1));
         Writer { now: self.now, flight, waiting, long_streak, text: String::with_capacity(512), next: None }
     }
 
