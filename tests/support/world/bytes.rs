@@ -1,4 +1,4 @@
-//! How bytes spell a life, for proptest and the fuzzer alike.
+//! How bytes spell a run, for proptest and for the fuzzer.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ pub const SETUP: usize = 12;
 const OP: usize = 3;
 const LONGEST: usize = 96;
 
-/// Any bytes are a life: a setup, then operations.
+/// Any bytes spell a run: a setup, then operations.
 pub fn ops(bytes: &[u8]) -> (Setup, Vec<Op>) {
     let at = |index: usize| bytes.get(index).copied().unwrap_or_default();
     let mut options = match at(0) % 4 {
@@ -42,7 +42,7 @@ pub fn ops(bytes: &[u8]) -> (Setup, Vec<Op>) {
     });
     let initial = (at(10) % 3 != 0 && source.is_none()).then(|| brings(at(10) / 3, at(11)));
     let (mono, wall) = match at(1) / 2 {
-        // The ends of the clocks.
+        // The limits of the clocks.
         1 => (0, 0),
         2 => (u64::MAX - 90_000, 1_700_000_000_000),
         3 => (5_000_000, i64::MAX - 90_000),
@@ -56,10 +56,10 @@ pub fn ops(bytes: &[u8]) -> (Setup, Vec<Op>) {
     (Setup { options, initial, source, start }, ops)
 }
 
-/// With one of them as its first byte a life has a source.
+/// A run whose first byte is one of these has a source.
 pub const SOURCES: Range<u8> = 208..240;
 
-/// What an operation's first byte says, modulo [`kind::ALL`].
+/// The meaning of an operation's first byte, modulo [`kind::ALL`].
 pub mod kind {
     pub const REQUEST: u8 = 0;
     pub const CANCEL: u8 = 3;
@@ -79,14 +79,14 @@ pub mod kind {
     pub const HOLD: u8 = 22;
     pub const DISPOSE: u8 = 23;
     pub const ALL: u8 = 24;
-    /// From here on, if there is a source; [`REQUEST`] if there is none.
+    /// This and the later kinds need a source. Without a source they are [`REQUEST`].
     pub const GIVES: u8 = 192;
     pub const GIVES_LATE: u8 = 195;
 }
 
 fn read(source: bool, first: u8, one: u8, two: u8) -> Op {
     let gives = || pick(&[Gives::First, Gives::First, Gives::Second, Gives::Third, Gives::Fourth], one);
-    // The commoner ones have several numbers.
+    // The more common kinds have several numbers.
     match first % kind::ALL {
         _ if source && first >= kind::GIVES && first % 4 == kind::GIVES_LATE % 4 => Op::GivesLate(two, gives()),
         _ if source && first >= kind::GIVES => Op::Gives(gives()),

@@ -1,11 +1,11 @@
-//! What comes out of the machine, taken in one action after another.
+//! Takes the machine's actions one after another, and checks them.
 
 use acs_common::{Action, Error, Notice, Reason, RequestId, Token};
 
 use super::World;
 use super::law::Law;
 
-/// More actions at once than any list of operations can cause.
+/// More actions in one drain than any list of operations can cause.
 const FLOOD: usize = 10_000;
 
 impl World {
@@ -18,7 +18,7 @@ impl World {
         self.effective = actions.iter().any(|action| rank(action) != TIMER);
         self.answers.clear();
         let mut notices = Seen::default();
-        // The calls off first: they say why somebody is refused.
+        // Cancelled calls first: they say why a waiter gets an error.
         for action in &actions {
             if let Action::CancelRefresher { request } = action {
                 let allowed = self.model.call_off(*request);

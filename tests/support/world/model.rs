@@ -1,5 +1,5 @@
-//! What the contract allows at each moment: bookkeeping apart from the machine's, fed by what the host hands in and what comes
-//! out.
+//! What the contract allows at each moment. The model keeps its records separate from the machine's, from the host's
+//! events and the machine's actions.
 
 use acs_common::{Now, RequestId, Source, Token, Trigger};
 
@@ -10,21 +10,21 @@ use super::reasons::Reasons;
 #[derive(Clone, Debug)]
 pub struct Held {
     pub text: String,
-    /// The machine's, once it has been seen.
+    /// The machine's token, after it was first seen.
     pub token: Option<Token>,
-    /// What it was got for, if there is a source.
+    /// The source token it was exchanged from, if there is a source.
     pub(super) source: Option<Source>,
     pub(super) expiry: Ends,
-    /// Half of its life, or as much of it as has to pass before it is renewed; `None` once that has passed.
+    /// Half of its lifetime, or how much must pass before it is renewed. `None` after that.
     pub(super) half: Option<Ends>,
-    /// It replaced a rejected one: being rejected too, until then, is a failure.
+    /// It replaced a rejected token. If it is rejected too, until then, that is a failure.
     pub(super) probation: Option<Ends>,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Sourced {
     pub(super) asks: Asks,
-    /// What the last failure belongs to.
+    /// The source token that the last failure belongs to.
     pub(super) failed: Option<Source>,
 }
 
@@ -33,49 +33,49 @@ pub struct Model {
     pub options: Options,
     pub(super) source: Option<Sourced>,
     pub disposed: bool,
-    /// Who asked, and was neither answered nor cancelled.
+    /// The waiters: neither answered nor cancelled.
     pub waiting: Vec<u32>,
-    /// Who of them asked after the source had answered, and gets another check.
+    /// The waiters that came after the source had answered: they get another check.
     pub(super) next: Vec<u32>,
-    /// Who of them must be answered in this drain.
+    /// The waiters that must be answered in this drain.
     pub owed: Vec<u32>,
-    /// Who of them were to be answered, but the token expired before the host drained.
+    /// The waiters that should have been answered, but the token expired before the host drained.
     pub(super) missed: Vec<u32>,
     pub(super) held: Option<Held>,
-    /// The last one held was rejected.
+    /// The last held token was rejected.
     pub(super) replaces: bool,
-    /// Announced, and neither answered nor called off.
+    /// Announced, and neither answered nor cancelled.
     pub flight: Option<Flight>,
-    /// The source's answer has ended it, and the host is to drop it.
+    /// The source's answer has ended it, and the host must drop it.
     pub released: Option<RequestId>,
-    /// When the last refresh or check started, which it was, and why.
+    /// The last refresh or check: when it started, which of both, and why.
     pub(super) last_start: Option<(RequestId, Now, Trigger)>,
-    /// No refresh starts before; `None` once either clock has said that it is over.
+    /// No refresh starts before this. `None` as soon as either clock has shown it over.
     pub(super) min_interval: Option<Ends>,
-    /// By then a request is no longer refused.
+    /// From then on a request gets no error.
     pub(super) request_backoff: Option<Ends>,
-    /// By then the timer's backoff is over, too.
+    /// By then the timer's backoff is over.
     pub(super) timer_backoff: Option<Ends>,
-    /// The refresher is to be left alone until then.
+    /// No call of the refresher until then.
     pub(super) quiet: Option<Ends>,
-    /// No backoff is longer: what the policy says, or what the issuer has asked for; a clock set back makes it longer.
+    /// The longest backoff: the policy's, or the one the issuer asked for. A clock set back makes it longer.
     pub longest_backoff: u64,
-    /// A request came with the last event.
+    /// The last event was a request.
     pub(super) asked: bool,
-    /// The host said that trying makes sense, and nothing has come of it yet.
+    /// The host sent `RetryNow`, and no refresh has started since.
     pub(super) requested: bool,
     pub failed_once: bool,
-    /// Failed, with a policy of no retry: the timer is to leave the refresher alone.
+    /// A refresh failed under a policy of no retry: the timer starts no refresh.
     pub(super) gave_up: bool,
     pub(super) reasons: Reasons,
     /// Since the last drain:
     pub events: u32,
-    /// Some event fell into a backoff.
+    /// An event fell into a backoff.
     pub(super) backed_off: bool,
     pub failures: u32,
-    /// Of tokens on probation.
+    /// Failures of tokens on probation.
     pub rejections: u32,
-    /// Of refreshes that were never announced.
+    /// Failures of refreshes that were never announced.
     pub(super) unseen: u32,
     pub accepted: u32,
     pub expired: u32,
@@ -104,7 +104,7 @@ impl Model {
             quiet: None,
             longest_backoff,
             asked: false,
-            // A source is asked before anybody wants a token.
+            // The source is asked before the first request.
             requested: setup.source.is_some_and(|asks| asks.prewarm),
             failed_once: false,
             gave_up: false,
@@ -131,22 +131,22 @@ impl Model {
         self.source.as_ref()?.failed
     }
 
-    /// What the last failure belongs to, or else the token held.
+    /// The source token of the last failure, or else of the held token.
     pub fn usual_source(&self) -> Option<Source> {
         self.failed_source().or_else(|| self.held.as_ref()?.source)
     }
 
-    /// The secrets that a machine may have: the token held, and the one rejected before it.
+    /// The secrets that a machine may have: the held token, and the one rejected before it.
     pub fn secrets(&self) -> usize {
         usize::from(self.held.is_some()) + usize::from(self.reasons.rejected.is_some())
     }
 
-    /// The token that a request would have to get.
+    /// The token that a request must get.
     pub fn held(&self, now: Now) -> Option<&Held> {
         self.held.as_ref().filter(|held| !held.expiry.come(now))
     }
 
-    /// The token that is the machine's to drop, expired or not.
+    /// The token that the machine must drop on dispose, expired or not.
     pub fn held_mut(&mut self) -> Option<&mut Held> {
         self.held.as_mut()
     }
@@ -155,7 +155,7 @@ impl Model {
         self.held.as_ref().map(|held| held.expiry)
     }
 
-    /// Something is about to happen: what either clock says is over, is over for good.
+    /// Called before an event: a wait that either clock shows over stays over.
     pub fn before_event(&mut self, now: Now) {
         self.events += 1;
         self.asked = false;
@@ -173,7 +173,7 @@ impl Model {
         }
     }
 
-    /// It has happened: a token seen expired is expired for good, and a refresh seen overdue is over.
+    /// Called after an event: a token seen expired stays expired, and an overdue refresh is over.
     pub fn after_event(&mut self, now: Now) {
         if self.held.take_if(|held| held.expiry.come(now)).is_some() {
             self.expired += 1;
@@ -212,7 +212,7 @@ impl Model {
         self.next.retain(|other| *other != waiter);
     }
 
-    /// Whether one more who asks now changes nothing for those who wait.
+    /// Whether one more request now changes nothing for the waiters.
     pub fn may_be_joined(&self) -> bool {
         let shares = self.flight.as_ref().is_none_or(|flight| flight.stage == Stage::Checking);
         !self.waiting.is_empty() && (!self.checks_each_request() || shares || !self.next.is_empty())
@@ -246,7 +246,7 @@ impl Model {
         }
     }
 
-    /// So long at least before the token is renewed.
+    /// How long at least until the token is renewed.
     pub(super) fn at_least(&self, half: u64, now: Now) -> Option<Ends> {
         let half = if self.options.jitter > 0.0 { 0 } else { half };
         Some(Ends::after(now, half.max(1))).filter(|half| !half.come(now))
@@ -290,7 +290,7 @@ impl Model {
         self.end_check();
     }
 
-    /// At most so long is a request refused, and at least so long the refresher left alone.
+    /// How long at most a request gets an error, and how long at least the refresher is not called.
     pub(super) fn back_off(&mut self, fails: Fails, now: Now) {
         self.failed_once = true;
         let Some((initial, max)) = self.options.retry else { return };
@@ -311,13 +311,13 @@ impl Model {
         self.request_backoff = later(self.request_backoff, most.max(1));
         self.timer_backoff =
             later(self.timer_backoff, max.max(fails.retry_after.unwrap_or(0)).max(self.options.min_interval).max(1));
-        // In a batch it is not known when the backoff began.
+        // In a batch the start of the backoff is not known.
         if self.events == 1 {
             self.quiet = later(self.quiet, least.max(1)).filter(|end| !end.come(now));
         }
     }
 
-    /// So many failures were reported, some of them perhaps of refreshes that were never announced.
+    /// This many failures were reported. Some may belong to refreshes that were never announced.
     pub fn failures_seen(&mut self, seen: u32, now: Now) {
         let known = self.failures + self.rejections + self.unseen;
         if seen > known {
@@ -347,7 +347,7 @@ impl Model {
         }
     }
 
-    /// `due`: the token held is; `in_flight`: a refresh is.
+    /// `due`: the held token is due. `in_flight`: a refresh is in flight.
     pub fn retry_now(&mut self, due: bool, in_flight: bool, now: Now) {
         self.start_clean();
         self.requested = self.source.is_some() || (due || self.held(now).is_none()) && !in_flight;
@@ -365,7 +365,7 @@ impl Model {
         self.min_interval = (self.options.min_interval > 0).then(|| Ends::after(now, self.options.min_interval));
     }
 
-    /// What a look at what would be drained has told of the refreshes started, and timed out, so far.
+    /// What a preview of the drain says about the refreshes started, and timed out, so far.
     pub fn learn(&mut self, peeked: &Self) {
         self.request_backoff = peeked.request_backoff;
         self.timer_backoff = peeked.timer_backoff;

@@ -1,8 +1,8 @@
-//! Why the refresher is called, by bookkeeping apart from the machine's: how the last token was lost, what led to the first call since one
-//! was accepted, how many refreshes in a row have failed, and which token was rejected.
+//! Why the refresher is called, from records separate from the machine's: how the last token was lost, what caused the
+//! first call since a token was accepted, how many refreshes in a row have failed, and which token was rejected.
 //!
-//! Without jitter it is known exactly when a streak ends. With jitter there are two bounds, and in between a streak may be
-//! over or not: then what the machine says decides.
+//! Without jitter, the end of a streak is known exactly. With jitter there are two bounds. Between them a streak may be
+//! over or not: then the machine decides.
 
 use acs_common::{Now, Reason, Token, Trigger};
 
@@ -13,15 +13,15 @@ type Bounds = [Ends; 2];
 
 #[derive(Clone, Debug)]
 pub struct Reasons {
-    /// Why no token is held, if none is.
+    /// Why no token is held. `None` while one is held.
     pub lost: Trigger,
-    /// What led to the first call since a token was accepted.
+    /// What caused the first call since a token was accepted.
     pub origin: Option<Trigger>,
     pub rejected: Option<Token>,
-    /// The failures in a row, as far as they are known: one number, or several.
+    /// The possible numbers of failures in a row: one, or several.
     failures: Vec<u32>,
     streak: Option<Bounds>,
-    /// A bound that has come is none any more.
+    /// A bound is removed when its time comes.
     timer: [Option<Ends>; 2],
     /// Rejections of replacements in a row; `None` if it is not known.
     rejections: Option<u32>,
@@ -65,7 +65,7 @@ impl Reasons {
         (self.failures, self.streak, self.timer) = (vec![0], None, [None; 2]);
     }
 
-    /// What replaced a rejected token was not rejected in time; or its failures do not count any more.
+    /// The replacement of a rejected token was not rejected in time, or its failures no longer count.
     pub fn forget_rejections(&mut self) {
         (self.rejections, self.rejection_streak) = (Some(0), None);
     }
@@ -82,7 +82,7 @@ impl Reasons {
         self.rejection_streak = self.streak;
     }
 
-    /// A refresh failed that nobody was told of.
+    /// A refresh failed that was never announced.
     pub fn failed_unseen(&mut self, options: &Options, now: Now) {
         let more: Vec<_> = self.failures.iter().map(|count| count.saturating_add(1)).collect();
         self.failures.extend(more);
@@ -106,7 +106,7 @@ impl Reasons {
             }
             None => [least, most],
         };
-        // A backoff that is running is never shortened.
+        // A running backoff is never shortened.
         let later = |before: Option<Ends>, millis| {
             let end = Ends::after(now, millis);
             before.map_or(end, |before| before.later(end))
@@ -116,7 +116,8 @@ impl Reasons {
         self.streak = Some(timer.map(|end| end.plus(max).plus(1)));
     }
 
-    /// What leads to a call that starts now; `due`: the valid token held is due for renewal, `None` if none is held.
+    /// The trigger of a call that starts now. `due`: the held valid token is due for renewal; `None` if no token is
+    /// held.
     pub fn start(&mut self, due: Option<bool>, requested: bool, said: &Reason) -> Trigger {
         let is_first = self.origin.is_none();
         let cause = match due {
@@ -134,7 +135,7 @@ impl Reasons {
         }
     }
 
-    /// Whether the machine says what is true; the trigger is known from the start.
+    /// Whether the machine's reasons are true. The trigger is known from the start.
     pub fn judge(&mut self, trigger: Trigger, said: &Reason) -> Result<(), String> {
         let first = self.origin.unwrap_or(trigger);
         let same_rejected = match (&self.rejected, &said.rejected) {
@@ -150,13 +151,13 @@ impl Reasons {
         Ok(())
     }
 
-    /// For a search: all that can still be seen of it.
+    /// For a search: the parts that the host can still observe.
     pub fn state(&self, holds: bool, most: u32, now: Now) -> String {
         let Self { lost, origin, rejected, failures, streak, timer, rejections, rejection_streak } = self;
         let ahead = |bounds: &Option<Bounds>| bounds.map(|bounds| bounds.map(|end| end.ahead(now)));
         let runs = |bounds: &Option<Bounds>| ahead(bounds).filter(|bounds| bounds[1].is_some());
         let lost = (!holds).then_some(lost);
-        // Those whose streak is over are none.
+        // Failures of a streak that is over do not count.
         let is_over = streak.is_some() && runs(streak).is_none();
         let failures: Vec<_> = failures.iter().map(|count| if is_over { 0 } else { *count.min(&most) }).collect();
         let rejections = runs(rejection_streak).and(rejections.map(|count| count.min(most)));
