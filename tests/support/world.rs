@@ -268,7 +268,7 @@ impl World {
                 fired += 1;
                 let excused = self.undrained || self.hold > 0 || self.set_back || self.at_the_end();
                 self.look();
-                self.check(Law::Vain, self.effective || excused, |_| "it fired in vain".to_owned());
+                self.check(Law::Vain, self.effective || excused, |_| "it fired without effect".to_owned());
             } else {
                 self.look = None;
                 self.look();
@@ -316,7 +316,7 @@ impl World {
         let (has_text, may) = (has.as_ref().map(text), self.model.held(now).map(|held| held.text.clone()));
         if has_text != may {
             let law = if may.is_some() { Law::Kept } else { Law::HandOut };
-            return self.check(law, false, |_| format!("{may:?} is to be held, but it has {has_text:?}"));
+            return self.check(law, false, |_| format!("{may:?} must be held, but it has {has_text:?}"));
         }
         if let (Some(token), Some(held)) = (has, self.model.held_mut())
             && held.token.is_none()

@@ -24,18 +24,18 @@ impl Model {
             return all.into_iter().filter_map(|(end, why)| Some((end?.left(now), why))).min_by_key(|owed| owed.0);
         }
         if self.checks_each_request() && self.waiting.iter().any(|waiter| !self.missed.contains(waiter)) {
-            return Some((0, "the check that somebody waits for"));
+            return Some((0, "the check that a waiter waits for"));
         }
         if !self.waiting.is_empty() && held.is_none() {
             return Some((
                 self.min_interval.map_or(0, |end| end.left(now)),
-                "the minimum interval that somebody waits for",
+                "the minimum interval that a waiter waits for",
             ));
         }
         if self.requested {
             return Some((
                 self.min_interval.map_or(0, |end| end.left(now)),
-                "the minimum interval that a refresh is requested after",
+                "the minimum interval after which a refresh is requested",
             ));
         }
         if self.options.proactive {

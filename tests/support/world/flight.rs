@@ -55,7 +55,7 @@ impl Model {
             return if keeps || backs_off { Ok(()) } else { broken(Law::Source, "the check ends for no reason") };
         }
         if keeps {
-            return broken(Law::Source, "the token held is of this source, but it is not the answer");
+            return broken(Law::Source, "the held token is of this source, but it is not the answer");
         }
         flight.stage = if each_request { Stage::AwaitingStart } else { Stage::Refreshing };
         if each_request {
@@ -67,7 +67,7 @@ impl Model {
             }
             self.start_clean();
         } else if each_request && self.quiet.is_some() {
-            return broken(Law::Backoff, "it goes on in the backoff of the same source");
+            return broken(Law::Backoff, "it continues in the backoff of the same source");
         }
         Ok(())
     }
@@ -119,12 +119,12 @@ impl Model {
         let before = self.last_start.replace((request, now, trigger));
         let requested = std::mem::take(&mut self.requested);
         if self.disposed {
-            return broken(Law::Disposed, "a refresh started after the end".to_owned());
+            return broken(Law::Disposed, "a refresh started after dispose".to_owned());
         }
         let is_wanted = self.asked || !self.waiting.is_empty();
         let by_timer = self.options.proactive && !self.gave_up;
         if !by_timer && !is_wanted && !requested {
-            return broken(Law::Unasked, "a refresh without a demand".to_owned());
+            return broken(Law::Unasked, "a refresh without a request".to_owned());
         }
         let interval = self.min_interval.filter(|end| !end.come(now));
         if !self.checks_each_request() {
@@ -138,11 +138,11 @@ impl Model {
         }
         // A request asks the source even in a backoff.
         if let Some(end) = self.quiet.filter(|_| !requested || self.source.is_none()) {
-            return broken(Law::Backoff, format!("at {now:?}, though the backoff lasts until {end:?}"));
+            return broken(Law::Backoff, format!("at {now:?}, but the backoff lasts until {end:?}"));
         }
         let half = self.held(now).and_then(|held| held.half);
         if let Some(half) = half.filter(|_| !requested || self.source.is_none()) {
-            return broken(Law::Unasked, format!("at {now:?}, before half-way {half:?}"));
+            return broken(Law::Unasked, format!("at {now:?}, before half of the lifetime {half:?}"));
         }
         Ok(())
     }
@@ -155,7 +155,7 @@ impl Model {
         match flight.stage {
             Stage::Checking => return broken(Law::Source, "the source has not answered".to_owned()),
             Stage::AwaitingStart => return broken(Law::MinInterval, format!("not before {:?}", self.min_interval)),
-            Stage::Refreshing if flight.called => return broken(Law::OneFlight, "it has been before".to_owned()),
+            Stage::Refreshing if flight.called => return broken(Law::OneFlight, "it was called before".to_owned()),
             Stage::Refreshing => flight.called = true,
         }
         self.reasons.judge(flight.trigger, reason).or_else(|how| broken(Law::Reason, how))
@@ -165,13 +165,13 @@ impl Model {
     pub fn gives_up(&self, give_up: Option<Until>, now: Now) -> Result<(), Broken> {
         let told = give_up.map(|end| end.time_left(now).as_millis());
         let timeout = self.flight.as_ref().and_then(|flight| flight.timeout).map(|end| u128::from(end.left(now)));
-        let how = || format!("the call is given up in {timeout:?} ms, but the host is told {told:?}");
+        let how = || format!("the call times out in {timeout:?} ms, but the host is told {told:?}");
         if told == timeout { Ok(()) } else { Err(Broken { law: Law::Timer, how: how() }) }
     }
 
     /// The call was cancelled: is there a reason?
     pub fn call_off(&mut self, request: RequestId) -> Result<(), Broken> {
-        let broken = |how: &str| Err(Broken { law: Law::OneFlight, how: format!("{request:?} called off: {how}") });
+        let broken = |how: &str| Err(Broken { law: Law::OneFlight, how: format!("{request:?} cancelled: {how}") });
         if self.released.take_if(|released| *released == request).is_some() {
             return Ok(());
         }
@@ -185,7 +185,7 @@ impl Model {
     /// The host should have been told, but was not.
     pub fn untold(&self) -> Option<String> {
         let untold = |flight: &&Flight| flight.over || flight.stage == Stage::Refreshing && !flight.called;
-        let released = self.released.map(|request| format!("{request:?} is not called off"));
+        let released = self.released.map(|request| format!("{request:?} is not cancelled"));
         released.or_else(|| self.flight.as_ref().filter(untold).map(|flight| format!("of {flight:?}")))
     }
 }

@@ -42,7 +42,7 @@ impl World {
         }
         if self.model.held(now).is_some() && !(self.model.checks_each_request() && self.model.flight.is_some()) {
             let waiting = self.model.waiting.clone();
-            self.check(Law::Punctual, waiting.is_empty(), |_| format!("{waiting:?} wait though a token is held"));
+            self.check(Law::Punctual, waiting.is_empty(), |_| format!("{waiting:?} wait, but a token is held"));
         }
         if at_the_end {
             return;
@@ -114,7 +114,7 @@ impl World {
         if let Some(snapshot) = snapshot {
             let same = held.is_some_and(|held| held.ptr_eq(&snapshot));
             self.check(Law::Snapshot, same && actions.len() == 1, |_| {
-                format!("the snapshot says no more than {snapshot:?} happens, but it is {actions:?}")
+                format!("the snapshot says that only {snapshot:?} happens, but {actions:?} do")
             });
         }
         if self.model.disposed {
@@ -140,7 +140,9 @@ impl World {
             (at(mono, end.wall), false),
         ] {
             let says = self.machine.token(moment).is_some();
-            self.check(Law::HandOut, says == alive, |_| format!("at {moment:?} it says {says} of the token's life"));
+            self.check(Law::HandOut, says == alive, |_| {
+                format!("at {moment:?} it says {says} about the token's validity")
+            });
         }
     }
 
@@ -245,7 +247,7 @@ impl World {
                 None => break,
             }
         }
-        self.check(Law::Recovery, false, |_| "asking again and again brings no token".to_owned());
+        self.check(Law::Recovery, false, |_| "repeated requests get no token".to_owned());
     }
 
     /// Without a request: a proactive credential gets a token again by itself.
@@ -258,7 +260,7 @@ impl World {
             if self.model.held(self.now).is_some() {
                 let took = self.now.monotonic.as_millis() - start;
                 return self.check(Law::Recovery, took <= self.model.longest_backoff, |_| {
-                    format!("unasked, it took {took} ms")
+                    format!("without a request, it took {took} ms")
                 });
             }
             if self.answer_well() {
@@ -272,6 +274,6 @@ impl World {
             }
             self.advance(wait);
         }
-        self.check(Law::Recovery, false, |_| "it finds no way back".to_owned());
+        self.check(Law::Recovery, false, |_| "it gets no token again".to_owned());
     }
 }
