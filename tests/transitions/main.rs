@@ -1,4 +1,4 @@
-//! The table and the diagram in `src/transitions.md` say what the machine does, and all that it does.
+//! The table and the diagram in `src/transitions.md` are correct and complete.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -45,7 +45,7 @@ const STATES: [&str; 9] = [
     "static",
 ];
 
-/// What a row may depend on, as the walk understands it.
+/// The conditions of rows that the walk understands.
 const CONDITIONS: [&str; 17] = [
     "on demand",
     "proactive",
@@ -66,7 +66,7 @@ const CONDITIONS: [&str; 17] = [
     "on probation",
 ];
 
-/// A row that speaks of one must have a row beside it that speaks of the other.
+/// A row with one of these conditions needs another row with the opposite condition.
 const OPPOSITES: [(&str, &str); 4] = [
     ("too soon", "not too soon"),
     ("wanted", "not wanted"),
@@ -74,8 +74,9 @@ const OPPOSITES: [(&str, &str); 4] = [
     ("the token held", "another token"),
 ];
 
-/// Fails when `receive` stores an expired token, `fail_refresh` drops the lease, `settle` forgets the timeout, `reject` forgets the
-/// trial, `retry_now` leaves the backoff, `dispose` does not cancel; and when any row's state or action is altered.
+/// Fails when `receive` stores an expired token, `fail_refresh` drops the lease, `settle` forgets the timeout, `reject`
+/// forgets the probation, `retry_now` keeps the backoff, `dispose` does not cancel, or when any row's state or action
+/// is changed.
 #[test]
 fn every_row_of_the_table_is_what_the_machine_does() {
     let mut walked = 0;
@@ -93,21 +94,22 @@ fn every_row_of_the_table_is_what_the_machine_does() {
                 walked_row += 1;
             }
         }
-        assert!(walked_row > 0, "no way to walk: {}", row.text);
+        assert!(walked_row > 0, "the walk cannot reach this row: {}", row.text);
         walked += walked_row;
     }
     assert!(walked >= 200, "only {walked} cases");
 }
 
-/// Fails when `source_checked` calls the refresher for the source of the token held, or in the backoff of the same source, or
-/// too soon; `settle` forgets the check's timeout; `fail_refresh` keeps the token of another user; `end_check` answers those
-/// who came after the source had answered; and when any row's state or action is altered.
+/// Fails when `source_checked` calls the refresher for the source of the held token, or in the backoff of the same
+/// source, or too soon; when `settle` forgets the check's timeout; when `fail_refresh` keeps the token of another user;
+/// when `end_check` answers waiters that came after the source had answered; and when any row's state or action is
+/// changed.
 #[test]
 fn every_row_of_a_credential_with_a_source_is_what_the_machine_does() {
     let mut walked = 0;
     let rows = table::read_with_a_source(DOCUMENT);
     let heads: BTreeSet<_> = rows.iter().map(|row| (&row.state, &row.event, &row.conditions)).collect();
-    assert_eq!(heads.len(), rows.len(), "two rows say the same, or contradict");
+    assert_eq!(heads.len(), rows.len(), "two rows are equal, or contradict each other");
     for row in &rows {
         let known = |condition: &String| CONDITIONS.into_iter().chain(source::CONDITIONS).any(|one| one == condition);
         assert!(row.conditions.iter().all(known), "{}", row.text);
@@ -126,13 +128,14 @@ fn every_row_of_a_credential_with_a_source_is_what_the_machine_does() {
             assert_eq!(life.state(), row.next, "{place}");
             walked_row += 1;
         }
-        assert!(walked_row > 0, "no way to walk: {}", row.text);
+        assert!(walked_row > 0, "the walk cannot reach this row: {}", row.text);
         walked += walked_row;
     }
     assert!(walked >= 120, "only {walked} cases");
 }
 
-/// Fails when a row is doubled, is the last of its state and event and is deleted, or loses or turns one of its conditions.
+/// Fails when a row is doubled, when the last row of a state and event is deleted, or when a row loses or inverts a
+/// condition.
 #[test]
 fn no_state_lacks_a_row_for_an_event_and_no_two_rows_contradict() {
     let rows = table::read(DOCUMENT);
@@ -150,7 +153,7 @@ fn no_state_lacks_a_row_for_an_event_and_no_two_rows_contradict() {
                 for row in &here {
                     for (condition, opposite) in OPPOSITES.into_iter().flat_map(|(a, b)| [(a, b), (b, a)]) {
                         let answered = !row.says(condition) || here.iter().any(|other| other.says(opposite));
-                        assert!(answered || mode.excludes(opposite), "{}: and if {opposite}?", row.text);
+                        assert!(answered || mode.excludes(opposite), "{}: missing row for {opposite}", row.text);
                     }
                 }
             }
@@ -160,13 +163,13 @@ fn no_state_lacks_a_row_for_an_event_and_no_two_rows_contradict() {
         assert!(STATES.contains(&row.state.as_str()) && STATES.contains(&row.next.as_str()), "{}", row.text);
         assert!(EVENTS.contains(&row.event.as_str()), "{}", row.text);
         let waited = row.says("not too soon") || !row.says("wanted") && !row.says("not wanted");
-        assert!(waited, "what is wanted starts only when it is not too soon: {}", row.text);
+        assert!(waited, "a wanted refresh starts only when it is not too soon: {}", row.text);
         let unknown = row.conditions.iter().find(|condition| !CONDITIONS.contains(&condition.as_str()));
         assert_eq!(unknown, None, "{}", row.text);
     }
 }
 
-/// Fails when a row is deleted whose outcome no other row of its state and event has.
+/// Fails when a row is deleted and no other row of its state and event has the same outcome.
 #[test]
 fn from_every_place_in_the_table_no_event_leads_out_of_it() {
     let rows: Rc<[Row]> = table::read(DOCUMENT).into();
@@ -187,18 +190,18 @@ fn from_every_place_in_the_table_no_event_leads_out_of_it() {
     assert!(observed >= 2_000, "only {observed} moves");
 }
 
-/// Every state under every condition, whatever the document says of them.
+/// Every state under every condition, independent of the document.
 fn places(mode: Mode) -> Vec<(Rig, u64)> {
     let single = CONDITIONS.iter().map(|condition| vec![*condition]);
     let several = [vec![], vec!["it has expired", "too soon"], vec!["on probation", "not too soon"]];
     let all: Vec<_> = single.chain(several).collect();
     let rows = STATES.into_iter().flat_map(|state| all.iter().map(move |conditions| Row::of(state, "", conditions)));
-    // Without a token there is none on probation.
+    // Without a token, no token is on probation.
     let possible = |row: &Row| mode.admits(row) && !(row.says("on probation") && row.state.starts_with("none"));
     rows.filter(possible).flat_map(|row| walk::places(&row, mode)).collect()
 }
 
-/// Fails when an arrow is removed, added, turned round or given another label; and when a row is changed that it stands for.
+/// Fails when an arrow is removed, added, reversed or given another label, or when one of its rows is changed.
 #[test]
 fn the_diagram_has_the_arrows_of_the_table_and_no_others() {
     let rows = table::read(DOCUMENT);
@@ -213,7 +216,7 @@ fn the_diagram_has_the_arrows_of_the_table_and_no_others() {
             rows.iter().filter(|row| moves(row).contains(&(arrow.from.clone(), arrow.to.clone()))).collect();
         let labels: Vec<_> = arrow.label.split(", ").collect();
         for row in &behind {
-            assert!(labels.iter().any(|label| mentions(row, label)), "{arrow:?} does not speak of {}", row.text);
+            assert!(labels.iter().any(|label| mentions(row, label)), "{arrow:?} does not mention {}", row.text);
         }
         for label in labels {
             assert!(behind.iter().any(|row| mentions(row, label)), "{arrow:?}: no row has {label:?}");
@@ -221,7 +224,7 @@ fn the_diagram_has_the_arrows_of_the_table_and_no_others() {
     }
 }
 
-/// The arrows a row stands for.
+/// The arrows of a row.
 fn moves(row: &Row) -> Vec<(String, String)> {
     let own = |(from, to): (&str, &str)| (from.to_owned(), to.to_owned());
     match (row.state.as_str(), row.next.as_str()) {
@@ -235,7 +238,7 @@ fn mentions(row: &Row, label: &str) -> bool {
     row.conditions.iter().chain(&row.actions).chain([&row.event]).any(|text| text.contains(label))
 }
 
-/// What a random life is made of.
+/// A step of a random run.
 #[derive(Clone, Debug)]
 enum Step {
     Sleep(u64),
@@ -266,8 +269,8 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Fails when `receive` does not end the backoff, `until_start` lets one be interrupted, `expire_waits` does not drop
-    /// `renewal`, `start` sets no minimum interval; and when a row is changed that no other row makes up for.
+    /// Fails when `receive` does not end the backoff, `until_start` interrupts one, `expire_waits` does not drop
+    /// `renewal`, `start` sets no minimum interval, or when a row is changed and no other row has the same outcome.
     #[test]
     fn the_machine_makes_no_move_that_is_not_in_the_table(
         proactive: bool,
@@ -277,7 +280,8 @@ proptest! {
         let mut life = Life::new(mode);
         let mut tokens = Vec::new();
         for step in steps {
-            // A refresher takes some time: else the backoff after its failure might end with the minimum interval, and look like none.
+            // A refresher takes some time. Otherwise the backoff could end together with the minimum interval, and not
+            // be visible.
             if life.rig.called_just_now() {
                 life.tick();
             }
@@ -304,7 +308,7 @@ proptest! {
                     }
                 }
                 (Step::RetryNow, ..) => life.observe(Event::RetryNow),
-                // Most of them go on.
+                // Most runs continue.
                 (Step::Dispose, ..) if life.rig.at.is_multiple_of(7) => life.observe(Event::Disposed),
                 (Step::Dispose | Step::Answer { .. } | Step::Late | Step::Fail { .. }, ..) => {}
             }
@@ -313,7 +317,7 @@ proptest! {
     }
 }
 
-/// A machine that is watched: every move it makes must be in the table.
+/// An observed machine: every move it makes must be in the table.
 #[derive(Clone)]
 struct Life {
     rows: Rc<[Row]>,
@@ -328,13 +332,13 @@ impl Life {
         Self { rows: table::read(DOCUMENT).into(), mode, state: state(&rig), rig }
     }
 
-    /// Lets one millisecond pass, so that few things fall due together.
+    /// Lets one millisecond pass, so that few things are due together.
     fn tick(&mut self) {
         self.rig.sleep_until(self.rig.at + 1);
         self.observe(Event::TimeAdvanced);
     }
 
-    /// Hands an event in, and finds the row that says what came of it; under `TimeAdvanced`, the chain of rows.
+    /// Handles an event, and finds the row with its outcome, or for `TimeAdvanced` a chain of rows.
     fn observe(&mut self, event: Event<u32>) {
         let Self { rows, mode, rig, state: before } = self;
         let name = format!("{event:?}").split([' ', '{']).next().unwrap_or_default().to_owned();
@@ -359,12 +363,12 @@ impl Life {
     }
 }
 
-/// Without answers, which depend on who happens to wait.
+/// Without answers, which depend on the waiters.
 fn silent(actions: &[String]) -> BTreeSet<String> {
     actions.iter().filter(|action| !action.starts_with("return")).cloned().collect()
 }
 
-/// Fails when `new` does not settle, or the document is not part of the crate's.
+/// Fails when `new` does not settle, or the document is not part of the crate's documentation.
 #[test]
 fn a_credential_starts_where_the_document_says() {
     for (mode, without) in [(Mode::OnDemand, "none, idle"), (Mode::Proactive, "none, in flight")] {
