@@ -21,7 +21,7 @@ const HOUR: u64 = 3_600 * SECOND;
 const YEAR: u64 = 365 * 24 * HOUR;
 
 /// How long a token is valid, and how long the issuer takes to return one, or an error.
-const LIFE: u64 = HOUR;
+const LIFETIME: u64 = HOUR;
 const LATENCY: u64 = 200;
 
 fn main() -> ExitCode {
@@ -66,7 +66,7 @@ fn play(years: u64) -> io::Result<()> {
     ]
     .map(|(policy, proactive)| {
         let policy = policy.with_refresh_proactively(proactive);
-        (0..years).map(|seed| Life::new(seed, policy.clone()).play()).fold(Tally::default(), Tally::add)
+        (0..years).map(|seed| Simulation::new(seed, policy.clone()).play()).fold(Tally::default(), Tally::add)
     });
     let mut row = |name: &str, cell: &dyn Fn(&Tally) -> String| {
         writeln!(out, "| {name} | {} |", columns.each_ref().map(cell).join(" | "))
@@ -121,7 +121,7 @@ struct Outage {
 }
 
 /// A year of one credential.
-struct Life {
+struct Simulation {
     random: Random,
     machine: Machine<u64>,
     at: u64,
@@ -137,7 +137,7 @@ struct Life {
     tally: Tally,
 }
 
-impl Life {
+impl Simulation {
     fn new(seed: u64, policy: Policy) -> Self {
         let mut random = Random(seed);
         let mut outages = Vec::new();
@@ -196,11 +196,14 @@ impl Life {
             Event::RefreshFailed { request, error: RefresherError::new("down") }
         } else {
             // What is left of the old token's lifetime is already counted.
-            let until = (self.at + LIFE).min(YEAR);
+            let until = (self.at + LIFETIME).min(YEAR);
             self.tally.valid += until - self.valid_until.max(self.at);
             self.valid_until = until;
             self.tally.tokens += 1;
-            Event::TokenReceived { request, token: NewToken::new("token").with_expires_on(now(self.at + LIFE).unix) }
+            Event::TokenReceived {
+                request,
+                token: NewToken::new("token").with_expires_on(now(self.at + LIFETIME).unix),
+            }
         };
         self.machine.handle(event, now(self.at));
     }
@@ -245,7 +248,7 @@ impl Life {
 
 /// How long a token could be held at best: at every moment when the issuer was up within one token lifetime before it.
 fn possible(outages: &[Outage]) -> u64 {
-    let gaps = outages.iter().map(|outage| (outage.to.min(YEAR)).saturating_sub((outage.from + LIFE).min(YEAR)));
+    let gaps = outages.iter().map(|outage| (outage.to.min(YEAR)).saturating_sub((outage.from + LIFETIME).min(YEAR)));
     YEAR - gaps.sum::<u64>()
 }
 

@@ -28,7 +28,7 @@ fn reject(rig: &mut Rig) -> Vec<String> {
 
 /// Fails when `fail` sets the backoff of requests, or the timer's, instead of taking the later end.
 #[test]
-fn a_backoff_that_is_running_is_never_shortened_by_another_failure() {
+fn a_running_backoff_is_never_shortened_by_another_failure() {
     let busy = RefresherError::new("too many").with_retry_after(Duration::from_secs(200));
 
     let mut rig = renewing_a_token_on_probation(Policy::default());

@@ -17,8 +17,8 @@ fn proactive() -> Policy {
 }
 
 /// On demand, under the default policy, with a token valid for this long.
-fn holding(life: u64) -> Rig {
-    Rig::holding(life, Policy::default())
+fn holding(lifetime: u64) -> Rig {
+    Rig::holding(lifetime, Policy::default())
 }
 
 /// On demand, with one waiter and its call in flight.
@@ -67,7 +67,7 @@ fn a_wall_clock_set_forward_costs_a_held_token_one_refresh_and_no_more() {
 
 /// Fails when `Until::left` uses only the wall clock.
 #[test]
-fn a_wall_clock_set_back_does_not_lengthen_a_life() {
+fn a_wall_clock_set_back_does_not_lengthen_a_lifetime() {
     let mut rig = holding(HOUR);
     rig.set_back(DAY);
     rig.pass(HOUR - 1);
@@ -162,7 +162,7 @@ fn a_renewal_seen_due_during_a_backoff_stays_due_when_the_clock_is_set_back() {
 
 /// Fails when `start` puts the timeout only on the monotonic clock.
 #[test]
-fn nobody_waits_for_a_call_that_timed_out_while_the_machine_slept() {
+fn no_waiter_waits_for_a_call_that_timed_out_while_the_machine_slept() {
     let mut rig = in_flight();
     rig.suspend(2 * MINUTE);
     assert_eq!(rig.look(), ["1 refused: timed_out, 1000", "drop the call", "failed, 1000", "timer off"]);
@@ -172,7 +172,7 @@ fn nobody_waits_for_a_call_that_timed_out_while_the_machine_slept() {
 
 /// Fails when `handle` settles before the event.
 #[test]
-fn an_answer_that_comes_before_anybody_saw_the_timeout_counts() {
+fn an_answer_before_the_timeout_is_seen_counts() {
     let mut rig = in_flight();
     rig.suspend(2 * MINUTE);
     assert_eq!(rig.said(rig.received_for(HOUR)), ["1 served", "changed", "timer off"]);
@@ -318,7 +318,7 @@ fn the_minimum_interval_is_over_when_the_machine_has_slept_through_it() {
 
 /// Fails when `NewToken::accept` forgets `iat`.
 #[test]
-fn a_token_that_arrives_by_a_slow_wall_clock_lives_no_longer_than_it_was_issued_for() {
+fn a_token_that_arrives_by_a_slow_wall_clock_is_valid_no_longer_than_its_issued_lifetime() {
     // The clock is two hours slow, the token is valid for one hour.
     let mut rig = jwt(2 * HOUR as i64, 3 * HOUR as i64);
     rig.pass(HOUR - 1);
@@ -329,7 +329,7 @@ fn a_token_that_arrives_by_a_slow_wall_clock_lives_no_longer_than_it_was_issued_
 
 /// Fails when `NewToken::accept` takes the larger of the two, or `jwt::parse` accepts an `iat` that is not below `exp`.
 #[test]
-fn an_iat_never_lengthens_a_life_and_a_useless_one_is_ignored() {
+fn an_iat_never_lengthens_a_lifetime_and_a_useless_one_is_ignored() {
     let long_ago = jwt(-(DAY as i64), HOUR as i64);
     let useless = jwt(HOUR as i64, HOUR as i64);
     for mut rig in [long_ago, useless] {
@@ -356,7 +356,7 @@ fn a_timer_that_fires_early_is_armed_again() {
 
 /// Fails when `settle` does only one thing at a time: it would stop after it sees a token expired.
 #[test]
-fn a_timer_that_fires_very_late_makes_up_for_everything_at_once() {
+fn a_timer_that_fires_very_late_does_all_due_work_at_once() {
     let mut rig = Rig::holding(HOUR, proactive());
     rig.pass(DAY);
     assert_eq!(rig.look(), ["call", "expired", "timer 60000"]);

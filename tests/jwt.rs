@@ -266,7 +266,7 @@ fn the_payload_is_a_json_object_and_nothing_else_of_it_matters() {
 }
 
 /// How long a token that arrives now is valid, in milliseconds.
-fn life(token: NewToken) -> u64 {
+fn lifetime(token: NewToken) -> u64 {
     let policy = Policy::builder().refresh_proactively(true).refresh_window(Duration::ZERO).build().unwrap();
     let mut rig = Rig::new(Some(token), policy).unwrap();
     rig.drain();
@@ -279,7 +279,7 @@ fn life(token: NewToken) -> u64 {
 /// Fails when `read` uses an `iat` that is at or past `exp`, not a number, or missing, or when `accept` lets it
 /// lengthen a lifetime.
 #[test]
-fn a_usable_iat_bounds_the_life_and_an_unusable_one_says_nothing() {
+fn a_valid_iat_limits_the_lifetime_and_an_invalid_one_is_ignored() {
     let issued = |iat: &str| NewToken::new(jwt(format!("{{\"iat\":{iat},\"exp\":{EXP}}}")));
     let hour = 3_600_000;
     for (iat, expected) in [
@@ -303,16 +303,16 @@ fn a_usable_iat_bounds_the_life_and_an_unusable_one_says_nothing() {
         (format!("{},\"iat\":null", EXP - 600), hour),
         (format!("null,\"iat\":{}", EXP - 600), 600_000),
     ] {
-        assert_eq!(life(issued(&iat)), expected, "iat {iat}");
+        assert_eq!(lifetime(issued(&iat)), expected, "iat {iat}");
         check("iat", &jwt(format!("{{\"iat\":{iat},\"exp\":{EXP}}}")), GOOD);
     }
     let after = NewToken::new(jwt(format!("{{\"exp\":{EXP},\"iat\":{}}}", EXP - 600)));
-    assert_eq!(life(after), 600_000, "in any order");
+    assert_eq!(lifetime(after), 600_000, "in any order");
 }
 
 /// Fails when `accept` forgets either check, or makes it only for bare strings.
 #[test]
-fn blank_and_overlong_strings_are_refused_with_advice_however_they_come() {
+fn blank_and_overlong_strings_are_refused_with_advice_at_every_door() {
     let given = |text: &str| {
         let bare = || NewToken::new(text);
         let lasting = bare().with_expires_in(Duration::from_secs(9)).decoded();
@@ -379,7 +379,7 @@ fn a_stated_expiry_is_taken_as_it_is_and_nothing_is_decoded() {
         assert_eq!(stated(bare().with_expires_in(Duration::MAX)), UnixTime::from_millis(i64::MAX), "it saturates");
     }
     let iat = NewToken::new(jwt(format!("{{\"iat\":{},\"exp\":{EXP}}}", EXP - 60)));
-    assert_eq!(life(iat.with_expires_on(unix(5_000_000))), 5_000_000, "iat is not read either");
+    assert_eq!(lifetime(iat.with_expires_on(unix(5_000_000))), 5_000_000, "iat is not read either");
 }
 
 /// The token of an answer ten seconds after the request, if it is accepted. The wall clock is set meanwhile.
@@ -411,7 +411,7 @@ fn a_lifetime_counts_from_the_start_of_the_refresh_by_either_clock() {
 
 /// Fails when `accept` counts an opaque token's lifetime from the start of the refresh.
 #[test]
-fn an_opaque_token_lives_from_its_arrival() {
+fn an_opaque_tokens_lifetime_starts_at_its_arrival() {
     let policy = Policy::builder().opaque_token_lifetime(Duration::from_secs(20)).build().unwrap();
     let mut rig = Rig::empty(policy);
     rig.request(1);

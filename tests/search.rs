@@ -22,12 +22,12 @@ use support::world::states::{Alphabet, State};
 
 use acs_common::{Monotonic, Now, UnixTime};
 
-const LIFE: Brings = Brings::Until(300_000);
+const HELD: Brings = Brings::Until(300_000);
 
 /// A step of a day, forward or back, ends or keeps every wait.
 const ALPHABET: Alphabet = Alphabet {
     callers: 3,
-    brings: &[LIFE, Brings::Expired(1)],
+    brings: &[HELD, Brings::Expired(1)],
     fails: &[Fails { permanent: false, retry_after: None }, Fails { permanent: true, retry_after: None }],
     gives: &[Gives::First, Gives::Third],
     step: 86_400_000,
@@ -134,7 +134,7 @@ fn fingerprint(state: &State) -> u128 {
 
 /// Proactive or on demand, with or without an initial token.
 fn setups(options: &Options) -> impl Iterator<Item = Setup> {
-    [(false, None), (false, Some(LIFE)), (true, None), (true, Some(LIFE))].into_iter().map(
+    [(false, None), (false, Some(HELD)), (true, None), (true, Some(HELD))].into_iter().map(
         move |(proactive, initial)| Setup {
             options: Options { proactive, ..options.clone() },
             initial,

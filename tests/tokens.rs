@@ -11,7 +11,7 @@ fn accepted(text: &str) -> Token {
 
 /// Fails when the header is not marked as sensitive, is built again at each call, or does not outlive the token.
 #[test]
-fn the_header_is_built_once_and_lives_as_long_as_it_is_needed() {
+fn the_header_is_built_once_and_outlives_the_token() {
     let token = accepted(" eyJhbGci\n");
     let header = token.authorization().expect("a bearer token");
     assert_eq!(header, "Bearer eyJhbGci");

@@ -110,7 +110,7 @@ fn backoffs_without_end_saturate() {
 /// Fails when `retry_after` is ignored, shortens a backoff, is not capped for requests, or a permanent failure has a
 /// wrong backoff.
 #[test]
-fn the_issuers_wish_and_permanence_lengthen_the_backoffs() {
+fn retry_after_and_permanence_lengthen_the_backoffs() {
     let after = |secs: u64| down().with_retry_after(Duration::from_secs(secs));
     // The timer's backoff and the request's, in seconds.
     for (error, timer, request) in [
@@ -146,9 +146,9 @@ fn the_issuers_wish_and_permanence_lengthen_the_backoffs() {
 #[test]
 fn a_valid_token_shortens_the_timers_backoff_to_half_of_what_is_left() {
     let patient = |policy: PolicyBuilder| policy.retry_initial(millis(100 * SECOND));
-    let backoff = |error: RefresherError, life: u64, policy: Policy| {
-        let mut rig = Rig::holding(life, policy);
-        rig.run_until(life / 2);
+    let backoff = |error: RefresherError, lifetime: u64, policy: Policy| {
+        let mut rig = Rig::holding(lifetime, policy);
+        rig.run_until(lifetime / 2);
         rig.fail(error);
         rig.deadline().unwrap() - rig.at
     };
@@ -219,7 +219,7 @@ fn a_streak_ends_with_an_accepted_token_or_when_retry_max_has_passed_since_its_l
 
 /// Fails when `fail` lets a later failure end a longer backoff, of the timer or of requests.
 #[test]
-fn a_backoff_that_is_running_is_never_shortened() {
+fn a_running_backoff_is_never_shortened() {
     // Backs off for ten minutes as the issuer asked. A request tries after five, and fails.
     let mut rig = Rig::empty(proactive(|policy| policy));
     rig.fail(down().with_retry_after(millis(10 * MINUTE)));
@@ -234,12 +234,12 @@ fn a_backoff_that_is_running_is_never_shortened() {
 #[test]
 fn a_failure_tells_when_a_request_will_try_again_whether_a_token_is_held_or_not() {
     // On demand, due at half of its lifetime. The timer's backoff is 400 s, the request's 300 s.
-    let told = |life: u64| {
-        let mut rig = Rig::holding(life, build(|policy| policy.background_window(Duration::MAX)));
-        rig.sleep_until(life / 2).request(1);
+    let told = |lifetime: u64| {
+        let mut rig = Rig::holding(lifetime, build(|policy| policy.background_window(Duration::MAX)));
+        rig.sleep_until(lifetime / 2).request(1);
         let told = retry_in(&rig.fail(down().with_retry_after(millis(400 * SECOND)))).unwrap();
         let tries = |at: u64| rig::calls(&rig.clone().sleep_until(at).request(2)) == 1;
-        assert!(!tries(rig.at + told - 1) && tries(rig.at + told), "life {life}: told {told}");
+        assert!(!tries(rig.at + told - 1) && tries(rig.at + told), "lifetime {lifetime}: told {told}");
         told
     };
     assert_eq!(told(2_000 * SECOND), 400 * SECOND, "the token stays valid");

@@ -18,11 +18,11 @@ fn spread(value: impl Fn(u64) -> u64) -> Vec<u64> {
 
 /// Fails when `new` seeds from anything but the policy, or the generator's state is shared.
 #[test]
-fn one_seed_is_one_life_and_another_seed_another() {
-    let life = |seed: u64| (timer_backoffs(&jittery(0.5, seed), 12), renewal(&jittery(0.5, seed), HOUR));
+fn a_seed_gives_one_run_and_another_seed_another_run() {
+    let run = |seed: u64| (timer_backoffs(&jittery(0.5, seed), 12), renewal(&jittery(0.5, seed), HOUR));
     for seed in 0..20 {
-        assert_eq!(life(seed), life(seed));
-        assert_ne!(life(seed), life(seed + 1));
+        assert_eq!(run(seed), run(seed));
+        assert_ne!(run(seed), run(seed + 1));
     }
     let unseeded = proactive(|policy| policy.jitter(0.5));
     assert_eq!(
@@ -37,7 +37,7 @@ fn one_seed_is_one_life_and_another_seed_another() {
 
 /// Fails when a shift or an exclusive or of `Random::next` changes, or `shorten` draws fewer than 53 bits.
 #[test]
-fn a_seed_is_the_same_life_in_every_release() {
+fn a_seed_gives_the_same_run_in_every_release() {
     const ALL: u64 = 1 << 53;
     // The whole of this backoff is cut at random. It is so long that one millisecond is one unit of the drawn number.
     let backoffs = |seed: u64| {
@@ -82,7 +82,7 @@ fn a_renewal_comes_earlier_by_no_more_than_the_fraction() {
 
 /// Fails when a backoff is cut below the minimum interval or the issuer's `retry_after`, or by more than the fraction.
 #[test]
-fn a_backoff_is_cut_by_no_more_than_the_fraction_and_never_below_the_issuers_wish() {
+fn a_backoff_is_cut_by_no_more_than_the_fraction_and_never_below_retry_after() {
     let nth = |fraction: f64, k: usize| spread(move |seed| timer_backoffs(&jittery(fraction, seed), k)[k - 1]);
     assert_eq!(nth(1.0, 1), [SECOND], "the minimum interval holds");
     let third = nth(0.25, 3);

@@ -32,16 +32,16 @@ fn proactive(set: impl FnOnce(PolicyBuilder) -> PolicyBuilder) -> Policy {
     build(|policy| set(policy.refresh_proactively(true)))
 }
 
-/// When a token that is valid for `life` is renewed: by the timer, or else by the first request that renews it.
-fn renewal(policy: &Policy, life: u64) -> u64 {
-    let mut rig = Rig::holding(life, policy.clone());
+/// When a token that is valid for `lifetime` is renewed: by the timer, or else by the first request that renews it.
+fn renewal(policy: &Policy, lifetime: u64) -> u64 {
+    let mut rig = Rig::holding(lifetime, policy.clone());
     if policy.refreshes_proactively() {
-        let done = rig.run_until(life);
+        let done = rig.run_until(lifetime);
         return done.iter().find(|(_, did)| matches!(did, Did::Call(_))).expect("it is renewed").0;
     }
     let renews = |at: u64| rig::calls(&rig.clone().sleep_until(at).request(1)) == 1;
     assert!(!renews(0));
-    first(0, life, renews)
+    first(0, lifetime, renews)
 }
 
 /// The first moment at which this is true: it is false at `early` and true at `late`.
@@ -217,7 +217,7 @@ fn a_value_without_meaning_is_refused_by_an_error_that_names_the_option() {
 
 /// Fails when `window_millis` takes the wrong window, `until_renewal` forgets the half, or `millis` rounds down.
 #[test]
-fn either_window_may_be_nothing_a_moment_or_all() {
+fn each_window_may_be_zero_short_or_unlimited() {
     type Window = fn(Duration) -> Policy;
     let both: [Window; 2] = [
         |window| proactive(|policy| policy.refresh_window(window).background_window(millis(7))),
@@ -238,7 +238,7 @@ fn either_window_may_be_nothing_a_moment_or_all() {
 
 /// Fails when `until_renewal` takes the half with `renew_before_half`, or renews before the window starts.
 #[test]
-fn renewing_before_half_of_the_life_must_be_asked_for() {
+fn renewing_before_half_of_the_lifetime_must_be_asked_for() {
     let early = proactive(|policy| policy.renew_before_half(true));
     assert_eq!(renewal(&early, HOUR), HOUR - 10 * MINUTE);
     assert_eq!(renewal(&early, 601 * SECOND + 500), 1_500);
@@ -249,7 +249,7 @@ fn renewing_before_half_of_the_life_must_be_asked_for() {
 
 /// Fails when the minimum interval is not kept, is kept although it is zero, or is rounded down.
 #[test]
-fn the_minimum_interval_may_be_nothing_a_moment_or_a_minute() {
+fn the_minimum_interval_may_be_zero_short_or_a_minute() {
     // A refresher whose tokens expire within 100 ms, and a caller that asks every millisecond.
     let second_call = |interval: Duration| {
         let mut rig =
@@ -274,7 +274,7 @@ fn the_minimum_interval_may_be_nothing_a_moment_or_a_minute() {
 
 /// Fails when the timeout is off by one, is rounded down to zero, or overflows.
 #[test]
-fn a_timeout_may_be_a_moment_endless_or_absent() {
+fn a_timeout_may_be_short_endless_or_absent() {
     let declared = |policy: Policy| {
         let mut rig = Rig::empty(policy);
         rig.request(1);
@@ -296,14 +296,14 @@ fn a_timeout_may_be_a_moment_endless_or_absent() {
 
 /// Fails when the lifetime is ignored, rounded down or overflows, or `reject` has no effect.
 #[test]
-fn opaque_tokens_live_a_moment_or_indefinitely_or_are_refused() {
-    let lives = |lifetime: Duration| {
+fn opaque_tokens_are_valid_briefly_or_indefinitely_or_are_refused() {
+    let expiry = |lifetime: Duration| {
         let policy = build(|policy| policy.opaque_token_lifetime(lifetime));
         Rig::new(Some(NewToken::new("opaque")), policy).unwrap().held().unwrap().expires_on()
     };
-    assert_eq!(lives(NANO), rig::unix(1));
-    assert_eq!(lives(millis(HOUR)), rig::unix(HOUR));
-    assert_eq!(lives(Duration::MAX), UnixTime::from_millis(i64::MAX));
+    assert_eq!(expiry(NANO), rig::unix(1));
+    assert_eq!(expiry(millis(HOUR)), rig::unix(HOUR));
+    assert_eq!(expiry(Duration::MAX), UnixTime::from_millis(i64::MAX));
     let strict = build(|policy| policy.undecodable_tokens(UndecodableTokens::Reject));
     assert!(Rig::new(Some(NewToken::new("opaque")), strict).is_err());
 }
@@ -311,12 +311,12 @@ fn opaque_tokens_live_a_moment_or_indefinitely_or_are_refused() {
 /// Fails when three hundred years overflow in an expiry, a renewal or a timer.
 #[test]
 fn a_token_for_three_hundred_years_is_renewed_in_due_time() {
-    let life = 300 * 365 * 24 * HOUR;
+    let lifetime = 300 * 365 * 24 * HOUR;
     let by_timer = proactive(|policy| policy);
-    assert_eq!(renewal(&by_timer, life), life - 10 * MINUTE);
-    assert_eq!(renewal(&Policy::default(), life), life - 2 * MINUTE);
+    assert_eq!(renewal(&by_timer, lifetime), lifetime - 10 * MINUTE);
+    assert_eq!(renewal(&Policy::default(), lifetime), lifetime - 2 * MINUTE);
     let endless = NewToken::new("x").with_expires_on(UnixTime::from_millis(i64::MAX));
     let mut rig = Rig::new(Some(endless), by_timer).unwrap();
-    assert!(rig.deadline().unwrap() > life);
+    assert!(rig.deadline().unwrap() > lifetime);
     assert_eq!(rig.run_until(AGES).len(), 0);
 }

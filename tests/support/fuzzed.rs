@@ -187,7 +187,7 @@ fn bare_token(text: &str, machine: &Machine<()>, strictly: Option<TokenError>) {
         (Some(claims), false) => {
             let got = token.expires_on().as_millis();
             assert!(got.abs_diff(claims.exp.millis) <= claims.exp.slack, "{text:?}: {got} ms instead of {claims:?}");
-            lives_as_long_as(claims, text, machine.policy());
+            is_valid_as_long_as(claims, text, machine.policy());
         }
         (None, true) => {}
         (expected, opaque) => panic!("{text:?}: opaque {opaque}, but the plain reading is {expected:?}"),
@@ -195,15 +195,15 @@ fn bare_token(text: &str, machine: &Machine<()>, strictly: Option<TokenError>) {
 }
 
 /// As an initial token it is valid until its `exp`, and no longer than the lifetime it was issued with.
-fn lives_as_long_as(Plain { exp, iat }: Plain, text: &str, policy: &Policy) {
+fn is_valid_as_long_as(Plain { exp, iat }: Plain, text: &str, policy: &Policy) {
     let machine = Machine::<()>::new(Some(text.into()), policy.clone(), now()).expect("it was accepted before");
     let since = |start: i64| if exp.millis > start { exp.millis.abs_diff(start) } else { 0 };
     let issued = iat.filter(|iat| iat.millis < exp.millis);
-    let life = issued.map_or(u64::MAX, |iat| since(iat.millis)).min(since(NOW));
+    let lifetime = issued.map_or(u64::MAX, |iat| since(iat.millis)).min(since(NOW));
     let slack = exp.slack.saturating_add(iat.map_or(0, |iat| iat.slack));
     let after = |millis: u64| Now::new(Monotonic::from_millis(millis.saturating_add(1)), now().unix);
-    assert!(machine.token(after(life.saturating_add(slack))).is_none(), "{text:?} outlives {exp:?}, {iat:?}");
-    let last = life.checked_sub(slack.saturating_add(1));
+    assert!(machine.token(after(lifetime.saturating_add(slack))).is_none(), "{text:?} outlives {exp:?}, {iat:?}");
+    let last = lifetime.checked_sub(slack.saturating_add(1));
     assert!(last.is_none_or(|last| machine.token(after(last)).is_some()), "{text:?} expires before {exp:?}, {iat:?}");
 }
 

@@ -77,9 +77,9 @@ impl Rig {
         Self::new(None, policy).expect("a missing initial token is always valid")
     }
 
-    /// A refreshing credential that holds a token for `life` milliseconds.
-    pub fn holding(life: u64, policy: Policy) -> Self {
-        Self::new(Some(until(life)), policy).expect("a good token")
+    /// A refreshing credential that holds a token for `lifetime` milliseconds.
+    pub fn holding(lifetime: u64, policy: Policy) -> Self {
+        Self::new(Some(until(lifetime)), policy).expect("a good token")
     }
 
     /// An Entra user's credential.
@@ -250,9 +250,9 @@ impl Rig {
         Event::TokenReceived { request: self.last_call(), token }
     }
 
-    /// The event that the last call returns a token valid for `life` milliseconds, by the wall clock.
-    pub fn received_for(&self, life: u64) -> Event<u32> {
-        let expires_on = self.now().unix.as_millis().saturating_add_unsigned(life);
+    /// The event that the last call returns a token valid for `lifetime` milliseconds, by the wall clock.
+    pub fn received_for(&self, lifetime: u64) -> Event<u32> {
+        let expires_on = self.now().unix.as_millis().saturating_add_unsigned(lifetime);
         self.received(NewToken::new("opaque").with_expires_on(UnixTime::from_millis(expires_on)))
     }
 
@@ -305,13 +305,13 @@ impl Rig {
     pub fn respond(&mut self, response: HttpResponse) -> HttpRequest {
         let (request, sent) = self.sent.take().expect("a request was sent");
         self.tell(request, ExchangeEvent::ResponseReceived { response });
-        Rc::into_inner(sent).expect("nobody has a copy")
+        Rc::into_inner(sent).expect("the rig has the only copy")
     }
 
     pub fn unreachable(&mut self, error: RefresherError) -> HttpRequest {
         let (request, sent) = self.sent.take().expect("a request was sent");
         self.tell(request, ExchangeEvent::TransportFailed { error });
-        Rc::into_inner(sent).expect("nobody has a copy")
+        Rc::into_inner(sent).expect("the rig has the only copy")
     }
 
     /// How long until the timer sends the next request, if it does.

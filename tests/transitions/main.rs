@@ -115,17 +115,17 @@ fn every_row_of_a_credential_with_a_source_is_what_the_machine_does() {
         assert!(row.conditions.iter().all(known), "{}", row.text);
         let mut walked_row = 0;
         for mode in source::Mode::all().filter(|mode| mode.admits(row)) {
-            let mut life = source::Life::at(row, mode);
+            let mut run = source::Run::at(row, mode);
             let place = format!("{mode:?}: {}", row.text);
-            assert_eq!(life.state(), row.state, "{place}: the way to it");
-            life.sleep_for(row);
-            let waiting = life.waiting_at(row);
-            let got = life.handle(life.event(row));
+            assert_eq!(run.state(), row.state, "{place}: the way to it");
+            run.sleep_for(row);
+            let waiting = run.waiting_at(row);
+            let got = run.handle(run.event(row));
             let answers = got.iter().filter_map(walk::answered).collect::<Vec<_>>();
             let returns = row.actions.iter().any(|action| action.starts_with("return"));
             assert_eq!(answers, if returns { waiting } else { Vec::new() }, "{place}: who is answered");
             assert_eq!(actions(&got), row.actions, "{place}");
-            assert_eq!(life.state(), row.next, "{place}");
+            assert_eq!(run.state(), row.next, "{place}");
             walked_row += 1;
         }
         assert!(walked_row > 0, "the walk cannot reach this row: {}", row.text);
@@ -176,13 +176,13 @@ fn from_every_place_in_the_table_no_event_leads_out_of_it() {
     let mut observed = 0;
     for mode in MODES {
         for (rig, at) in places(mode) {
-            let mut life = Life { rows: rows.clone(), mode, state: state(&rig), rig };
-            life.rig.sleep_until(at);
-            life.observe(Event::TimeAdvanced);
-            life.tick();
-            for event in walk::all_events(&life.rig) {
-                let mut life = life.clone();
-                life.observe(event);
+            let mut run = Run { rows: rows.clone(), mode, state: state(&rig), rig };
+            run.rig.sleep_until(at);
+            run.observe(Event::TimeAdvanced);
+            run.tick();
+            for event in walk::all_events(&run.rig) {
+                let mut run = run.clone();
+                run.observe(event);
                 observed += 1;
             }
         }
@@ -244,7 +244,7 @@ enum Step {
     Sleep(u64),
     Request,
     Cancel,
-    Answer { life: u64 },
+    Answer { lifetime: u64 },
     Late,
     Fail { permanent: bool, retry_after: u64 },
     Reject,
@@ -257,7 +257,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (1_u64..60).prop_map(Step::Sleep),
         4 => Just(Step::Request),
         1 => Just(Step::Cancel),
-        4 => (0_u64..200).prop_map(|life| Step::Answer { life }),
+        4 => (0_u64..200).prop_map(|lifetime| Step::Answer { lifetime }),
         1 => Just(Step::Late),
         2 => (any::<bool>(), 0_u64..90).prop_map(|(permanent, retry_after)| Step::Fail { permanent, retry_after }),
         2 => Just(Step::Reject),
@@ -277,56 +277,56 @@ proptest! {
         steps in prop::collection::vec(step(), 1..120),
     ) {
         let mode = if proactive { Mode::Proactive } else { Mode::OnDemand };
-        let mut life = Life::new(mode);
+        let mut run = Run::new(mode);
         let mut tokens = Vec::new();
         for step in steps {
             // A refresher takes some time. Otherwise the backoff could end together with the minimum interval, and not
             // be visible.
-            if life.rig.called_just_now() {
-                life.tick();
+            if run.rig.called_just_now() {
+                run.tick();
             }
-            let (last, first) = (life.rig.calls.last().copied(), life.rig.calls.first().copied());
+            let (last, first) = (run.rig.calls.last().copied(), run.rig.calls.first().copied());
             match (step, last, first) {
-                (Step::Sleep(millis), ..) => (0..millis).for_each(|_| life.tick()),
-                (Step::Request, ..) => life.observe(Event::TokenRequested { waiter: 1 }),
-                (Step::Cancel, ..) => life.observe(Event::RequestCancelled { waiter: 1 }),
-                (Step::Answer { life: left }, Some(request), _) => {
-                    life.observe(Event::TokenReceived { request, token: until(life.rig.at + left) });
+                (Step::Sleep(millis), ..) => (0..millis).for_each(|_| run.tick()),
+                (Step::Request, ..) => run.observe(Event::TokenRequested { waiter: 1 }),
+                (Step::Cancel, ..) => run.observe(Event::RequestCancelled { waiter: 1 }),
+                (Step::Answer { lifetime }, Some(request), _) => {
+                    run.observe(Event::TokenReceived { request, token: until(run.rig.at + lifetime) });
                 }
                 (Step::Late, _, Some(request)) => {
-                    life.observe(Event::TokenReceived { request, token: until(life.rig.at + 100) });
+                    run.observe(Event::TokenReceived { request, token: until(run.rig.at + 100) });
                 }
                 (Step::Fail { permanent, retry_after }, Some(request), _) => {
                     let error = RefresherError::new("down").with_retry_after(Duration::from_millis(retry_after));
                     let error = if permanent { error.permanent() } else { error };
-                    life.observe(Event::RefreshFailed { request, error });
+                    run.observe(Event::RefreshFailed { request, error });
                 }
                 (Step::Reject, ..) => {
-                    tokens.extend(life.rig.held());
+                    tokens.extend(run.rig.held());
                     if let Some(token) = tokens.last().cloned() {
-                        life.observe(Event::TokenRejected { token });
+                        run.observe(Event::TokenRejected { token });
                     }
                 }
-                (Step::RetryNow, ..) => life.observe(Event::RetryNow),
+                (Step::RetryNow, ..) => run.observe(Event::RetryNow),
                 // Most runs continue.
-                (Step::Dispose, ..) if life.rig.at.is_multiple_of(7) => life.observe(Event::Disposed),
+                (Step::Dispose, ..) if run.rig.at.is_multiple_of(7) => run.observe(Event::Disposed),
                 (Step::Dispose | Step::Answer { .. } | Step::Late | Step::Fail { .. }, ..) => {}
             }
-            life.tick();
+            run.tick();
         }
     }
 }
 
 /// An observed machine: every move it makes must be in the table.
 #[derive(Clone)]
-struct Life {
+struct Run {
     rows: Rc<[Row]>,
     mode: Mode,
     rig: Rig,
     state: String,
 }
 
-impl Life {
+impl Run {
     fn new(mode: Mode) -> Self {
         let rig = Rig::empty(brief_policy(mode));
         Self { rows: table::read(DOCUMENT).into(), mode, state: state(&rig), rig }

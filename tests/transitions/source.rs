@@ -69,14 +69,14 @@ impl Mode {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Life {
+pub(crate) struct Run {
     rig: Rig,
     mode: Mode,
     checks: Vec<RequestId>,
     waiting: Vec<u32>,
 }
 
-impl Life {
+impl Run {
     fn new(mode: Mode) -> Self {
         let mut machine = Machine::with_source(mode.policy(), true, now(0));
         let Some(acs_common::Action::CheckSource { request, .. }) = machine.poll_action() else {
@@ -87,86 +87,86 @@ impl Life {
 
     /// A run in the row's state.
     pub(crate) fn at(row: &Row, mode: Mode) -> Self {
-        let mut life = Self::new(mode);
+        let mut run = Self::new(mode);
         let fails_again = row.says("the last failure's source");
         match row.state.as_str() {
             "none, checking" if fails_again => {
-                life.sleep(10).ask(5);
-                life.gives(FAILED);
-                life.fails();
+                run.sleep(10).ask(5);
+                run.gives(FAILED);
+                run.fails();
                 // Under `on refresh` the source is asked after the backoff.
-                life.sleep(if mode.each_request { 10 } else { 2_000 }).ask(5);
+                run.sleep(if mode.each_request { 10 } else { 2_000 }).ask(5);
             }
             "none, checking" if row.says("the rejected replacement's source") => {
-                life.reject_fresh();
-                life.sleep(INTERVAL).ask(5);
-                life.reject_next();
-                life.sleep(10).ask(5);
+                run.reject_fresh();
+                run.sleep(INTERVAL).ask(5);
+                run.reject_next();
+                run.sleep(10).ask(5);
             }
             "none, checking" if row.says("of an earlier check") || row.says("too soon") => {
-                life.reject_fresh();
-                life.sleep(if row.says("too soon") { 20 } else { INTERVAL }).ask(5);
+                run.reject_fresh();
+                run.sleep(if row.says("too soon") { 20 } else { INTERVAL }).ask(5);
             }
-            "none, checking" => life.sleep(10).ask(5),
-            "none, idle" if row.says("too soon") => life.reject_fresh(),
+            "none, checking" => run.sleep(10).ask(5),
+            "none, idle" if row.says("too soon") => run.reject_fresh(),
             "none, idle" => {
-                life.reject_fresh();
-                life.sleep(INTERVAL);
+                run.reject_fresh();
+                run.sleep(INTERVAL);
             }
             "none, awaiting start" => {
-                life.reject_fresh();
-                life.sleep(20).ask(5);
-                life.gives(ANOTHER);
+                run.reject_fresh();
+                run.sleep(20).ask(5);
+                run.gives(ANOTHER);
             }
             "none, in flight" => {
-                life.sleep(10).ask(5);
-                life.gives(HELD);
+                run.sleep(10).ask(5);
+                run.gives(HELD);
                 if row.says("asked meanwhile") {
-                    life.sleep(10).ask(6);
+                    run.sleep(10).ask(6);
                 }
             }
             "none, backing off" => {
-                life.sleep(10).ask(5);
-                life.gives(FAILED);
-                life.fails();
-                life.sleep(10);
+                run.sleep(10).ask(5);
+                run.gives(FAILED);
+                run.fails();
+                run.sleep(10);
             }
-            "fresh, idle" => life.fresh(),
+            "fresh, idle" => run.fresh(),
             "fresh, checking" => {
-                life.fresh();
-                life.sleep(INTERVAL);
+                run.fresh();
+                run.sleep(INTERVAL);
                 if mode.each_request {
-                    life.ask(5)
+                    run.ask(5)
                 } else {
-                    drop(life.handle(Event::RetryNow))
+                    drop(run.handle(Event::RetryNow))
                 }
-                life.sleep(10);
+                run.sleep(10);
             }
             state => {
-                life.fresh();
-                life.rig.sleep_until(RENEWAL);
-                drop(life.handle(Event::TimeAdvanced));
+                run.fresh();
+                run.rig.sleep_until(RENEWAL);
+                drop(run.handle(Event::TimeAdvanced));
                 if state != "due, idle" {
-                    life.ask(5);
+                    run.ask(5);
                 }
                 if fails_again || state == "due, in flight" || state == "due, backing off" {
-                    life.sleep(10);
-                    life.gives(if row.says("another user") { ANOTHER_USER } else { FAILED });
+                    run.sleep(10);
+                    run.gives(if row.says("another user") { ANOTHER_USER } else { FAILED });
                 }
                 if fails_again || state == "due, backing off" {
-                    life.sleep(10);
-                    life.fails();
-                    life.sleep(10);
+                    run.sleep(10);
+                    run.fails();
+                    run.sleep(10);
                 }
                 if fails_again {
                     if !mode.each_request {
-                        life.sleep(INTERVAL);
+                        run.sleep(INTERVAL);
                     }
-                    life.ask(5);
+                    run.ask(5);
                 }
             }
         }
-        life
+        run
     }
 
     /// Holds a new token.

@@ -151,16 +151,17 @@ fn span(by: u8) -> Span {
     }
 }
 
-fn brings(kind: u8, life: u8) -> Brings {
-    let life = pick(&[1, 2, 999, 1_000, 1_500, 60_000, 601_000, 3_600_000, 86_400_000, 9_467_280_000_000], life);
+fn brings(kind: u8, lifetime: u8) -> Brings {
+    let lifetime =
+        pick(&[1, 2, 999, 1_000, 1_500, 60_000, 601_000, 3_600_000, 86_400_000, 9_467_280_000_000], lifetime);
     match kind % 12 {
-        0 | 1 => Brings::Jwt(life),
-        2 => Brings::Issued(life, pick(&[0, -30, 1, 86_400, -86_400], kind / 12)),
-        3..=5 => Brings::Until(life),
-        6 | 7 => Brings::Lasting(life),
+        0 | 1 => Brings::Jwt(lifetime),
+        2 => Brings::Issued(lifetime, pick(&[0, -30, 1, 86_400, -86_400], kind / 12)),
+        3..=5 => Brings::Until(lifetime),
+        6 | 7 => Brings::Lasting(lifetime),
         8 => Brings::Opaque,
         9 => Brings::Blank,
-        10 => Brings::Expired(life - 1),
+        10 => Brings::Expired(lifetime - 1),
         _ => Brings::Endless,
     }
 }

@@ -172,18 +172,18 @@ impl Brings {
     /// The token, and what must become of it. `asked` is when its refresh started.
     pub fn make(self, text: &str, options: &Options, asked: Now, now: Now) -> (NewToken, Verdict) {
         let wall = now.unix.as_millis();
-        let secs = |life: u64| wall.saturating_add_unsigned(life).div_euclid(1_000);
+        let secs = |lifetime: u64| wall.saturating_add_unsigned(lifetime).div_euclid(1_000);
         let jwt = |claims: String| {
             let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims);
             NewToken::new(format!("e30.{payload}.{text}"))
         };
         match self {
-            Self::Jwt(life) => {
-                let exp = secs(life);
+            Self::Jwt(lifetime) => {
+                let exp = secs(lifetime);
                 (jwt(format!("{{\"exp\":{exp}}}")), alive(exp.saturating_mul(1_000), wall))
             }
-            Self::Issued(life, age) => {
-                let (exp, iat) = (secs(life), secs(0).saturating_sub(age));
+            Self::Issued(lifetime, age) => {
+                let (exp, iat) = (secs(lifetime), secs(0).saturating_sub(age));
                 let (until, since) = (exp.saturating_mul(1_000), iat.saturating_mul(1_000));
                 let verdict = match alive(until, wall) {
                     Verdict::Alive { left } if since < until => Verdict::Alive { left: left.min(apart(until, since)) },
@@ -191,14 +191,14 @@ impl Brings {
                 };
                 (jwt(format!("{{\"iat\":{iat},\"exp\":{exp}}}")), verdict)
             }
-            Self::Until(life) => {
-                let expires_on = wall.saturating_add_unsigned(life);
+            Self::Until(lifetime) => {
+                let expires_on = wall.saturating_add_unsigned(lifetime);
                 (NewToken::new(text).with_expires_on(UnixTime::from_millis(expires_on)), alive(expires_on, wall))
             }
-            Self::Lasting(life) => {
-                let left = Ends::after(asked, life).left(now);
+            Self::Lasting(lifetime) => {
+                let left = Ends::after(asked, lifetime).left(now);
                 let verdict = if left == 0 { Verdict::Expired } else { Verdict::Alive { left } };
-                (NewToken::new(text).with_expires_in(duration(life)), verdict)
+                (NewToken::new(text).with_expires_in(duration(lifetime)), verdict)
             }
             Self::Opaque if options.reject_undecodable => (NewToken::new(text), Verdict::Invalid),
             Self::Opaque => (NewToken::new(text), Verdict::Alive { left: options.opaque_lifetime }),

@@ -18,11 +18,11 @@ mod support;
 
 use support::{check, play, scenario};
 
-macro_rules! lives {
+macro_rules! scenarios {
     ($($file:literal),+ $(,)?) => { [$(include_str!(concat!("../../scenarios/", $file))),+] };
 }
 
-const LIVES: [&str; 15] = lives![
+const SCENARIOS: [&str; 15] = scenarios![
     "default/clocks.json",
     "default/curated.json",
     "default/random.json",
@@ -42,8 +42,8 @@ const LIVES: [&str; 15] = lives![
 
 fn main() -> ExitCode {
     let credentials: [fn() -> bool; 2] = [renewed_by_timer, exchanged];
-    let lives = LIVES.iter().zip(1..).find(|(file, _)| !has_its_timelines(file)).map(|(_, number)| number);
-    let failed = lives.or_else(|| credentials.iter().zip(100..).find(|(holds, _)| !holds()).map(|(_, number)| number));
+    let failed = SCENARIOS.iter().zip(1..).find(|(file, _)| !has_its_timelines(file)).map(|(_, number)| number);
+    let failed = failed.or_else(|| credentials.iter().zip(100..).find(|(holds, _)| !holds()).map(|(_, number)| number));
     failed.map_or(ExitCode::SUCCESS, ExitCode::from)
 }
 
