@@ -1,8 +1,8 @@
-//! No async at all: one poll loop drives the machine, on non-blocking sockets and one timer.
+//! Without async: one poll loop drives the machine, on non-blocking sockets and one timer.
 //!
-//! `cargo run --example event_loop`. The loop is in `run`; below it is what every such program has anyway, its sockets
-//! and its clocks. Two threads are there to talk to: the issuer of the tokens (busy once, silent once) and the rest of
-//! the program.
+//! `cargo run --example event_loop`. The loop is in `run`. Below it are the sockets and clocks that every such program
+//! has. The loop talks to two threads: the issuer of the tokens (once busy, once silent), and the other parts of the
+//! program.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -21,7 +21,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Registry, Waker};
 use serde_json::{Value, json};
 
-/// Waiters are known by name here; in a server they might be connections.
+/// Here waiters have names. In a server they might be connections.
 type Name = &'static str;
 
 /// The wall clock may move while the loop sleeps, so it looks at least this often.
@@ -72,7 +72,7 @@ fn unless_interrupted(error: io::Error) -> io::Result<()> {
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     if let Some(argument) = std::env::args().nth(1) {
-        eprintln!("event_loop: unknown argument {argument:?}\n\nUsage: event_loop (it takes none, and ends in 4 s)");
+        eprintln!("event_loop: unknown argument {argument:?}\n\nUsage: event_loop (no arguments; it ends after 4 s)");
         return Ok(ExitCode::from(2));
     }
     let policy = Policy::builder()
@@ -91,7 +91,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 
     print("Tokens live 2 s and are renewed half-way. Calls 2 and 4 of the issuer go wrong, which nobody notices.\n");
     thread::spawn(move || issue(&listener));
-    // The waker must outlive the loop: dropped at once, it would take its last call with it.
+    // The waker must outlive the loop: if it is dropped, its last wake-up is lost.
     let lent = Arc::clone(&waker);
     thread::spawn(move || use_tokens(&send, &lent));
     run(machine, host, poll, &program)?;
@@ -99,12 +99,12 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Nobody reading any more is no reason to panic.
+/// A closed output is not a reason to panic.
 fn print(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-/// The loop's side of the world.
+/// The loop's sockets and clocks.
 struct Host {
     started: Instant,
     issuer: SocketAddr,
@@ -112,7 +112,7 @@ struct Host {
     call: Option<Call>,
 }
 
-/// The request for a token that is under way.
+/// The request for a token that is in flight.
 struct Call {
     request: RequestId,
     stream: TcpStream,
@@ -133,7 +133,7 @@ impl Host {
     fn answer(&self, waiter: Name, result: Result<Token, acs_common::Error>) {
         match result {
             Ok(token) => self.say(&format!("{waiter} gets a token, good {}", self.until(token.expires_on()))),
-            Err(error) => self.say(&format!("{waiter} gets none: {error}")),
+            Err(error) => self.say(&format!("{waiter} gets no token: {error}")),
         }
     }
 
@@ -155,7 +155,7 @@ impl Host {
         format!("for {:.2} s", (moment.as_millis() - self.now().unix.as_millis()) as f64 / 1_000.0)
     }
 
-    /// Starts a call; an event only if that fails at once.
+    /// Starts a call. Returns an event only if the call fails at once.
     fn call_issuer(&mut self, request: RequestId) -> Option<Event<Name>> {
         self.say("the issuer is called");
         let connect = || {
@@ -178,7 +178,7 @@ impl Host {
         }
     }
 
-    /// Goes on with the call as far as that goes without waiting; an event once it is over.
+    /// Continues the call as far as possible without waiting. Returns an event when the call is over.
     fn hear_issuer(&mut self) -> Option<Event<Name>> {
         let answer = match self.call.as_mut()?.proceed() {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => return None,
@@ -207,7 +207,7 @@ impl Call {
     }
 }
 
-/// An HTTP response whose body is OAuth's (RFC 6749, section 5.1).
+/// An HTTP response with a body as in OAuth (RFC 6749, section 5.1).
 fn read_token(answer: &[u8]) -> Result<NewToken, RefresherError> {
     let unreadable = || RefresherError::new("the issuer's answer makes no sense");
     let (head, body) = str::from_utf8(answer)?.split_once("\r\n\r\n").ok_or_else(unreadable)?;
@@ -239,12 +239,12 @@ fn issue(listener: &TcpListener) {
                 format!("HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{body}")
             }
         };
-        // Whoever hung up does not want it.
+        // A closed connection does not need the answer.
         let _ = (&stream).write_all(answer.as_bytes());
     }
 }
 
-/// The rest of the program: somebody wants a token now and then, and in the end it is all over.
+/// The other parts of the program: they request a token from time to time, and end the program.
 fn use_tokens(program: &Sender<Event<Name>>, waker: &Waker) {
     let ask = |waiter| Event::TokenRequested { waiter };
     let pause = |millis| Duration::from_millis(millis);

@@ -1,4 +1,4 @@
-//! Ten thousand years in the lives of credentials, with an issuer that fails at random: what each policy makes of them.
+//! Simulates credentials for ten thousand years, with an issuer that fails at random, and compares the policies.
 
 use std::collections::VecDeque;
 use std::io::{self, Write as _};
@@ -12,16 +12,16 @@ use acs_common::{
 const HELP: &str = "\
 Plays many years of credentials through the machine, in virtual time, with an issuer that is down at random (about once a
 week, for a second to eight hours, refusing or hanging), and prints a table: our default policy beside the reference's,
-renewing ahead of time and on demand. Tokens live an hour; callers ask every half an hour on average.
+renewing ahead of time and on demand. Tokens are valid for an hour; callers ask every half an hour on average.
 
-Usage: long_lives [--years N]      (10000 years, which take about two minutes in release)";
+Usage: long_lives [--years N]      (default: 10000 years, about two minutes in release)";
 
 const SECOND: u64 = 1_000;
 const HOUR: u64 = 3_600 * SECOND;
 const YEAR: u64 = 365 * 24 * HOUR;
 
-/// How long a token lives, and how long the issuer takes to make one, or to refuse.
-const LIFE: u64 = HOUR;
+/// How long a token is valid, and how long the issuer takes to return one, or an error.
+const LIFETIME: u64 = HOUR;
 const LATENCY: u64 = 200;
 
 fn main() -> ExitCode {
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     ended(play(years))
 }
 
-/// Nobody reading any more is no reason to complain.
+/// A closed output is not an error to report.
 fn ended(written: io::Result<()>) -> ExitCode {
     match written {
         Ok(()) => ExitCode::SUCCESS,
@@ -66,7 +66,7 @@ fn play(years: u64) -> io::Result<()> {
     ]
     .map(|(policy, proactive)| {
         let policy = policy.with_refresh_proactively(proactive);
-        (0..years).map(|seed| Life::new(seed, policy.clone()).play()).fold(Tally::default(), Tally::add)
+        (0..years).map(|seed| Simulation::new(seed, policy.clone()).play()).fold(Tally::default(), Tally::add)
     });
     let mut row = |name: &str, cell: &dyn Fn(&Tally) -> String| {
         writeln!(out, "| {name} | {} |", columns.each_ref().map(cell).join(" | "))
@@ -113,7 +113,7 @@ impl Tally {
     }
 }
 
-/// What the issuer does from when to when.
+/// An outage of the issuer.
 struct Outage {
     from: u64,
     to: u64,
@@ -121,7 +121,7 @@ struct Outage {
 }
 
 /// A year of one credential.
-struct Life {
+struct Simulation {
     random: Random,
     machine: Machine<u64>,
     at: u64,
@@ -130,26 +130,26 @@ struct Life {
     timer: Option<u64>,
     next_request: u64,
     waiting: VecDeque<u64>,
-    /// When the last refreshes started.
+    /// The start times of the last refreshes.
     recent: VecDeque<u64>,
-    /// Until when the token last accepted is valid.
+    /// Until when the last accepted token is valid.
     valid_until: u64,
     tally: Tally,
 }
 
-impl Life {
+impl Simulation {
     fn new(seed: u64, policy: Policy) -> Self {
         let mut random = Random(seed);
         let mut outages = Vec::new();
         let mut from = random.about(7 * 24 * HOUR);
         while from < YEAR {
-            // From a second to eight hours, short ones being as likely as long ones of ten times the length.
+            // From a second to eight hours: one length is as likely as ten times that length.
             let length = (SECOND as f64 * (8.0 * 3_600.0_f64).powf(random.fraction())) as u64;
             outages.push(Outage { from, to: from + length, hangs: random.fraction() < 0.3 });
             from += length + random.about(7 * 24 * HOUR);
         }
         let next_request = random.about(HOUR / 2);
-        let machine = Machine::new(None, policy, now(0)).expect("no token can be no bad token");
+        let machine = Machine::new(None, policy, now(0)).expect("a missing initial token is always valid");
         let possible = possible(&outages);
         Self {
             random,
@@ -195,12 +195,15 @@ impl Life {
         let event = if self.outage(self.at).is_some() {
             Event::RefreshFailed { request, error: RefresherError::new("down") }
         } else {
-            // The rest of the old token's life has been counted already.
-            let until = (self.at + LIFE).min(YEAR);
+            // What is left of the old token's lifetime is already counted.
+            let until = (self.at + LIFETIME).min(YEAR);
             self.tally.valid += until - self.valid_until.max(self.at);
             self.valid_until = until;
             self.tally.tokens += 1;
-            Event::TokenReceived { request, token: NewToken::new("token").with_expires_on(now(self.at + LIFE).unix) }
+            Event::TokenReceived {
+                request,
+                token: NewToken::new("token").with_expires_on(now(self.at + LIFETIME).unix),
+            }
         };
         self.machine.handle(event, now(self.at));
     }
@@ -220,7 +223,7 @@ impl Life {
                         Ok(_) if wait == 0 => self.tally.served_at_once += 1,
                         Ok(_) => {}
                         Err(Error::RefreshFailed { .. }) => self.tally.refused += 1,
-                        Err(other) => unreachable!("nobody disposes it: {other}"),
+                        Err(other) => unreachable!("the credential is never disposed: {other}"),
                     }
                 }
                 Action::CallRefresher { request, .. } => {
@@ -231,7 +234,7 @@ impl Life {
                     }
                     self.tally.burst = self.tally.burst.max(self.recent.len());
                     let hangs = self.outage(self.at).is_some_and(|outage| outage.hangs);
-                    // Who has no timeout would wait for ever: the connection breaks after an hour.
+                    // Without a timeout the wait would never end: the connection breaks after an hour.
                     self.call = Some((request, Some(self.at + if hangs { HOUR } else { LATENCY })));
                 }
                 Action::CheckSource { .. } => unreachable!("it has no source"),
@@ -243,9 +246,9 @@ impl Life {
     }
 }
 
-/// For how long a token could have been held at best: whenever the issuer was up within a token's life before.
+/// How long a token could be held at best: at every moment when the issuer was up within one token lifetime before it.
 fn possible(outages: &[Outage]) -> u64 {
-    let gaps = outages.iter().map(|outage| (outage.to.min(YEAR)).saturating_sub((outage.from + LIFE).min(YEAR)));
+    let gaps = outages.iter().map(|outage| (outage.to.min(YEAR)).saturating_sub((outage.from + LIFETIME).min(YEAR)));
     YEAR - gaps.sum::<u64>()
 }
 
@@ -254,7 +257,7 @@ fn now(at: u64) -> Now {
     Now::new(Monotonic::default().saturating_add(Duration::from_millis(at)), UnixTime::from_millis(unix))
 }
 
-/// A generator of the simulation's own (xorshift64*), so that its lives do not depend on anybody's version.
+/// A random generator in this file (xorshift64*), so that the results do not depend on a crate's version.
 struct Random(u64);
 
 impl Random {
@@ -267,7 +270,7 @@ impl Random {
         (x.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// At random, exponentially, with this mean.
+    /// A random number, exponentially distributed, with this mean.
     fn about(&mut self, mean: u64) -> u64 {
         (-(1.0 - self.fraction()).ln() * mean as f64) as u64
     }

@@ -1,8 +1,8 @@
-//! An Entra user's credential in a loop of the program's own: no runtime, no async, no adapter.
+//! An Entra user's credential in your own loop: no runtime, no async, no adapter.
 //!
-//! `Host` puts the two machines together: the credential (`Machine`) and one exchange at a time (`Exchange`). What the exchange
-//! asks for runs on threads, which send their answers back. Here an identity library and the service are imitated: the
-//! service is busy at the first try, so that a pause is to be seen. In a program they are yours.
+//! `Host` connects the two machines: the credential (`Machine`) and one exchange at a time (`Exchange`). Threads do
+//! what the exchange asks for, and send the answers back. This example imitates an identity library and the service.
+//! The service is busy at the first try, to show a pause. In a program, use real ones.
 //!
 //! cargo run --example `own_loop_entra`
 
@@ -17,11 +17,11 @@ use acs_common::{Action, Event, Machine, Monotonic, Now, Policy, RequestId, Toke
 /// The wall clock may be set while the loop sleeps, so it looks at least this often.
 const SLICE: Duration = Duration::from_secs(60);
 
-/// What the loop waits for.
+/// The events that the loop waits for.
 enum Happened {
     /// One of the program's tasks, by its number, wants a token.
     Wanted(u32),
-    /// A thread has something for the exchange of that request.
+    /// A thread has an event for the exchange of that request.
     Answered(RequestId, ExchangeEvent),
 }
 
@@ -42,7 +42,7 @@ impl Host {
         Now::new(Monotonic::from_elapsed(self.origin.elapsed()), UnixTime::from(SystemTime::now()))
     }
 
-    /// One turn: waits for whatever comes first, hands it in, and does what the machines say.
+    /// One turn: waits for the next event, passes it on, and does what the machines say.
     fn turn(&mut self) {
         let deadlines = [self.machine.deadline(), self.exchange.as_ref().and_then(|(_, exchange)| exchange.deadline())];
         let sleep = deadlines.into_iter().flatten().map(|at| at.saturating_since(self.now().monotonic)).min();
@@ -58,7 +58,7 @@ impl Host {
         }
     }
 
-    /// Tells the machine, and does what it says.
+    /// Passes the event to the machine, and does what the machine says.
     fn tell(&mut self, event: Event<u32>) {
         self.machine.handle(event, self.now());
         while let Some(action) = self.machine.poll_action() {
@@ -76,16 +76,16 @@ impl Host {
                 Action::CallRefresher { request, give_up, .. } => {
                     self.tell_exchange(request, ExchangeEvent::Started { give_up });
                 }
-                // A thread that is at work for it sends an answer that nobody waits for.
+                // A thread that still works for it sends an answer that is ignored.
                 Action::CancelRefresher { .. } => self.exchange = None,
                 Action::Notify(notice) => say(&format!("{notice:?}")),
-                // The deadline is asked for before each sleep.
+                // The loop reads the deadline before each sleep.
                 Action::ScheduleTimer { .. } => {}
             }
         }
     }
 
-    /// Tells the exchange of this request, if it is still wanted.
+    /// Passes the event to the exchange of this request, if it is still in flight.
     fn tell_exchange(&mut self, request: RequestId, event: ExchangeEvent) {
         let now = self.now();
         if let Some((_, exchange)) = self.exchange.as_mut().filter(|(wanted, _)| *wanted == request) {
@@ -121,7 +121,7 @@ impl Host {
 
     fn run(&self, request: RequestId, call: impl FnOnce() -> ExchangeEvent + Send + 'static) {
         let loop_ = self.threads.clone();
-        // A loop that has ended does not want the answer.
+        // A loop that has ended does not need the answer.
         thread::spawn(move || loop_.send(Happened::Answered(request, call())).ok());
     }
 }
@@ -148,7 +148,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// In a program: an identity library, which answers from a cache unless a fresh token is wanted.
+/// In a program: an identity library, which returns a cached token unless a fresh one is requested.
 fn ask_identity_library(scopes: &[String], fresh: bool) -> ExchangeEvent {
     say(&format!("an Entra token for {scopes:?}, fresh: {fresh}"));
     ExchangeEvent::EntraTokenReceived { token: EntraToken::new("an-entra-token") }
@@ -165,7 +165,7 @@ fn send(request: &HttpRequest) -> ExchangeEvent {
     ExchangeEvent::ResponseReceived { response }
 }
 
-/// A closed output is no reason to fail.
+/// A closed output is not an error.
 fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }

@@ -13,19 +13,19 @@ use support::scenario::{Base, Credential, Scenario};
 use support::{check, play, scenario};
 
 const HELP: &str = "\
-Plays scenario files (tests/scenarios/README.md) through the machine alone, in virtual time, and prints one JSON
-object a scenario and line: {\"name\": …, \"timeline\": […]}; for an Entra user \"requests\" besides, the HTTP
+Plays scenario files (tests/scenarios/README.md) through the machine alone, in virtual time, and prints one JSON object
+for each scenario, on one line: {\"name\": …, \"timeline\": […]}; for an Entra user also \"requests\", the HTTP
 requests of the exchange with tokens by their names.
 
 Usage: simulate [--check] [--policy default|reference] FILE...    (- is standard input)
 
   --check      compare with the scenarios' `expected` instead, and print the first differences
-  --policy P   play all under this policy instead of their own
+  --policy P   play all scenarios under this policy
   --help       this text
 
-Exit status: 0 done, and all as expected; 1 a timeline differs; 2 bad input or usage, with what is wrong and where.";
+Exit status: 0 success; 1 a timeline differs; 2 bad input or usage (the message says what is wrong and where).";
 
-/// How many scenarios' differences to print, and how many of each.
+/// For how many scenarios to print differences, and how many for each.
 const SHOWN: (usize, usize) = (10, 3);
 
 struct Arguments {
@@ -99,7 +99,7 @@ fn line(scenario: &Scenario, played: Played) -> Value {
     line
 }
 
-/// A reader that has gone away needs no word.
+/// A closed output is not an error to report.
 fn unwritten(error: &io::Error) -> ExitCode {
     if error.kind() == io::ErrorKind::BrokenPipe {
         ExitCode::from(2)

@@ -1,4 +1,4 @@
-//! What a JWT costs in memory: the token itself, and what is decoded of it while it is read; and until when.
+//! The memory that a JWT needs: the token itself, and the decoded parts while it is read. And how long it is kept.
 
 mod support;
 
@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use support::rig::{START, jwt, now};
 
-/// What is allocated for accepting it, handed in as it came over the wire.
+/// What accepting it allocates, when it is passed as it came over the wire.
 fn accepting(token: impl Into<NewToken>) -> AllocationInfo {
     let (token, policy) = (token.into(), Policy::default());
     let mut machine = None;
@@ -18,8 +18,8 @@ fn accepting(token: impl Into<NewToken>) -> AllocationInfo {
     counted
 }
 
-/// Fails when `decode` lets its buffer grow, or copies what is in the usual alphabet; when what has been decoded is kept; or
-/// when `accept` reads again what `decoded` has read.
+/// Fails when `decode` lets its buffer grow, or copies text of the usual alphabet; when decoded text is kept; or when
+/// `accept` reads again what `decoded` has read.
 #[test]
 fn reading_a_jwt_takes_one_buffer_for_what_is_decoded() {
     let stated = accepting(NewToken::new("x").with_expires_in(std::time::Duration::from_secs(60)));
@@ -30,7 +30,7 @@ fn reading_a_jwt_takes_one_buffer_for_what_is_decoded() {
         let counted = accepting(jwt(&payload));
         assert_eq!((counted.count_total, counted.bytes_current), (2, stated.bytes_current), "after {space}");
         let decoded = NewToken::new(jwt(&payload)).decoded();
-        assert_eq!(accepting(decoded).count_total, 1, "it has been read before, after {space}");
+        assert_eq!(accepting(decoded).count_total, 1, "it was read before, after {space}");
         let room = payload.len() as u64 + 3;
         assert!(counted.bytes_total - stated.bytes_total <= room, "after {space}: {counted:?}");
         let other_alphabet = accepting(format!("h.{}.s", STANDARD.encode(&payload)));
@@ -42,8 +42,7 @@ fn reading_a_jwt_takes_one_buffer_for_what_is_decoded() {
     }
 }
 
-/// Fails when what is in a claim, or how deep it is, decides how much memory is taken: names and values nobody asks for take
-/// none.
+/// Fails when the content or depth of a claim changes the memory use: unused names and values must need no memory.
 #[test]
 fn no_claim_takes_more_memory_than_the_token() {
     let exp = START + 3_600;
@@ -64,7 +63,7 @@ fn no_claim_takes_more_memory_than_the_token() {
     assert!(counted.bytes_max <= 6 * latin_1.len() as u64, "{counted:?}");
 }
 
-/// Fails when a header holds the token that it was built for.
+/// Fails when a header keeps its token in memory.
 #[test]
 fn a_header_on_its_way_keeps_no_more_in_memory_than_its_own_text() {
     const LONG: i64 = 100_000;

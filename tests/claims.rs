@@ -1,4 +1,5 @@
-//! What is read of a JWT's payload is what `serde_json` says of all of it: a JSON object, and the last `exp` and `iat` in it.
+//! The reading of a JWT's payload agrees with `serde_json`, which reads all of it: a JSON object, and its last `exp`
+//! and `iat`.
 
 mod support;
 
@@ -7,7 +8,7 @@ use proptest::prelude::*;
 use support::fuzzed::token_string;
 use support::rig::jwt;
 
-/// What payloads are made of, right and wrong.
+/// Pieces of payloads, valid and invalid.
 const PARTS: [&str; 44] = [
     "{",
     "}",
@@ -58,7 +59,8 @@ const PARTS: [&str; 44] = [
 const CLAIMS: &str = r#" {"a" : [ {"b":[]} , {} , [1,-2.5e+3, true] ] ,"\u0065xp" :"170000\u00333600" ,"iat":1700000000.25
 ,"exp":1700003600.125,"n\"":null,"ž":"\ud834\udd1e\\ 𝄞","iat":1.69e9, "last" : false } "#;
 
-/// Fails when `fields` takes the first of two, a name for another that begins like it, or an object with something behind it.
+/// Fails when `fields` takes the first of two equal names, a name that only begins like the right one, or an object
+/// followed by more text.
 #[test]
 fn what_is_almost_json_is_what_it_is_to_serde_json() {
     for value in [
@@ -100,7 +102,7 @@ fn what_is_almost_json_is_what_it_is_to_serde_json() {
     }
 }
 
-/// Fails when `Name` is read as bytes (a control character passes), or `payload` refuses bytes that are not UTF-8.
+/// Fails when `Name` is read as bytes (and accepts a control character), or `payload` refuses bytes that are not UTF-8.
 #[test]
 fn any_byte_in_a_string_is_what_it_is_to_serde_json() {
     for byte in 0..=u8::MAX {
@@ -132,7 +134,7 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Fails when `Name` does not unescape, or `seconds` or `digits` takes a form more or a form less.
+    /// Fails when `Name` does not unescape, or `seconds` or `digits` accepts one form more or one form less.
     #[test]
     fn any_payload_reads_as_serde_json_reads_it(payload in payload()) {
         token_string(&jwt(payload));

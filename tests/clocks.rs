@@ -1,6 +1,6 @@
-//! Two clocks, and what they do to a credential: set forward and back, standing still through a sleep, at their ends.
+//! The effects of the two clocks on a credential: set forward and back, stopped during a sleep, at their limits.
 //!
-//! What the machine says is written as words, timers as milliseconds from now.
+//! The machine's actions are written as words, timers as milliseconds from now.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,9 +16,9 @@ fn proactive() -> Policy {
     Policy::default().with_refresh_proactively(true)
 }
 
-/// On demand, under the default policy, with a token for so long.
-fn holding(life: u64) -> Rig {
-    Rig::holding(life, Policy::default())
+/// On demand, under the default policy, with a token valid for this long.
+fn holding(lifetime: u64) -> Rig {
+    Rig::holding(lifetime, Policy::default())
 }
 
 /// On demand, with one waiter and its call in flight.
@@ -28,7 +28,7 @@ fn in_flight() -> Rig {
     rig
 }
 
-/// And that has failed.
+/// The same, and the call has failed.
 fn backing_off() -> Rig {
     let mut rig = in_flight();
     assert_eq!(rig.said(rig.failed(down())), ["1 refused: refresh_failed, 1000", "failed, 1000", "timer off"]);
@@ -39,20 +39,20 @@ fn down() -> RefresherError {
     RefresherError::new("no network")
 }
 
-/// With a JWT whose claims are these many milliseconds after the start (in whole seconds).
+/// With a JWT whose claims are this many milliseconds after the start (in whole seconds).
 fn jwt(iat: i64, exp: i64) -> Rig {
     let token = rig::jwt(format!("{{\"iat\":{},\"exp\":{}}}", START + iat / 1_000, START + exp / 1_000));
     Rig::new(Some(token.into()), Policy::default()).unwrap()
 }
 
-/// No timeout, so that a call may take as long as it likes.
+/// No timeout, so that a call may take any time.
 fn patient() -> Policy {
     Policy::builder().refresh_timeout(None).build().unwrap()
 }
 
 // A token is held.
 
-/// Fails when `Until::left` asks the monotonic clock alone.
+/// Fails when `Until::left` uses only the monotonic clock.
 #[test]
 fn a_wall_clock_set_forward_costs_a_held_token_one_refresh_and_no_more() {
     let mut rig = holding(HOUR);
@@ -62,12 +62,12 @@ fn a_wall_clock_set_forward_costs_a_held_token_one_refresh_and_no_more() {
     assert_eq!(rig.said(rig.received_for(HOUR)), ["1 served", "changed", "timer off"]);
     rig.set_back(DAY);
     rig.pass(57 * MINUTE);
-    assert_eq!(rig.ask(2), ["2 served"], "the right time is no reason for another");
+    assert_eq!(rig.ask(2), ["2 served"], "the corrected time causes no further refresh");
 }
 
-/// Fails when `Until::left` asks the wall clock alone.
+/// Fails when `Until::left` uses only the wall clock.
 #[test]
-fn a_wall_clock_set_back_does_not_lengthen_a_life() {
+fn a_wall_clock_set_back_does_not_lengthen_a_lifetime() {
     let mut rig = holding(HOUR);
     rig.set_back(DAY);
     rig.pass(HOUR - 1);
@@ -77,14 +77,14 @@ fn a_wall_clock_set_back_does_not_lengthen_a_life() {
     assert_eq!(rig.ask(1), ["call", "expired", "timer 60000"]);
 }
 
-/// Fails when `settle` leaves an expired lease where it is.
+/// Fails when `settle` keeps an expired lease.
 #[test]
 fn a_token_seen_expired_stays_expired_when_the_clock_is_set_back() {
     let mut rig = holding(HOUR);
     rig.set_forward(DAY);
     assert!(!rig.holds());
     rig.set_back(DAY);
-    assert!(rig.holds(), "looking is no event, so nothing has happened");
+    assert!(rig.holds(), "a look is not an event, so nothing has changed");
     rig.set_forward(DAY);
     assert_eq!(rig.look(), ["expired", "timer off"]);
     rig.set_back(DAY);
@@ -92,7 +92,7 @@ fn a_token_seen_expired_stays_expired_when_the_clock_is_set_back() {
     assert_eq!(rig.ask(1), ["call", "timer 60000"]);
 }
 
-/// Fails when `Until::left` asks the monotonic clock alone.
+/// Fails when `Until::left` uses only the monotonic clock.
 #[test]
 fn a_token_that_expired_while_the_machine_slept_is_not_served() {
     let mut rig = holding(HOUR);
@@ -103,7 +103,7 @@ fn a_token_that_expired_while_the_machine_slept_is_not_served() {
     assert_eq!(rig.ask(1), ["call", "expired", "timer 60000"]);
 }
 
-/// Fails when `snapshot` says how long the token lives instead of how long it is fresh.
+/// Fails when `snapshot` says how long the token is valid instead of how long it is fresh.
 #[test]
 fn a_snapshot_is_stale_as_soon_as_either_clock_says_so() {
     let mut rig = holding(HOUR);
@@ -118,7 +118,7 @@ fn a_snapshot_is_stale_as_soon_as_either_clock_says_so() {
     assert!(snapshot.token(rig.now()).is_none(), "by the wall clock");
 }
 
-/// Fails when `ptr_eq` looks at the token alone or at the time alone, so that a rig goes on with what is out of date.
+/// Fails when `ptr_eq` compares only the token or only the time: then a host keeps an outdated snapshot.
 #[test]
 fn a_snapshot_is_another_when_its_token_or_its_time_is() {
     let mut rig = holding(HOUR);
@@ -133,7 +133,7 @@ fn a_snapshot_is_another_when_its_token_or_its_time_is() {
 
 // Renewal.
 
-/// Fails when `Until::left` asks either clock alone.
+/// Fails when `Until::left` uses only one of the clocks.
 #[test]
 fn a_renewal_is_due_as_soon_as_either_clock_says_so() {
     let mut rig = Rig::holding(HOUR, proactive());
@@ -146,7 +146,7 @@ fn a_renewal_is_due_as_soon_as_either_clock_says_so() {
     assert_eq!(rig.ask(1), ["1 served"]);
 }
 
-/// Fails when `expire_waits` does not keep in mind that the renewal was due.
+/// Fails when `expire_waits` does not remember that the renewal was due.
 #[test]
 fn a_renewal_seen_due_during_a_backoff_stays_due_when_the_clock_is_set_back() {
     let mut rig = Rig::holding(HOUR, proactive());
@@ -160,9 +160,9 @@ fn a_renewal_seen_due_during_a_backoff_stays_due_when_the_clock_is_set_back() {
 
 // A refresh is in flight.
 
-/// Fails when `start` lays the timeout on the monotonic clock alone.
+/// Fails when `start` puts the timeout only on the monotonic clock.
 #[test]
-fn nobody_waits_for_a_call_that_timed_out_while_the_machine_slept() {
+fn no_waiter_waits_for_a_call_that_timed_out_while_the_machine_slept() {
     let mut rig = in_flight();
     rig.suspend(2 * MINUTE);
     assert_eq!(rig.look(), ["1 refused: timed_out, 1000", "drop the call", "failed, 1000", "timer off"]);
@@ -172,13 +172,13 @@ fn nobody_waits_for_a_call_that_timed_out_while_the_machine_slept() {
 
 /// Fails when `handle` settles before the event.
 #[test]
-fn an_answer_that_comes_before_anybody_saw_the_timeout_counts() {
+fn an_answer_before_the_timeout_is_seen_counts() {
     let mut rig = in_flight();
     rig.suspend(2 * MINUTE);
     assert_eq!(rig.said(rig.received_for(HOUR)), ["1 served", "changed", "timer off"]);
 }
 
-/// Fails when `Until::left` asks the wall clock alone.
+/// Fails when `Until::left` uses only the wall clock.
 #[test]
 fn a_wall_clock_set_back_does_not_lengthen_a_timeout() {
     let mut rig = in_flight();
@@ -189,7 +189,7 @@ fn a_wall_clock_set_back_does_not_lengthen_a_timeout() {
     assert_eq!(rig.look(), ["1 refused: timed_out, 1000", "drop the call", "failed, 1000", "timer off"]);
 }
 
-/// Fails when a lifetime counts from its arrival, or from the start by the monotonic clock alone.
+/// Fails when a lifetime counts from its arrival, or from the start by only the monotonic clock.
 #[test]
 fn a_lifetime_counts_from_the_start_of_the_refresh_by_the_clock_that_took_longer() {
     let lasting = || NewToken::new("secret").with_expires_in(Duration::from_secs(60));
@@ -208,7 +208,7 @@ fn a_lifetime_counts_from_the_start_of_the_refresh_by_the_clock_that_took_longer
     assert_eq!(rig.said(rig.received(lasting())), ["2 refused: expired_token, 1000", "failed, 1000"]);
 }
 
-/// Fails when a lifetime is rounded up: it would be served expired for the end of that millisecond.
+/// Fails when a lifetime is rounded up: the token would be served after its expiry, until the end of that millisecond.
 #[test]
 fn a_lifetime_ends_no_later_than_it_says_whatever_the_fraction_of_a_millisecond() {
     let lasting = |micros| NewToken::new("secret").with_expires_in(Duration::from_micros(micros));
@@ -226,7 +226,7 @@ fn a_lifetime_ends_no_later_than_it_says_whatever_the_fraction_of_a_millisecond(
 
 // Backing off.
 
-/// Fails when `fail` lays the backoff on the monotonic clock alone.
+/// Fails when `fail` puts the backoff only on the monotonic clock.
 #[test]
 fn a_backoff_is_over_when_the_machine_has_slept_through_it() {
     let mut rig = backing_off();
@@ -236,7 +236,7 @@ fn a_backoff_is_over_when_the_machine_has_slept_through_it() {
     assert_eq!(rig.ask(3), ["call", "timer 60000"]);
 }
 
-/// Fails when `Until::left` asks the wall clock alone.
+/// Fails when `Until::left` uses only the wall clock.
 #[test]
 fn a_wall_clock_set_back_does_not_lengthen_a_backoff() {
     let mut rig = backing_off();
@@ -247,7 +247,7 @@ fn a_wall_clock_set_back_does_not_lengthen_a_backoff() {
     assert_eq!(rig.ask(3), ["call", "timer 60000"]);
 }
 
-/// Fails when `expire_waits` does not keep in mind that the backoff is over.
+/// Fails when `expire_waits` does not remember that the backoff is over.
 #[test]
 fn a_backoff_seen_over_is_over_when_the_clock_is_set_back() {
     let mut rig = backing_off();
@@ -256,7 +256,7 @@ fn a_backoff_seen_over_is_over_when_the_clock_is_set_back() {
     rig.set_back(DAY);
     assert_eq!(rig.ask(2), ["call", "timer 60000"]);
 
-    // The timer's backoff, which keeps requests from renewing in the background, likewise.
+    // The same for the timer's backoff, during which requests do not renew in the background.
     let mut rig = holding(HOUR);
     rig.pass(58 * MINUTE);
     assert_eq!(rig.ask(1), ["1 served", "call", "timer 60000"]);
@@ -267,7 +267,7 @@ fn a_backoff_seen_over_is_over_when_the_clock_is_set_back() {
     assert_eq!(rig.ask(2), ["2 served", "call", "timer 60000"]);
 }
 
-/// Fails when `expire_waits` never ends a streak, or a millisecond early.
+/// Fails when `expire_waits` never ends a streak, or ends it a millisecond early.
 #[test]
 fn a_failure_long_after_a_sleep_starts_a_new_streak() {
     let mut rig = backing_off();
@@ -276,7 +276,7 @@ fn a_failure_long_after_a_sleep_starts_a_new_streak() {
     assert_eq!(rig.said(rig.failed(down())), ["2 refused: refresh_failed, 2000", "failed, 2000", "timer off"]);
     rig.suspend(2 * SECOND + 5 * MINUTE);
     assert_eq!(rig.ask(3), ["call", "timer 60000"]);
-    assert_eq!(rig.said(rig.failed(down()))[1], "failed, 4000", "the very last moment that belongs to the streak");
+    assert_eq!(rig.said(rig.failed(down()))[1], "failed, 4000", "the last moment of the streak");
     rig.suspend(4 * SECOND + 5 * MINUTE + 1);
     assert_eq!(rig.ask(4), ["call", "timer 60000"]);
     assert_eq!(rig.said(rig.failed(down()))[1], "failed, 1000");
@@ -293,7 +293,7 @@ fn within_the_interval() -> Rig {
     rig
 }
 
-/// Fails when `Until::left` asks the wall clock alone.
+/// Fails when `Until::left` uses only the wall clock.
 #[test]
 fn a_wall_clock_set_back_does_not_lengthen_the_minimum_interval() {
     let mut rig = within_the_interval();
@@ -304,7 +304,7 @@ fn a_wall_clock_set_back_does_not_lengthen_the_minimum_interval() {
     assert_eq!(rig.look(), ["call", "timer 60000"]);
 }
 
-/// Fails when `start` lays the minimum interval on the monotonic clock alone.
+/// Fails when `start` puts the minimum interval only on the monotonic clock.
 #[test]
 fn the_minimum_interval_is_over_when_the_machine_has_slept_through_it() {
     let mut rig = within_the_interval();
@@ -318,8 +318,8 @@ fn the_minimum_interval_is_over_when_the_machine_has_slept_through_it() {
 
 /// Fails when `NewToken::accept` forgets `iat`.
 #[test]
-fn a_token_that_arrives_by_a_slow_wall_clock_lives_no_longer_than_it_was_issued_for() {
-    // The clock is two hours slow, the token is for one.
+fn a_token_that_arrives_by_a_slow_wall_clock_is_valid_no_longer_than_its_issued_lifetime() {
+    // The clock is two hours slow, the token is valid for one hour.
     let mut rig = jwt(2 * HOUR as i64, 3 * HOUR as i64);
     rig.pass(HOUR - 1);
     assert!(rig.holds());
@@ -327,9 +327,9 @@ fn a_token_that_arrives_by_a_slow_wall_clock_lives_no_longer_than_it_was_issued_
     assert!(!rig.holds());
 }
 
-/// Fails when `NewToken::accept` takes the larger of the two, or `jwt::parse` an `iat` that is not below `exp`.
+/// Fails when `NewToken::accept` takes the larger of the two, or `jwt::parse` accepts an `iat` that is not below `exp`.
 #[test]
-fn an_iat_never_lengthens_a_life_and_a_useless_one_is_ignored() {
+fn an_iat_never_lengthens_a_lifetime_and_a_useless_one_is_ignored() {
     let long_ago = jwt(-(DAY as i64), HOUR as i64);
     let useless = jwt(HOUR as i64, HOUR as i64);
     for mut rig in [long_ago, useless] {
@@ -351,12 +351,12 @@ fn a_timer_that_fires_early_is_armed_again() {
     assert_eq!(rig.look(), ["timer 10"], "and again");
     rig.pass(10);
     assert_eq!(rig.look(), ["call", "timer 60000"]);
-    assert_eq!(rig.look(), ["timer 60000"], "a second time is once too often, and harmless");
+    assert_eq!(rig.look(), ["timer 60000"], "another look is harmless");
 }
 
-/// Fails when `settle` does one thing at a time: done once a token is seen expired.
+/// Fails when `settle` does only one thing at a time: it would stop after it sees a token expired.
 #[test]
-fn a_timer_that_fires_very_late_makes_up_for_everything_at_once() {
+fn a_timer_that_fires_very_late_does_all_due_work_at_once() {
     let mut rig = Rig::holding(HOUR, proactive());
     rig.pass(DAY);
     assert_eq!(rig.look(), ["call", "expired", "timer 60000"]);
@@ -364,7 +364,7 @@ fn a_timer_that_fires_very_late_makes_up_for_everything_at_once() {
     assert_eq!(rig.look(), ["drop the call", "failed, 1000", "timer 1000"]);
 }
 
-/// Fails when `until_start` starts without a demand.
+/// Fails when `until_start` starts without a reason.
 #[test]
 fn a_spurious_wake_up_does_nothing() {
     let mut rig = Rig::empty(Policy::default());
@@ -373,7 +373,7 @@ fn a_spurious_wake_up_does_nothing() {
     assert_eq!(rig.look(), ["timer off"]);
 }
 
-// The ends of the clocks.
+// The limits of the clocks.
 
 /// Fails when `from_fraction` or `Until` wraps around: the deadline is then in the past, or soon.
 #[test]
@@ -386,14 +386,15 @@ fn a_token_without_end_is_not_renewed_in_a_hurry() {
         (NewToken::new("e30.eyJleHAiOjFlMzAwfQ.c2ln"), CENTURIES),
     ] {
         let mut rig = Rig::new(Some(token), proactive()).unwrap();
-        let wait = rig.machine.deadline().expect("even that will end").saturating_since(rig.now().monotonic);
+        let wait = rig.machine.deadline().expect("this token has an expiry, too").saturating_since(rig.now().monotonic);
         assert!(wait >= Duration::from_millis(least), "{wait:?}");
         rig.pass(CENTURIES - DAY);
         assert!(rig.holds());
     }
 }
 
-/// Fails when `Until` wraps around instead of saturating: the first backoff after the wrap is over before it began, or never.
+/// Fails when `Until` wraps around instead of saturating: the first backoff after the wrap ends before it starts, or
+/// never.
 #[test]
 fn the_longest_waits_there_are_do_not_wrap_around() {
     let policy = proactive()
@@ -409,7 +410,7 @@ fn the_longest_waits_there_are_do_not_wrap_around() {
     rig.said(Event::RefreshFailed { request, error });
     rig.pass(300 * 365 * DAY);
     assert!(rig.ask(2)[0].starts_with("2 refused: refresh_failed"), "it is final");
-    assert_eq!(rig.said(Event::RetryNow)[0], "call", "unless somebody says so");
+    assert_eq!(rig.said(Event::RetryNow)[0], "call", "but `RetryNow` starts a refresh");
 }
 
 /// Fails when any arithmetic on moments overflows or wraps.
@@ -420,7 +421,11 @@ fn at_the_ends_of_the_clocks_nothing_expired_is_served_and_nothing_panics() {
             let now = Now::new(Monotonic::from_millis(mono), UnixTime::from_millis(wall));
             let mut machine = Machine::new(Some(NewToken::new("opaque")), proactive(), now).unwrap();
             let last = mono >= u64::MAX - 1 || wall == i64::MAX;
-            assert_eq!(machine.token(now).is_some(), !last, "a clock at its end measures no life: {mono}, {wall}");
+            assert_eq!(
+                machine.token(now).is_some(),
+                !last,
+                "a clock at its limit measures no lifetime: {mono}, {wall}"
+            );
             for _ in 0..3 {
                 machine.handle(Event::TimeAdvanced, now);
                 machine.handle(Event::TokenRequested { waiter: 1 }, now);
@@ -463,7 +468,7 @@ fn the_systems_time_is_the_same_moment_on_either_side_of_1970() {
 
 // A static token.
 
-/// Fails when `with_static_token` gives its token an end.
+/// Fails when `with_static_token` gives its token an expiry.
 #[test]
 fn no_clock_matters_to_a_static_token() {
     let now = now(0);

@@ -1,7 +1,7 @@
-//! Connection strings are taken apart as the Azure SDKs take them apart, and no key ever shows.
+//! Connection strings are parsed as the Azure SDKs parse them, and a key never shows.
 
 #[path = "support/vectors.rs"]
-#[allow(dead_code, unreachable_pub, reason = "written for every test, and each takes a part")]
+#[allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 mod vectors;
 
 use std::collections::HashMap;
@@ -19,8 +19,8 @@ fn parts(text: &str) -> Option<(String, String)> {
     Some((parsed.endpoint().to_owned(), parsed.access_key().expose().to_owned()))
 }
 
-/// What .NET, Java and Python make of pairs. Each of the three refuses some of it: .NET a second pair of one name and
-/// two semicolons in a row, Java another name, Python a space around a name.
+/// How .NET, Java and Python read pairs. Each of them refuses some strings: .NET a second pair of one name and two
+/// semicolons in a row, Java another name, Python a space around a name.
 fn as_others_read(text: &str) -> Option<(String, String)> {
     let mut pairs = HashMap::new();
     for (name, value) in text.split(';').filter_map(|pair| pair.split_once('=')) {
@@ -31,11 +31,12 @@ fn as_others_read(text: &str) -> Option<(String, String)> {
     (url && !parts.1.is_empty()).then_some(parts)
 }
 
-/// The recorded answers of the reference hold, with two exceptions, which the others read in another way:
+/// The recorded results of the reference are reproduced, with two exceptions, which the other SDKs read in another way:
 /// - the reference refuses pairs in another order, and white space around names and endpoints;
-/// - it takes what follows the key for a part of it, and what stands between the two parts for a part of the endpoint.
+/// - the reference reads text after the key as a part of the key, and text between the two parts as a part of the
+///   endpoint.
 ///
-/// Fails when the name is compared with regard to case, when a value is not trimmed, or when the first pair counts.
+/// Fails when the comparison of names depends on case, when a value is not trimmed, or when the first pair counts.
 #[test]
 fn a_connection_string_is_read_as_the_reference_reads_it_or_else_as_the_others_do() {
     let vectors = vectors::load("connection_strings.json");
@@ -58,10 +59,10 @@ fn a_connection_string_is_read_as_the_reference_reads_it_or_else_as_the_others_d
     assert_eq!((vectors.len(), taken, read_otherwise), (262, 73, 15));
 }
 
-/// Fails when the pairs must stand in one order, when white space or quotes are kept, or when a `;` at the end is a part
-/// of the key.
+/// Fails when the pairs must have a fixed order, when white space or quotes are kept, or when a `;` at the end is a
+/// part of the key.
 #[test]
-fn what_people_paste_is_read() {
+fn pasted_strings_are_read() {
     for text in [
         "endpoint=https://a.b/;accesskey=k==",
         "accesskey=k==;endpoint=https://a.b/",
@@ -88,9 +89,9 @@ fn what_people_paste_is_read() {
     }
 }
 
-/// Fails when a check of `from_str` or of `Url::parse` is left out, or gives another's reason.
+/// Fails when a check of `from_str` or of `Url::parse` is missing, or gives the wrong reason.
 #[test]
-fn what_is_wrong_is_said() {
+fn each_error_has_its_reason() {
     let endpoint = |endpoint: &str| parse(&format!("endpoint={endpoint};accesskey=k")).map(drop);
     for good in [
         "https://a.b",
@@ -204,7 +205,7 @@ fn what_is_wrong_is_said() {
     }
 }
 
-/// Fails when a break that the reference's pattern does not match is taken for a part of the key.
+/// Fails when a line break that the reference's pattern does not match becomes a part of the key.
 #[test]
 fn a_key_ends_with_its_line() {
     for end in ["\n", "\r", "\r\n", "\u{2028}", "\u{2029}", "\nk"] {
@@ -215,7 +216,7 @@ fn a_key_ends_with_its_line() {
     }
 }
 
-/// Fails when a text does not say what is wrong, or what to do.
+/// Fails when an error's text does not say what is wrong, or what to do.
 #[test]
 fn each_error_says_what_to_do() {
     use ConnectionStringError as Wrong;
@@ -236,7 +237,7 @@ fn each_error_says_what_to_do() {
     }
 }
 
-/// Fails when a key that was pasted twice becomes a part of the host.
+/// Fails when a key that is pasted twice becomes a part of the host.
 #[test]
 fn a_key_pasted_twice_does_not_show() {
     let twice = parse("endpoint=https://a.b;accesskey=SESAME;accesskey=SESAME").unwrap();
@@ -244,7 +245,7 @@ fn a_key_pasted_twice_does_not_show() {
 }
 
 proptest! {
-    /// Fails when an error or `Debug` repeats what it was given.
+    /// Fails when an error or `Debug` repeats the input.
     #[test]
     fn nothing_of_the_key_shows(
         key in "[A-Z]{8,20}",
@@ -265,9 +266,9 @@ proptest! {
         prop_assert!(!shown.contains(&key), "{shown}");
     }
 
-    /// Fails when the order of the pairs, the white space around them or the quotes change what is read.
+    /// Fails when the order of the pairs, the white space around them or the quotes change the result.
     #[test]
-    fn what_surrounds_the_pairs_changes_nothing(
+    fn text_around_the_pairs_changes_nothing(
         key in "[A-Za-z0-9+/]{1,12}={0,2}",
         spaces in prop::array::uniform8("[ \t\r]{0,2}"),
         quote in prop::sample::select(vec!["", "\"", "'"]),
@@ -283,7 +284,7 @@ proptest! {
         prop_assert_eq!(parts(&text), Some(("https://a.b/".to_owned(), key)), "{:?}", text);
     }
 
-    /// Fails when `Url::parse` looks for a port beyond the end.
+    /// Fails when `Url::parse` searches for a port after the end.
     #[test]
     fn no_text_panics(text in any::<String>(), pieces in prop::collection::vec(prop::sample::select(vec![
         "endpoint=", ";accesskey=", "\"", "'", " ", "\r", "https://", "[", "]", ":", "@", "/", "?", "#", "é", "\n", "0x", "1.2.3.4", "k", ";", "%",

@@ -1,5 +1,6 @@
-//! What the fuzzer has found so far, on stable: `fuzz/corpus` holds what widened its view, one tar for each target;
-//! `fuzz/regressions` what once broke something. A crash goes into the latter, under the name of its target.
+//! Replays the fuzzer's findings, on stable. `fuzz/corpus` holds the inputs that reached new code, one tar for each
+//! target.
+//! `fuzz/regressions` holds the inputs that once failed. A crash goes there, in the folder of its target.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -8,14 +9,14 @@ mod support;
 
 use support::fuzzed;
 
-/// What a file is called, and what is in it.
+/// A file's name and its content.
 type Input = (String, Vec<u8>);
 
 fn replay(target: &str, body: fn(&[u8])) {
     let inputs = [corpus(target), regressions(target)].concat();
     for (name, bytes) in &inputs {
         if let Err(panic) = std::panic::catch_unwind(|| body(bytes)) {
-            eprintln!("{name} breaks it");
+            eprintln!("{name} fails");
             std::panic::resume_unwind(panic);
         }
     }
@@ -26,7 +27,7 @@ fn corpus(target: &str) -> Vec<Input> {
     let tar = format!("fuzz/corpus/{target}.tar");
     let bytes = std::fs::read(in_repository(&tar)).unwrap_or_else(|error| panic!("{tar}: {error}"));
     let entries = entries(&bytes).unwrap_or_else(|error| panic!("{tar}: {error}"));
-    assert!(entries.len() > 20, "{tar}: the corpus is gone, {} entries are left", entries.len());
+    assert!(entries.len() > 20, "{tar}: the corpus is lost, only {} entries are left", entries.len());
     entries.into_iter().map(|(name, content)| (format!("{name} of {tar}"), content)).collect()
 }
 
@@ -49,8 +50,8 @@ fn in_repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// The files in a ustar archive, or what is wrong with it. Each file is a header of one block, then its content in whole
-/// blocks. The archive ends with blocks of zeros.
+/// The files in a ustar archive, or what is wrong with it. Each file is a header of one block, then its content in
+/// whole blocks. Blocks of zeros end the archive.
 fn entries(tar: &[u8]) -> Result<Vec<Input>, String> {
     const BLOCK: usize = 512;
 
@@ -64,7 +65,7 @@ fn entries(tar: &[u8]) -> Result<Vec<Input>, String> {
         if rest.iter().all(|byte| *byte == 0) {
             return Ok(entries);
         }
-        // The checksum counts the field that holds it as blank.
+        // The checksum is computed with its own field blank.
         let sum = [&header[..148], &[b' '; 8], &header[156..]].concat().iter().map(|byte| u64::from(*byte)).sum();
         if octal(&header[148..156]) != Some(sum) {
             return Err(format!("the header at byte {at} does not match its checksum"));
@@ -88,12 +89,12 @@ fn octal(field: &[u8]) -> Option<u64> {
     u64::from_str_radix(&text(field), 8).ok()
 }
 
-/// A field of a header, up to the zero that ends it.
+/// A field of a header, up to its first zero.
 fn text(field: &[u8]) -> String {
     field.iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte)).collect()
 }
 
-/// Fails when the fuzzer's corpus is lost, or when `token.rs` takes a blank string.
+/// Fails when the fuzzer's corpus is lost, or when `token.rs` accepts a blank string.
 #[test]
 fn no_string_of_the_corpus_confuses_the_parser() {
     replay("token", fuzzed::token);
@@ -101,11 +102,11 @@ fn no_string_of_the_corpus_confuses_the_parser() {
 
 /// Fails when the fuzzer's corpus is lost, or when `is_call` takes any request for the one in flight.
 #[test]
-fn no_life_of_the_corpus_breaks_a_law() {
+fn no_run_of_the_corpus_breaks_a_law() {
     replay("machine", fuzzed::machine);
 }
 
-/// Fails when the fuzzer's corpus is lost, or when `read` of `wire.rs` lets a second model pass.
+/// Fails when the fuzzer's corpus is lost, or when `read` of `wire.rs` accepts a second model.
 #[test]
 fn no_text_of_the_corpus_confuses_the_identifiers() {
     replay("identifier", fuzzed::identifier);

@@ -1,4 +1,4 @@
-//! What went wrong can be followed to its cause, and is shown once.
+//! An error leads to its cause, and each text is shown once.
 
 use std::error::Error as _;
 use std::fmt;
@@ -10,7 +10,7 @@ mod support;
 
 use support::rig::{Did, Rig};
 
-/// As HTTP clients' errors do, it tells why it came about.
+/// Its text includes its cause, as with errors of HTTP clients.
 #[derive(Debug)]
 struct Unreachable;
 
@@ -26,9 +26,9 @@ impl std::error::Error for Unreachable {
     }
 }
 
-/// Fails when `source` of either error is none, or is the error whose text is in its own already.
+/// Fails when `source` of either error is missing, or is the error whose text it already contains.
 #[test]
-fn a_callers_error_leads_on_to_what_the_refreshers_was_caused_by() {
+fn a_callers_error_leads_to_the_cause_of_the_refreshers_error() {
     let mut rig = Rig::empty(acs_common::Policy::default());
     rig.request(1);
     let done = rig.fail(RefresherError::new(Unreachable));
@@ -40,16 +40,16 @@ fn a_callers_error_leads_on_to_what_the_refreshers_was_caused_by() {
     assert!(cause.source().expect("it has a cause").is::<fmt::Error>());
 }
 
-/// Fails when `Debug` of a refresher's error leaves out what it says of itself.
+/// Fails when `Debug` of a refresher's error leaves out a field.
 #[test]
-fn a_refreshers_error_shows_all_that_it_says() {
+fn a_refreshers_error_shows_all_its_fields() {
     let error = RefresherError::new(Unreachable).permanent().with_retry_after(Duration::from_secs(20));
     assert_eq!(format!("{error:?}"), "RefresherError { source: Unreachable, permanent: true, retry_after: Some(20s) }");
 }
 
-/// Fails when the text for one end is that of the other, or says nothing of what to do.
+/// Fails when both errors have the same text, or a text does not say what to do.
 #[test]
-fn whoever_gets_no_token_any_more_is_told_what_to_do() {
+fn a_caller_of_an_ended_credential_is_told_what_to_do() {
     assert!(Error::Disposed.to_string().contains("make a new one"));
     assert!(Error::DriverStopped.to_string().contains("keep its task"));
 }

@@ -3,17 +3,17 @@
 #[path = "support/process.rs"]
 mod process;
 
-/// Fails when `poll_action` announces no timer, and when `abandon` does not have the host told.
+/// Fails when `poll_action` announces no timer, or when `abandon` does not tell the host.
 #[test]
-fn a_poll_loop_with_one_timer_is_host_enough() {
+fn a_poll_loop_with_one_timer_is_a_complete_host() {
     let run = process::run("event_loop", &[], None);
     assert_eq!((run.status, run.err.as_str()), (Some(0), ""), "{run}");
     for name in ["alice", "bob", "carol", "dave"] {
         assert_eq!(count(&run.out, &format!("{name} gets a token, good for ")), 1, "{name}: {run}");
     }
-    assert_eq!(count(&run.out, " gets none"), 0, "{run}");
+    assert_eq!(count(&run.out, " gets no token"), 0, "{run}");
 
-    // More calls only if this machine is so busy that a good one times out.
+    // There are more calls only if this machine is so busy that a good call times out.
     assert!(count(&run.out, "the issuer is called") >= 5, "{run}");
     assert!(count(&run.out, "a new token is held") >= 3, "{run}");
     let story = [
@@ -36,7 +36,7 @@ fn a_poll_loop_with_one_timer_is_host_enough() {
     }
 }
 
-/// Fails when an exchange does not say what its source gave, does not start when it is told to, or does not pause.
+/// Fails when an exchange does not pass on what its source returned, does not start when it must, or does not pause.
 #[test]
 fn two_machines_and_a_loop_are_a_credential_for_an_entra_user() {
     let run = process::run("own_loop_entra", &[], None);
@@ -51,13 +51,13 @@ fn two_machines_and_a_loop_are_a_credential_for_an_entra_user() {
 }
 
 #[test]
-fn what_it_does_not_understand_it_refuses() {
+fn an_unknown_argument_is_refused() {
     let run = process::run("event_loop", &["--bogus"], None);
     assert_eq!((run.status, run.out.as_str()), (Some(2), ""), "{run}");
     assert!(run.err.contains("unknown argument \"--bogus\"") && run.err.contains("Usage: event_loop"), "{run}");
 }
 
-/// The README's loop is compiled and run as the example's, so it must be the same.
+/// The example's loop is compiled and run, so the README must show the same loop.
 #[test]
 fn the_readme_shows_the_loop_as_it_is() {
     let example = std::fs::read_to_string("examples/event_loop.rs").unwrap();

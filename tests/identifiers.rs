@@ -1,9 +1,9 @@
-//! Identifiers are what the reference makes of them, and nothing is lost on the way.
+//! Identifiers agree with the reference, and reading and writing loses nothing.
 //!
-//! Long, since each kind has its tables here, beside the properties that hold for all of them.
+//! This file is long because it has tables for each kind, and the properties of all kinds.
 
 #[path = "support/vectors.rs"]
-#[allow(dead_code, unreachable_pub, reason = "written for every test, and each takes a part")]
+#[allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 mod vectors;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -25,23 +25,24 @@ fn parse(wire: &Value) -> Result<CommunicationIdentifier, serde_json::Error> {
     serde_json::from_str(&wire.to_string())
 }
 
-/// Fails when `user` forgets a prefix, when `extension_user` takes four parts, or when `Serialize` leaves out a property.
+/// Fails when `user` forgets a prefix, when `extension_user` takes four parts, or when `Serialize` leaves out a
+/// property.
 #[test]
 fn a_raw_id_is_read_as_the_reference_reads_it() {
     let vectors = vectors::load("identifiers.json");
-    assert!(vectors.len() > 250, "the vectors are gone");
+    assert!(vectors.len() > 250, "the vectors are lost");
     for vector in vectors {
         let identifier = read(vector["raw_id"].as_str().unwrap());
         assert_eq!(shown(&identifier, false), vector["identifier"], "{vector}");
         assert_eq!(identifier.kind(), vector["identifier"]["kind"], "{vector}");
         assert_eq!(identifier.raw_id(), vector["raw_id_again"], "{vector}");
-        // Compared as text: the order of the properties is the reference's too.
+        // Compared as text: the order of the properties is the same as in the reference.
         assert_eq!(serde_json::to_string(&identifier).unwrap(), vector["serialized"].to_string(), "{vector}");
     }
 }
 
-/// JSON with what this crate takes beyond the reference written as the reference takes it: kinds and clouds in their own
-/// case, and the defaults of `isAnonymous` and `cloud`.
+/// Rewrites JSON that only this crate accepts into JSON that the reference accepts: kinds and clouds in the right case,
+/// and with the defaults of `isAnonymous` and `cloud`.
 fn spelt_out(wire: &Value) -> Value {
     const KINDS: [&str; 5] =
         ["communicationUser", "phoneNumber", "microsoftTeamsUser", "microsoftTeamsApp", "teamsExtensionUser"];
@@ -65,11 +66,11 @@ fn spelt_out(wire: &Value) -> Value {
     wire
 }
 
-/// The recorded answers of the reference hold, with two exceptions: JSON without a property that has a default, and JSON
-/// with a kind or a cloud in another case. Such JSON is read as if it were spelt out.
+/// The recorded results of the reference are reproduced, with two exceptions: JSON without a property that has a
+/// default, and JSON with a kind or a cloud in another case. Such JSON is read as if it were spelt out.
 ///
-/// Fails when a second model is let pass, when `kind` is not looked at, when the raw id is derived though it is there, when
-/// a case counts, or when a default is another one.
+/// Fails when a second model is accepted, when `kind` is ignored, when the raw id is derived although it is present,
+/// when the case matters, or when a default changes.
 #[test]
 fn json_is_read_as_the_reference_reads_it() {
     let vectors = vectors::load("deserialized.json");
@@ -77,7 +78,7 @@ fn json_is_read_as_the_reference_reads_it() {
     for vector in &vectors {
         let wire = &vector["serialized"];
         let got = parse(wire);
-        // Another way into the same code: values in memory instead of text.
+        // The same code with another input: values in memory instead of text.
         let from_value = serde_json::from_value::<CommunicationIdentifier>(wire.clone());
         assert_eq!(from_value.ok().map(|got| shown(&got, true)), got.as_ref().ok().map(|got| shown(got, true)));
         let recorded = vector.get("identifier").cloned();
@@ -95,8 +96,8 @@ fn json_is_read_as_the_reference_reads_it() {
     assert_eq!((vectors.len(), read_otherwise), (270, 20));
 }
 
-/// Fails when a null model counts as a second one, when a property that is null is refused, or when a missing one that has
-/// a default is.
+/// Fails when a null model counts as a second one, or when a null property, or a missing one with a default, is
+/// refused.
 #[test]
 fn null_and_missing_read_as_the_default() {
     let nulls = json!({
@@ -121,22 +122,22 @@ fn null_and_missing_read_as_the_default() {
             for stated in [json!(raw_id), Value::Null] {
                 let got =
                     parse(&json!({"rawId": stated, name: model})).unwrap_or_else(|error| panic!("{model}: {error}"));
-                // Its raw id says: not anonymous, and of the public cloud.
+                // The raw id of the defaults: not anonymous, and in the public cloud.
                 assert_eq!(shown(&got, true), shown(&read(raw_id), true), "{model}");
                 assert_eq!(got.kind(), name);
             }
         }
     }
-    // A visitor too is of the public cloud, if JSON does not say another one.
+    // A visitor is in the public cloud too, if the JSON does not name another one.
     let visitor = parse(&json!({"rawId": null, "microsoftTeamsUser": {"userId": "u", "isAnonymous": true}})).unwrap();
     assert_eq!(shown(&visitor, true)["cloud"], "public");
     assert_eq!(visitor.raw_id(), "8:teamsvisitor:u");
-    // The last of duplicates counts, null too.
+    // The last of duplicates counts, even if it is null.
     let duplicates = r#"{"rawId":"x","phoneNumber":{"value":"+1"},"phoneNumber":null}"#;
     assert_eq!(serde_json::from_str::<CommunicationIdentifier>(duplicates).unwrap().kind(), "unknown");
 }
 
-/// Fails when `kind` or a cloud is compared with regard to case.
+/// Fails when the comparison of `kind` or of a cloud depends on case.
 #[test]
 fn kinds_and_clouds_are_compared_without_regard_to_case() {
     for kind in ["microsoftTeamsApp", "MicrosoftTeamsApp", "MICROSOFTTEAMSAPP", "microsoftteamsapp"] {
@@ -167,7 +168,7 @@ fn kinds_and_clouds_are_compared_without_regard_to_case() {
     assert_eq!(unknown.kind(), "unknown");
 }
 
-/// Fails when a constructor changes another part than its own, or takes an empty text.
+/// Fails when a constructor changes a part that it must not change, or accepts an empty text.
 #[test]
 fn what_is_stated_is_kept() {
     let again = |made: CommunicationIdentifier| {
@@ -213,7 +214,7 @@ fn what_is_stated_is_kept() {
     empty(extension.with_raw_id("").unwrap_err(), "raw id");
 }
 
-/// Fails when a prefix is missing in `user` or `app`, or compared without regard to case.
+/// Fails when `user` or `app` misses a prefix, or compares it without regard to case.
 #[test]
 fn each_prefix_means_its_kind_and_cloud() {
     let cases = [
@@ -303,7 +304,7 @@ fn each_prefix_means_its_kind_and_cloud() {
     }
 }
 
-/// Fails when an error of `Reader` or of the count of models does not say what it is about, or says it of another.
+/// Fails when an error of `Reader` or of the count of models does not name its subject, or names a wrong one.
 #[test]
 fn what_is_missing_is_named_with_the_kind_it_belongs_to() {
     let user = json!({"userId": "u", "isAnonymous": false, "cloud": "dod"});
@@ -369,7 +370,7 @@ fn what_is_missing_is_named_with_the_kind_it_belongs_to() {
     }
 }
 
-/// Fails when a raw id that is null does not follow from the parts, or does not follow from a cloud that is not known.
+/// Fails when a null raw id is not derived from the parts, or not from an unknown cloud.
 #[test]
 fn a_raw_id_of_null_follows_from_the_parts() {
     let parsed = |wire: Value| shown(&parse(&wire).unwrap(), true);
@@ -384,7 +385,7 @@ fn a_raw_id_of_null_follows_from_the_parts() {
     assert_eq!(parsed(json!({"rawId": "x", "phoneNumber": null})), json!({"kind": "unknown", "id": "x"}));
 }
 
-/// Fails when `Object::get` takes the first of duplicates, or when names are kept that mean nothing.
+/// Fails when `Object::get` takes the first of duplicates, or when unknown names are kept.
 #[test]
 fn duplicates_and_other_names_in_json_are_taken_as_json_parse_takes_them() {
     let text = r#"{"rawId":"x","rawId":"4:+2","phoneNumber":{"value":"+1","value":"+2"},"ext":{"rawId":[{}]}}"#;
@@ -397,7 +398,7 @@ fn duplicates_and_other_names_in_json_are_taken_as_json_parse_takes_them() {
     assert_eq!(serde_json::from_str::<CommunicationIdentifier>(&deep).unwrap().raw_id(), "x");
 }
 
-/// Fails when a number's truth is not JavaScript's, whichever of the three kinds of number it is read as.
+/// Fails when a number is not true or false as in JavaScript, for each of the three kinds of number.
 #[test]
 fn a_model_of_zero_counts_as_absent_and_another_number_is_refused() {
     for zero in [json!(0), json!(0.0), json!(-0.0)] {
@@ -410,17 +411,17 @@ fn a_model_of_zero_counts_as_absent_and_another_number_is_refused() {
     }
 }
 
-/// Fails when `from_name` takes a cloud it knows for one of the same name that it does not know.
+/// Fails when `from_name` reads the name of a known cloud as an unknown cloud.
 #[test]
 fn a_clouds_name_in_json_is_the_cloud_of_that_name() {
     for cloud in [Cloud::Public, Cloud::Dod, Cloud::Gcch] {
         let app = json!({"rawId": "x", "microsoftTeamsApp": {"appId": "a", "cloud": cloud.as_str()}});
-        let CommunicationIdentifier::MicrosoftTeamsApp(app) = parse(&app).unwrap() else { panic!("it is an app") };
+        let CommunicationIdentifier::MicrosoftTeamsApp(app) = parse(&app).unwrap() else { panic!("this is an app") };
         assert_eq!(*app.cloud(), cloud);
     }
 }
 
-/// Fails when `bare` forgets a separator or lets an empty part pass, or `known` lets a cloud pass that is not known.
+/// Fails when `bare` forgets a separator or accepts an empty part, or `known` accepts an unknown cloud.
 #[test]
 fn parts_that_would_not_read_back_are_refused() {
     let moon = parse(&json!({"rawId": "x", "microsoftTeamsApp": {"appId": "a", "cloud": "moon"}})).unwrap();
@@ -456,9 +457,9 @@ fn parts_that_would_not_read_back_are_refused() {
     assert_eq!(MicrosoftTeamsAppIdentifier::new("u", moon).unwrap_err(), IdentifierError::UnknownCloud);
 }
 
-/// Fails when equality looks at the parts, or when `Hash` is not that of the raw id.
+/// Fails when equality compares the parts, or when `Hash` is not the hash of the raw id.
 #[test]
-fn what_names_the_same_participant_is_one_key() {
+fn identifiers_of_the_same_participant_are_one_key() {
     let stated = json!({"rawId": "8:teamsvisitor:u", "microsoftTeamsUser": {"userId": "u", "isAnonymous": true, "cloud": "dod"}});
     let (stated, plain) = (parse(&stated).unwrap(), read("8:teamsvisitor:u"));
     assert_ne!(shown(&stated, false), shown(&plain, false));
@@ -498,7 +499,7 @@ fn raw_ids() -> impl Strategy<Value = String> {
     prop_oneof![(prefix, rest).prop_map(|(prefix, rest)| prefix.to_owned() + &rest.concat()), any::<String>()]
 }
 
-/// JSON near that of identifiers: mostly what belongs there, some of it missing, of a wrong type, or too much.
+/// JSON similar to that of identifiers: mostly right, with some parts missing, of a wrong type, or extra.
 fn wires() -> impl Strategy<Value = Value> {
     let strange = prop_oneof![
         Just(Value::Null),
@@ -546,7 +547,7 @@ fn wires() -> impl Strategy<Value = Value> {
         .prop_map(move |(raw_id, model, kind, another)| object(vec![raw_id, model, kind, another]))
 }
 
-/// What JSON says of it: a Teams user's cloud too, if that was left open.
+/// The identifier after reading its JSON, which states a Teams user's cloud even if it was not set.
 fn stated(identifier: &CommunicationIdentifier) -> Value {
     let mut stated = shown(identifier, true);
     if stated["kind"] == "microsoftTeamsUser" && stated["cloud"].is_null() {
@@ -556,7 +557,7 @@ fn stated(identifier: &CommunicationIdentifier) -> Value {
 }
 
 proptest! {
-    /// Fails when `of` of any kind puts the raw id together in another way than `read` took it apart.
+    /// Fails when `of` of any kind builds the raw id in another way than `read` parses it.
     #[test]
     fn no_letter_of_a_raw_id_is_lost(raw_id in raw_ids()) {
         let identifier = read(&raw_id);
@@ -569,7 +570,7 @@ proptest! {
         prop_assert_eq!(shown(&again, true), stated(&identifier));
     }
 
-    /// Fails when `model` writes one property for another, or takes every cloud for the public one.
+    /// Fails when `model` writes a wrong property, or writes every cloud as the public one.
     #[test]
     fn json_that_was_read_once_is_stable(wire in wires()) {
         let Ok(first) = parse(&wire) else { return Ok(()) };
@@ -579,7 +580,7 @@ proptest! {
         prop_assert_eq!(shown(&second, true), stated(&first));
     }
 
-    /// Fails when a constructor lets a part pass that its raw id does not give back.
+    /// Fails when a constructor accepts a part that its raw id does not read back.
     #[test]
     fn what_is_made_of_parts_reads_back_as_the_same(parts in prop::array::uniform3("[a:_é]{0,3}"), cloud in 0..3) {
         let cloud = [Cloud::Public, Cloud::Dod, Cloud::Gcch][cloud as usize].clone();
@@ -597,8 +598,8 @@ proptest! {
         }
     }
 
-    /// Fails when null differs from absent anywhere but in the raw id, or when the case of a kind or a cloud, or a default
-    /// that is written, changes what is read.
+    /// Fails when null differs from absent anywhere except in the raw id, or when the case of a kind or a cloud, or a
+    /// written default, changes the result.
     #[test]
     fn null_is_absent_and_spelling_changes_nothing(wire in wires()) {
         let shown = |wire: &Value| parse(wire).ok().map(|read| shown(&read, true));
@@ -612,7 +613,7 @@ proptest! {
         prop_assert_eq!(shown(&without), shown(&wire));
     }
 
-    /// Fails when a visitor takes it for granted that numbers are whole, or lists empty.
+    /// Fails when a visitor assumes that numbers are integers or that lists are empty.
     #[test]
     fn no_text_given_for_json_panics(text in any::<String>(), wire in wires(), cut in any::<prop::sample::Index>()) {
         let wire = wire.to_string();

@@ -1,4 +1,4 @@
-//! Every form a token string can take, and what is read in it, through each door a token comes in by.
+//! Every form of a token string, and what is read from it, on each way into the machine (a "door").
 
 mod support;
 
@@ -29,7 +29,7 @@ fn policy(undecodable: UndecodableTokens) -> Policy {
     Policy::builder().undecodable_tokens(undecodable).build().unwrap()
 }
 
-/// As a static token, the initial token, and a refresher's answer; read by the machine, or before, or twice before.
+/// As a static token, as the initial token, and as a refresher's answer. Read by the machine, or once or twice before.
 fn doors(text: &str, policy: &Policy) -> [Result<Token, FailureCause>; 3] {
     let fixed = Rig::fixed(text.into(), policy.clone());
     let initial = Rig::new(Some(NewToken::new(text).decoded()), policy.clone());
@@ -41,8 +41,8 @@ fn doors(text: &str, policy: &Policy) -> [Result<Token, FailureCause>; 3] {
         other => panic!("{other:?}"),
     };
     let held = |rig: Result<Rig, TokenError>| match rig {
-        // An initial token that is dead already is as good as none.
-        Ok(rig) => rig.held().ok_or_else(|| answer.clone().expect_err("one door lets it in, the other does not")),
+        // An initial token that has already expired is not held.
+        Ok(rig) => rig.held().ok_or_else(|| answer.clone().expect_err("one door accepts it, the other does not")),
         Err(error) => Err(FailureCause::InvalidToken(error)),
     };
     [held(fixed), held(initial), answer.clone()]
@@ -62,7 +62,7 @@ fn check(what: &str, text: &str, expected: Read) {
                     assert!(!refused, "{place}: accepted through door {door}");
                     assert_eq!(token.expires_on(), expires_on, "{place}: door {door}");
                     assert_eq!(token.is_opaque(), expected == Opaque, "{place}: door {door}");
-                    assert_eq!(token.secret().expose(), text, "{place}: handed out as given, door {door}");
+                    assert_eq!(token.secret().expose(), text, "{place}: the text is unchanged, door {door}");
                 }
                 Err(FailureCause::InvalidToken(TokenError::Undecodable)) => assert!(refused, "{place}: door {door}"),
                 Err(FailureCause::ExpiredToken { expires_on: moment, .. }) => {
@@ -75,7 +75,7 @@ fn check(what: &str, text: &str, expected: Read) {
     }
 }
 
-/// Fails when the number of parts is fixed, the header is decoded, or the text is not trimmed for reading.
+/// Fails when the number of parts is fixed, the header is decoded, or the text is not trimmed before reading.
 #[test]
 fn only_the_second_part_is_looked_at() {
     let payload = URL_SAFE_NO_PAD.encode(format!("{{\"exp\":{EXP}}}"));
@@ -106,11 +106,11 @@ fn only_the_second_part_is_looked_at() {
     }
 }
 
-/// Fails when `decode` knows one alphabet only, demands or forbids padding, or ignores what it does not know.
+/// Fails when `decode` knows only one alphabet, requires or forbids padding, or ignores unknown characters.
 #[test]
 fn the_payload_may_be_in_either_alphabet_padded_or_not() {
     for spaces in 0..3 {
-        // `+` and `/` come of these; the spaces make every length of padding.
+        // These bytes encode to `+` and `/`. The spaces give every length of padding.
         let payload = format!("{{\"s\":\"???>>>ûÿ~~\",\"exp\":{EXP}{}}}", " ".repeat(spaces));
         let bare = STANDARD_NO_PAD.encode(&payload);
         assert!(bare.contains('+') && bare.contains('/'), "{bare}");
@@ -122,15 +122,15 @@ fn the_payload_may_be_in_either_alphabet_padded_or_not() {
             }
             check("padded too much", &format!("h.{text}{}.s", "=".repeat(needed + 1)), Opaque);
             check("padded in the middle", &format!("h.{}={}.s", &text[..4], &text[4..]), Opaque);
-            for stranger in ["*", "%3D", "ž", ",", "\0"] {
-                check("a strange character", &format!("h.{text}{stranger}.s"), Opaque);
+            for other in ["*", "%3D", "ž", ",", "\0"] {
+                check("an unknown character", &format!("h.{text}{other}.s"), Opaque);
             }
         }
         if needed == 0 {
             check("length % 4 == 1", &format!("h.{bare}A.s"), Opaque);
         }
     }
-    // Of an odd length's last character some bits say nothing.
+    // Some bits of the last character carry no data if the length is odd.
     let odd = URL_SAFE_NO_PAD.encode(format!("{{\"exp\":{EXP}}}"));
     let odd = if odd.len() % 4 == 0 { URL_SAFE_NO_PAD.encode(format!("{{\"exp\": {EXP}}}")) } else { odd };
     let last = odd.chars().last().unwrap();
@@ -138,7 +138,8 @@ fn the_payload_may_be_in_either_alphabet_padded_or_not() {
     check("spare bits set", &format!("h.{}{next}.s", &odd[..odd.len() - 1]), GOOD);
 }
 
-/// Fails when `seconds` or `digits` takes a form more or a form less, `from_fraction` rounds, or the first of two counts.
+/// Fails when `seconds` or `digits` accepts one form more or one form less, `from_fraction` rounds, or the first of two
+/// counts.
 #[test]
 fn exp_is_a_finite_number_or_digits() {
     const MAX: Read = Exp(i64::MAX);
@@ -152,7 +153,7 @@ fn exp_is_a_finite_number_or_digits() {
         ("1700003600.123", Exp(1_700_003_600_123)),
         ("1700003600.1239", Exp(1_700_003_600_123)),
         ("1700003600.999999", Exp(1_700_003_600_999)),
-        // Times a thousand, these floats are a hair under the millisecond.
+        // These floats, times a thousand, are slightly less than a whole millisecond.
         ("2152874128.444", Exp(2_152_874_128_444)),
         ("2179478968.483", Exp(2_179_478_968_483)),
         ("1.5", Exp(1_500)),
@@ -165,7 +166,7 @@ fn exp_is_a_finite_number_or_digits() {
         ("9223372036854775807", MAX),
         ("9223372036854775808", MAX),
         ("99999999999999999999999999", MAX),
-        // Of floats as large as this one each is a whole number of milliseconds.
+        // Every float of this size is a whole number of milliseconds.
         ("1e15", Exp(1_000_000_000_000_000_000)),
         ("1e300", MAX),
         ("-9223372036854775809", MIN),
@@ -189,7 +190,7 @@ fn exp_is_a_finite_number_or_digits() {
         ("false", Opaque),
         ("[1700003600]", Opaque),
         ("{\"exp\":1700003600}", Opaque),
-        // No JSON at all:
+        // Not JSON:
         ("NaN", Opaque),
         ("Infinity", Opaque),
         ("+1700003600", Opaque),
@@ -211,8 +212,8 @@ fn exp_is_a_finite_number_or_digits() {
     }
 }
 
-/// Fails when the payload need not be an object, may go on after its end, must be UTF-8, or may not be deep, or when an escape
-/// is not known.
+/// Fails when the payload may be something else than an object, may have text after its end, must be UTF-8, or must not
+/// be deep, or when an escape is not known.
 #[test]
 fn the_payload_is_a_json_object_and_nothing_else_of_it_matters() {
     let deep = 200_000;
@@ -264,8 +265,8 @@ fn the_payload_is_a_json_object_and_nothing_else_of_it_matters() {
     check("bytes that are not UTF-8, outside a string", &jwt([b"\xff".to_vec(), with(b"")].concat()), Opaque);
 }
 
-/// How long a token serves that arrives now, in milliseconds.
-fn life(token: NewToken) -> u64 {
+/// How long a token that arrives now is valid, in milliseconds.
+fn lifetime(token: NewToken) -> u64 {
     let policy = Policy::builder().refresh_proactively(true).refresh_window(Duration::ZERO).build().unwrap();
     let mut rig = Rig::new(Some(token), policy).unwrap();
     rig.drain();
@@ -275,13 +276,14 @@ fn life(token: NewToken) -> u64 {
     death
 }
 
-/// Fails when `read` uses an `iat` at or past `exp`, one that is no number, or none; and when `accept` lets it lengthen a life.
+/// Fails when `read` uses an `iat` that is at or past `exp`, not a number, or missing, or when `accept` lets it
+/// lengthen a lifetime.
 #[test]
-fn a_usable_iat_bounds_the_life_and_an_unusable_one_says_nothing() {
+fn a_valid_iat_limits_the_lifetime_and_an_invalid_one_is_ignored() {
     let issued = |iat: &str| NewToken::new(jwt(format!("{{\"iat\":{iat},\"exp\":{EXP}}}")));
     let hour = 3_600_000;
     for (iat, expected) in [
-        // The wall clock is slow by 3000 s: the token lives for the ten minutes it was issued for.
+        // The wall clock is slow by 3000 s. The token is valid for ten minutes, as issued.
         ((EXP - 600).to_string(), 600_000),
         (format!("{}.5", EXP - 1), 500),
         (format!("{}.999", EXP - 1), 1),
@@ -301,16 +303,16 @@ fn a_usable_iat_bounds_the_life_and_an_unusable_one_says_nothing() {
         (format!("{},\"iat\":null", EXP - 600), hour),
         (format!("null,\"iat\":{}", EXP - 600), 600_000),
     ] {
-        assert_eq!(life(issued(&iat)), expected, "iat {iat}");
+        assert_eq!(lifetime(issued(&iat)), expected, "iat {iat}");
         check("iat", &jwt(format!("{{\"iat\":{iat},\"exp\":{EXP}}}")), GOOD);
     }
     let after = NewToken::new(jwt(format!("{{\"exp\":{EXP},\"iat\":{}}}", EXP - 600)));
-    assert_eq!(life(after), 600_000, "in whichever order they stand");
+    assert_eq!(lifetime(after), 600_000, "in any order");
 }
 
-/// Fails when `accept` forgets either test, or makes either for bare strings only.
+/// Fails when `accept` forgets either check, or makes it only for bare strings.
 #[test]
-fn blank_and_overlong_strings_are_refused_with_advice_however_they_come() {
+fn blank_and_overlong_strings_are_refused_with_advice_at_every_door() {
     let given = |text: &str| {
         let bare = || NewToken::new(text);
         let lasting = bare().with_expires_in(Duration::from_secs(9)).decoded();
@@ -344,7 +346,7 @@ fn blank_and_overlong_strings_are_refused_with_advice_however_they_come() {
     }
     let longest = &long[1..];
     for token in given(longest) {
-        assert!(Rig::fixed(token, Policy::default()).is_ok(), "one byte less is taken");
+        assert!(Rig::fixed(token, Policy::default()).is_ok(), "one byte less is accepted");
     }
     let room = MIB - 1 - jwt(format!("{{\"exp\":{EXP}}}")).len();
     let signed = format!("{}{}", jwt(format!("{{\"exp\":{EXP}}}")), "x".repeat(room));
@@ -354,7 +356,8 @@ fn blank_and_overlong_strings_are_refused_with_advice_however_they_come() {
     assert!(matches!(refusals(&bytes)[0], TokenError::TooLong { bytes: MIB, .. }), "bytes count, not characters");
 }
 
-/// Fails when `accept` decodes, or asks the policy, though the expiry is stated; and when it flags such a token as opaque.
+/// Fails when `accept` decodes, or uses the policy, although the expiry is stated, or when it marks such a token as
+/// opaque.
 #[test]
 fn a_stated_expiry_is_taken_as_it_is_and_nothing_is_decoded() {
     let stated = |token: NewToken| {
@@ -372,14 +375,14 @@ fn a_stated_expiry_is_taken_as_it_is_and_nothing_is_decoded() {
         }
         assert_eq!(stated(bare().with_expires_in(Duration::from_secs(60))), unix(60_000));
         assert_eq!(stated(bare().with_expires_in(Duration::ZERO)), unix(0));
-        assert_eq!(stated(bare().with_expires_in(Duration::from_nanos(1_999_999))), unix(1), "it is cut");
+        assert_eq!(stated(bare().with_expires_in(Duration::from_nanos(1_999_999))), unix(1), "it is rounded down");
         assert_eq!(stated(bare().with_expires_in(Duration::MAX)), UnixTime::from_millis(i64::MAX), "it saturates");
     }
     let iat = NewToken::new(jwt(format!("{{\"iat\":{},\"exp\":{EXP}}}", EXP - 60)));
-    assert_eq!(life(iat.with_expires_on(unix(5_000_000))), 5_000_000, "no iat is read either");
+    assert_eq!(lifetime(iat.with_expires_on(unix(5_000_000))), 5_000_000, "iat is not read either");
 }
 
-/// The token that an answer ten seconds after the request brings, if it is accepted, the wall clock having been set meanwhile.
+/// The token of an answer ten seconds after the request, if it is accepted. The wall clock is set meanwhile.
 fn answered(token: NewToken, stepped: i64) -> Option<(UnixTime, u64)> {
     let mut rig = Rig::empty(Policy::default());
     rig.request(1);
@@ -390,21 +393,25 @@ fn answered(token: NewToken, stepped: i64) -> Option<(UnixTime, u64)> {
     Some((expires_on, death))
 }
 
-/// Fails when `accept` counts a lifetime from `now`, or by one clock only.
+/// Fails when `accept` counts a lifetime from `now`, or by only one clock.
 #[test]
 fn a_lifetime_counts_from_the_start_of_the_refresh_by_either_clock() {
     let lasting = |secs: u64| NewToken::new("x").with_expires_in(Duration::from_secs(secs));
     assert_eq!(answered(lasting(60), 0), Some((unix(60_000), 60_000)));
-    assert_eq!(answered(lasting(10), 0), None, "over when it came");
+    assert_eq!(answered(lasting(10), 0), None, "expired on arrival");
     assert_eq!(answered(lasting(60), 30_000), Some((unix(60_000), 30_000)), "the wall clock says that 40 s are over");
-    assert_eq!(answered(lasting(60), -5_000), Some((unix(55_000), 60_000)), "set back, it does not lengthen the life");
+    assert_eq!(
+        answered(lasting(60), -5_000),
+        Some((unix(55_000), 60_000)),
+        "a clock set back does not lengthen the lifetime"
+    );
     let initial = Rig::new(Some(lasting(60)), Policy::default()).unwrap();
     assert_eq!(initial.held().unwrap().expires_on(), unix(60_000));
 }
 
-/// Fails when `accept` counts an opaque token's life from the start of the refresh.
+/// Fails when `accept` counts an opaque token's lifetime from the start of the refresh.
 #[test]
-fn an_opaque_token_lives_from_its_arrival() {
+fn an_opaque_tokens_lifetime_starts_at_its_arrival() {
     let policy = Policy::builder().opaque_token_lifetime(Duration::from_secs(20)).build().unwrap();
     let mut rig = Rig::empty(policy);
     rig.request(1);
@@ -416,7 +423,7 @@ fn an_opaque_token_lives_from_its_arrival() {
     assert!(rig.sleep_until(30_000).held().is_none());
 }
 
-/// Text of all kinds: any, something like a JWT, and a JWT with one character spoilt.
+/// Any text, a text similar to a JWT, or a JWT with one wrong character.
 fn text() -> impl Strategy<Value = String> {
     let spoilt = (any::<i64>(), any::<prop::sample::Index>(), any::<char>()).prop_map(|(exp, at, character)| {
         let whole = jwt(format!("{{\"exp\":{exp}}}"));
@@ -435,7 +442,7 @@ fn text() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Fails when any input panics, is altered, or when the two policies read it differently.
+    /// Fails when any input panics or is changed, or when the two policies read it differently.
     #[test]
     fn any_text_is_a_token_with_an_expiry_or_a_typed_error(text in text()) {
         let read = |undecodable| {
@@ -457,7 +464,7 @@ proptest! {
         }
     }
 
-    /// Fails when the reading depends on alphabet, padding, white space, other claims or their order.
+    /// Fails when the result depends on alphabet, padding, white space, other claims or their order.
     #[test]
     fn a_jwt_reads_the_same_however_it_is_written(
         millis in -4_000_000_000_000_i64..4_000_000_000_000,

@@ -1,26 +1,26 @@
-//! Examples whose output nobody reads, or that cannot be written.
+//! Examples whose output is closed, or cannot be written.
 
 #[path = "support/process.rs"]
 mod process;
 
-const LIVES: &str = "tests/scenarios/own/waiting.json";
+const SCENARIOS: &str = "tests/scenarios/own/waiting.json";
 const PRINTING: [(&str, &[&str], i32); 5] = [
     ("simulate", &["--help"], 2),
-    ("simulate", &[LIVES], 2),
-    ("simulate", &["--check", LIVES], 2),
+    ("simulate", &[SCENARIOS], 2),
+    ("simulate", &["--check", SCENARIOS], 2),
     ("long_lives", &["--help"], 1),
     ("long_lives", &["--years", "1"], 1),
 ];
 
-/// Bites when anything is printed by `println`, which panics, or when a broken pipe is complained of.
+/// Fails when an example prints with `println`, which panics, or when it reports a broken pipe as an error.
 #[test]
-fn when_nobody_reads_any_more_examples_end_quietly() {
+fn when_the_output_is_closed_examples_end_quietly() {
     for (example, arguments, status) in PRINTING {
         assert_eq!(process::run_unread(example, arguments), (Some(status), String::new()), "{example} {arguments:?}");
     }
 }
 
-/// Bites when what cannot be written is lost without a word.
+/// Fails when output is lost without an error.
 #[cfg(target_os = "linux")]
 #[test]
 fn when_the_disk_is_full_examples_say_so() {

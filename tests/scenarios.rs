@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use support::{check, play, scenario};
 
 #[test]
-fn every_recorded_life_has_its_expected_timeline() {
+fn every_recorded_scenario_has_its_expected_timeline() {
     let mut played = 0;
     for file in files(Path::new("tests/scenarios")) {
         let text = std::fs::read_to_string(&file).unwrap();
         let scenarios = scenario::read(&text, None).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         for scenario in scenarios {
-            let expected = scenario.expected.as_deref().expect("a recorded life has a timeline");
+            let expected = scenario.expected.as_deref().expect("a recorded scenario has a timeline");
             let differences = check::differences(expected, &play::timeline(&scenario));
             assert!(differences.is_empty(), "{}: {}: {}", file.display(), scenario.name, differences.join("\n"));
             played += 1;

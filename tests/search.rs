@@ -1,12 +1,13 @@
-//! A model checker round the real machine: breadth first through all that three callers, a refresher, a timer and two
-//! clocks can do, each state once, with every law checked after each step and a way back looked for from each state.
+//! A model checker around the real machine. It searches breadth first through everything that three callers, a
+//! refresher, a timer and two clocks can do. It visits each state once, checks every law after each step, and checks
+//! that a good refresher leads back to a token from each state.
 //!
-//! The search is written here. What there is to it beside the [states](support::world::states) is a queue, a set and a pointer
-//! to where each state came from; `stateright`, the crate for it, would bring 37 crates, a web server among them, wants
-//! the same canonical states, and documents that its `eventually` misses counterexamples in cycles and where paths join.
-//! "From every state a good refresher leads back, within a bounded time" is said of each state here, and is stronger.
+//! The search is written here. Beside the [states](support::world::states) it needs only a queue, a set and a pointer
+//! from each state to the one before. The crate `stateright` would add 37 crates, among them a web server, and needs
+//! the same canonical states. Its documentation says that its `eventually` misses counterexamples in cycles and where
+//! paths join. The check here is stronger: from every state a good refresher leads back, within a bounded time.
 //!
-//! What is found is the shortest history that breaks a law, as a list of operations.
+//! A failed search prints the shortest history that breaks a law, as a list of operations.
 
 mod support;
 
@@ -16,25 +17,25 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::thread;
 
 use support::world::World;
-use support::world::ops::{Asks, Brings, Fails, Gives, Knobs, Op, Setup};
+use support::world::ops::{Asks, Brings, Fails, Gives, Op, Options, Setup};
 use support::world::states::{Alphabet, State};
 
 use acs_common::{Monotonic, Now, UnixTime};
 
-const LIFE: Brings = Brings::Until(300_000);
+const HELD: Brings = Brings::Until(300_000);
 
-/// A day either way ends, or keeps, whatever there is.
+/// A step of a day, forward or back, ends or keeps every wait.
 const ALPHABET: Alphabet = Alphabet {
     callers: 3,
-    brings: &[LIFE, Brings::Expired(1)],
+    brings: &[HELD, Brings::Expired(1)],
     fails: &[Fails { permanent: false, retry_after: None }, Fails { permanent: true, retry_after: None }],
     gives: &[Gives::First, Gives::Third],
     step: 86_400_000,
 };
 
-/// What a search of every test run can afford.
+/// The depth that is affordable in every test run.
 const QUICK: usize = if cfg!(debug_assertions) { 6 } else { 8 };
-/// With a source more can happen at each step.
+/// The same with a source: more can happen at each step.
 const SHALLOW: usize = if cfg!(debug_assertions) { 5 } else { 7 };
 
 #[derive(Debug, PartialEq)]
@@ -42,7 +43,7 @@ struct Report {
     depth: usize,
     states: usize,
     transitions: u64,
-    /// Of the last depth, their successors not looked at; none if there is nothing more to explore.
+    /// The states of the last depth, whose successors were not visited. 0 if the search is complete.
     frontier: usize,
 }
 
@@ -50,23 +51,27 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { depth, states, transitions, frontier } = self;
         write!(f, "depth {depth:2}: {states:8} states, {transitions:9} transitions, ")?;
-        if *frontier == 0 { f.write_str("explored to the end") } else { write!(f, "{frontier} states to go on from") }
+        if *frontier == 0 {
+            f.write_str("explored to the end")
+        } else {
+            write!(f, "{frontier} states to continue from")
+        }
     }
 }
 
 struct Search<'a> {
     setup: &'a Setup,
     seen: HashSet<u128>,
-    /// The last step to each state but the first: from the one that so many steps led to, and what happened.
+    /// The last step to each state except the first: the number of the step before, and what happened.
     steps: Vec<(usize, Op)>,
 }
 
-/// A state to go on from.
+/// A state to continue from.
 struct Found {
     world: World,
     /// The next moment that matters.
     next: Option<u64>,
-    /// Its last step is the last of so many; the first state has none.
+    /// The number of its last step. The first state has 0.
     steps: usize,
 }
 
@@ -91,7 +96,7 @@ impl Search<'_> {
         report
     }
 
-    /// A world and the step that led to it: nothing if such a one has been seen.
+    /// Visits a world and the step that led to it. Does nothing if an equal state was seen before.
     fn visit(&mut self, world: World, step: Option<(usize, Op)>) -> Option<Found> {
         self.holds(&world, "after", step);
         let state = world.state(self.setup);
@@ -117,7 +122,7 @@ impl Search<'_> {
     }
 }
 
-/// Of 128 bits: two of ten million states share one with a probability of 10^-25.
+/// 128 bits: any two of ten million states have the same one with a probability of 10^-25.
 fn fingerprint(state: &State) -> u128 {
     let half = |salt: u8| {
         let mut hasher = DefaultHasher::new();
@@ -127,11 +132,11 @@ fn fingerprint(state: &State) -> u128 {
     half(0) << 64 | half(1)
 }
 
-/// Proactive or not, with an initial token or without.
-fn setups(knobs: &Knobs) -> impl Iterator<Item = Setup> {
-    [(false, None), (false, Some(LIFE)), (true, None), (true, Some(LIFE))].into_iter().map(
+/// Proactive or on demand, with or without an initial token.
+fn setups(options: &Options) -> impl Iterator<Item = Setup> {
+    [(false, None), (false, Some(HELD)), (true, None), (true, Some(HELD))].into_iter().map(
         move |(proactive, initial)| Setup {
-            knobs: Knobs { proactive, ..knobs.clone() },
+            options: Options { proactive, ..options.clone() },
             initial,
             source: None,
             start: start(),
@@ -139,10 +144,10 @@ fn setups(knobs: &Knobs) -> impl Iterator<Item = Setup> {
     )
 }
 
-/// Asked by the timer, and at each request.
+/// Sources that are asked by the timer, and at each request.
 fn setups_with_a_source() -> [Setup; 2] {
     [(true, false, true), (false, true, false)].map(|(proactive, each_request, prewarm)| Setup {
-        knobs: Knobs { proactive, ..Knobs::standard() },
+        options: Options { proactive, ..Options::standard() },
         initial: None,
         source: Some(Asks { each_request, prewarm, timeout: 5_000 }),
         start: start(),
@@ -153,14 +158,14 @@ fn start() -> Now {
     Now::new(Monotonic::from_millis(90_000_000), UnixTime::from_millis(1_700_000_000_000))
 }
 
-fn search(policy: &str, knobs: &Knobs, depth: usize) -> Vec<Report> {
-    search_all(policy, &setups(knobs).collect::<Vec<_>>(), depth)
+fn search(policy: &str, options: &Options, depth: usize) -> Vec<Report> {
+    search_all(policy, &setups(options).collect::<Vec<_>>(), depth)
 }
 
 fn search_all(policy: &str, setups: &[Setup], depth: usize) -> Vec<Report> {
     let report = |setup: &Setup| {
         let report = Search::run(setup, depth);
-        let kind = if setup.knobs.proactive { "proactive" } else { "on demand" };
+        let kind = if setup.options.proactive { "proactive" } else { "on demand" };
         let begins = match (setup.initial, setup.source) {
             (Some(_), _) => "a token",
             (None, None) => "no token",
@@ -179,21 +184,21 @@ fn search_all(policy: &str, setups: &[Setup], depth: usize) -> Vec<Report> {
 /// Fails when `until_due` leaves out the timeout.
 #[test]
 fn no_short_history_breaks_a_law_under_the_default_policy() {
-    let reports = search("default", &Knobs::standard(), QUICK);
+    let reports = search("default", &Options::standard(), QUICK);
     assert!(reports.iter().all(|report| report.depth == QUICK && report.states > 1_000), "{reports:#?}");
 }
 
 /// Fails when a failure under no retry does not end renewing by timer (`UntilAccepted` in `fail`).
 #[test]
-fn no_history_at_all_breaks_a_law_under_the_reference_policy() {
-    let reports = search("reference", &Knobs::reference(), 100);
+fn no_history_of_any_length_breaks_a_law_under_the_reference_policy() {
+    let reports = search("reference", &Options::reference(), 100);
     assert!(reports.iter().all(|report| report.frontier == 0 && report.states > 500), "{reports:#?}");
 }
 
-/// A source that is asked on each refresh, or at each request too; the timer renews in one of them.
+/// The source is asked on each refresh, or also at each request. In one of the two, the timer renews.
 ///
-/// Fails when the interval between two calls of the refresher is not waited for after a check (`await_start`), or a check's
-/// timeout is left out of `until_due`.
+/// Fails when a refresh after a check does not wait for the minimum interval (`await_start`), or when `until_due`
+/// leaves out a check's timeout.
 #[test]
 fn no_short_history_with_a_source_breaks_a_law() {
     let setups = setups_with_a_source();
@@ -201,20 +206,20 @@ fn no_short_history_with_a_source_breaks_a_law() {
     assert!(reports.iter().all(|report| report.depth == SHALLOW && report.states > 500), "{reports:#?}");
 }
 
-/// Takes minutes; `SEARCH_DEPTH` sets how deep.
+/// Takes minutes. `SEARCH_DEPTH` sets the depth.
 #[test]
 #[ignore = "takes minutes, and only in release: `cargo test --release --test search -- --ignored --nocapture`"]
 fn no_long_history_breaks_a_law_under_the_default_policy() {
     let depth = std::env::var("SEARCH_DEPTH").map_or(12, |depth| depth.parse().expect("SEARCH_DEPTH is a number"));
-    search("default", &Knobs::standard(), depth);
+    search("default", &Options::standard(), depth);
 }
 
-/// Fails, in release, when `state` leaves out the count of failures, or what is left by the wall clock.
-/// First in every history, then from the states a search goes on from.
+/// Fails, in release, when `state` leaves out the count of failures, or the time left by the wall clock.
+/// It checks all short histories first, then the states of a search.
 #[test]
 fn states_that_read_the_same_have_the_same_future() {
     let (every, depth) = if cfg!(debug_assertions) { (2, 3) } else { (3, 5) };
-    let [standard, reference] = [Knobs::standard(), Knobs::reference()];
+    let [standard, reference] = [Options::standard(), Options::reference()];
     for setup in setups(&standard).chain(setups(&reference)).chain(setups_with_a_source()) {
         let look = |world: &World| {
             let State { text, next } = world.state(&setup);

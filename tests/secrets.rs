@@ -1,4 +1,4 @@
-//! No token ever shows, and none is kept longer than it is of use.
+//! Tokens never show in any text, and are kept only as long as they are needed.
 
 mod support;
 
@@ -16,7 +16,7 @@ use acs_common::{
 
 use support::rig::{START, jwt, now, unix};
 
-/// A JWT whose parts all tell who they are, decoded too.
+/// A JWT whose parts are all recognizable, encoded and decoded.
 fn canary(name: &str, exp: i64) -> String {
     let [_, payload, _] = &jwt(format!("{{\"sub\":\"payload of {name}\",\"exp\":{exp}}}"))
         .split('.')
@@ -28,7 +28,7 @@ fn canary(name: &str, exp: i64) -> String {
     format!("HEADER-{name}-HEADER.{payload}.SIGNATURE-{name}-SIGNATURE")
 }
 
-/// Eight letters on end are no coincidence.
+/// Eight equal letters in a row are not a coincidence.
 const WINDOW: usize = 8;
 
 #[derive(Default)]
@@ -38,7 +38,7 @@ struct Witness {
 }
 
 impl Witness {
-    /// Watches out for this text from now on.
+    /// Searches all later texts for this one.
     fn guard(&mut self, text: &str) -> NewToken {
         let start: Vec<char> = text.chars().take(400).collect();
         self.windows.extend(start.windows(WINDOW).map(|window| window.iter().collect::<String>()));
@@ -78,7 +78,7 @@ impl Witness {
         }
     }
 
-    /// Hands an event in and looks at everything, before and after.
+    /// Handles an event and checks all texts, before and after.
     fn handle(&mut self, machine: &mut Machine<u32>, event: Event<u32>, at: u64) -> Option<RequestId> {
         self.debug(&event);
         machine.handle(event, now(at));
@@ -118,7 +118,7 @@ impl Witness {
     }
 }
 
-/// Fails when `Secret` derives `Debug`, or an error carries the text it is about.
+/// Fails when `Secret` derives `Debug`, or an error contains the text that it is about.
 #[test]
 fn no_token_shows_wherever_it_is_held_or_has_been() {
     let mut witness = Witness::default();
@@ -129,7 +129,7 @@ fn no_token_shows_wherever_it_is_held_or_has_been() {
     witness.drain(&mut machine, 0);
     witness.handle(&mut machine, Event::TokenRequested { waiter: 1 }, 1);
 
-    // Renewed, rejected, renewed with one that has expired on arrival, blank and too long, then opaque ones.
+    // Renewed, rejected, then answers that are expired, blank and too long, then opaque tokens.
     let request = witness.handle(&mut machine, Event::TokenRequested { waiter: 2 }, 500_000).unwrap();
     let token = witness.guard(&canary("renewed", START + 7_200));
     witness.handle(&mut machine, Event::TokenReceived { request, token }, 500_010);
@@ -138,9 +138,9 @@ fn no_token_shows_wherever_it_is_held_or_has_been() {
     let mut at = 600_000;
     let long = canary("long", START + 7_200) + &"x".repeat(1 << 20);
     for (text, expires) in [
-        (canary("dead on arrival", START), None),
+        (canary("expired on arrival", START), None),
         (long, None),
-        (canary("dead though stated", START + 7_200), Some(0)),
+        (canary("expired as stated", START + 7_200), Some(0)),
         ("neither.a JSON.object of the canary".to_owned(), None),
         ("a canary that is opaque".to_owned(), Some(7_200)),
     ] {
@@ -168,7 +168,7 @@ fn no_token_shows_wherever_it_is_held_or_has_been() {
     assert!(witness.looked > 300, "only {} texts", witness.looked);
 }
 
-/// Fails when an `InvalidToken` shows what was invalid.
+/// Fails when an `InvalidToken` shows the invalid text.
 #[test]
 fn a_refused_token_does_not_show_in_the_refusal() {
     let mut witness = Witness::default();
@@ -189,16 +189,16 @@ fn a_refused_token_does_not_show_in_the_refusal() {
     }
 }
 
-/// Fails when the witness looks away.
+/// Fails when the witness does not check.
 #[test]
 #[should_panic = "shows in"]
-fn the_witness_would_tell() {
+fn the_witness_finds_a_secret() {
     let mut witness = Witness::default();
     witness.guard("a canary");
     witness.debug(&Some("that is a canary!"));
 }
 
-/// How many secrets a machine holds: `Debug` is derived all through, so it shows each of them, as `Secret(…)`.
+/// How many secrets a machine holds. All its types derive `Debug`, so the text shows each of them, as `Secret(…)`.
 fn secrets(machine: &Machine<u32>) -> usize {
     format!("{machine:?}").matches("Secret(").count()
 }
@@ -211,18 +211,19 @@ fn call(machine: &mut Machine<u32>) -> RequestId {
     calls.next().expect("the refresher is called")
 }
 
-/// Fails when `dispose`, `reject` or `settle` keeps the lease, `receive` a token it refuses, or an answer is queued with its token.
+/// Fails when `dispose`, `reject` or `settle` keeps the lease, when `receive` keeps a refused token, or when an answer
+/// is queued with its token.
 #[test]
 fn the_machine_keeps_no_token_it_has_no_use_for() {
     let given = |at: u64| NewToken::new("a canary").with_expires_on(unix(at));
     let mut held = Machine::new(Some(given(600_000)), Policy::default(), now(0)).unwrap();
     held.handle(Event::TokenRequested { waiter: 1 }, now(1));
-    assert_eq!(secrets(&held), 1, "one, though an answer waits to be drained");
+    assert_eq!(secrets(&held), 1, "one, although an answer waits to be drained");
 
     let token = held.token(now(1)).unwrap().clone();
     let ends: [(&str, Event<u32>, u64, usize); 3] = [
         ("disposed", Event::Disposed, 2, 0),
-        // It is shown to the refresher, until another is accepted.
+        // The refresher gets the rejected token, until another one is accepted.
         ("rejected", Event::TokenRejected { token: token.clone() }, 2, 1),
         ("expired", Event::TimeAdvanced, 600_000, 0),
     ];
@@ -233,7 +234,7 @@ fn the_machine_keeps_no_token_it_has_no_use_for() {
         let mut drained = std::iter::from_fn(|| machine.poll_action());
         assert!(
             drained.all(|action| !matches!(action, Action::ReturnToken { result: Ok(_), .. })),
-            "{end}: not given out any more"
+            "{end}: no longer returned"
         );
     }
 
@@ -281,7 +282,7 @@ impl Display for Watched {
 
 impl std::error::Error for Watched {}
 
-/// Fails when `dispose` keeps the last failure, the answers or the notices that carry it.
+/// Fails when `dispose` keeps the last failure, or the answers or notices that contain it.
 #[test]
 fn a_disposed_machine_lets_go_of_the_refreshers_errors() {
     let watch = Arc::new(());
@@ -290,7 +291,7 @@ fn a_disposed_machine_lets_go_of_the_refreshers_errors() {
     let request = call(&mut machine);
     let error = RefresherError::new(Watched(watch.clone()));
     machine.handle(Event::RefreshFailed { request, error }, now(1));
-    assert!(Arc::strong_count(&watch) > 1, "kept for those who ask during the rest");
+    assert!(Arc::strong_count(&watch) > 1, "kept for requests during the backoff");
     machine.handle(Event::Disposed, now(2));
     assert_eq!(Arc::strong_count(&watch), 1, "undrained");
     assert!(matches!(machine.poll_action(), Some(Action::ReturnToken { waiter: 1, result: Err(Error::Disposed) })));
@@ -318,7 +319,7 @@ fn a_token_handed_in_is_never_copied() {
     assert_eq!(machine.token(now(0)).unwrap().secret().expose().as_ptr(), place, "a string's");
 }
 
-/// Whether the text stands anywhere in what this process can write to: its heaps, its stacks.
+/// Whether the text is anywhere in this process's writable memory: its heaps, its stacks.
 #[cfg(target_os = "linux")]
 fn is_left(text: &str) -> bool {
     use std::fs::{File, read_to_string};
@@ -332,18 +333,18 @@ fn is_left(text: &str) -> bool {
         let (start, end) = range.split_once('-').map(|(start, end)| (hex(start), hex(end))).unwrap();
         rest.starts_with("rw-p")
             && (start..end).step_by(page.len() - text.len()).any(|at| {
-                // A thread that has just ended takes its stack with it.
+                // The stack of a thread that has just ended is gone.
                 let read = memory.read_at(&mut page, at).unwrap_or(0);
                 page[..read].windows(text.len()).any(|part| part[0] == text.as_bytes()[0] && part == text.as_bytes())
             })
     })
 }
 
-/// Fails when `payload` or `decode` drops what it has made without wiping it, or lets it grow.
+/// Fails when `payload` or `decode` drops its buffer without wiping it, or lets it grow.
 #[cfg(target_os = "linux")]
 #[test]
-fn of_what_is_decoded_to_read_a_jwt_nothing_stays_in_memory() {
-    // Encoded already, since the test must not leave it behind itself.
+fn no_decoded_part_of_a_jwt_stays_in_memory() {
+    // Already encoded: the test itself must not leave the decoded text in memory.
     let name = "Anna Livia Plurabelle???";
     let alone = "QW5uYSBMaXZpYSBQbHVyYWJlbGxlPz8_";
     let policy = Policy::builder().undecodable_tokens(UndecodableTokens::Reject).build().unwrap();
@@ -360,7 +361,7 @@ fn of_what_is_decoded_to_read_a_jwt_nothing_stays_in_memory() {
     }
     assert!(!is_left(name), "a claim");
     let seen = std::hint::black_box(name.to_owned());
-    assert!(is_left(name), "it would have been seen");
+    assert!(is_left(name), "the check finds a text that is there");
     drop(seen);
 }
 

@@ -1,9 +1,9 @@
-//! Requests are signed as the reference signs them, and no key ever shows.
+//! Requests are signed as the reference signs them, and a key never shows.
 //!
-//! Long, since SHA-256 and HMAC are written a second time here, to compare with.
+//! This file is long because it has a second implementation of SHA-256 and HMAC, to compare with.
 
 #[path = "support/vectors.rs"]
-#[allow(dead_code, unreachable_pub, reason = "written for every test, and each takes a part")]
+#[allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 mod vectors;
 
 use acs_common::access_key::{AccessKey, AccessKeyError, SignableBody, SignedHeaders, SigningError};
@@ -22,12 +22,12 @@ fn signature(signed: &SignedHeaders) -> &str {
     signed.authorization().rsplit_once("&Signature=").unwrap().1
 }
 
-/// Fails when `canonical` leaves the query as it is, when `Url::parse` keeps a scheme's own port or writes an IPv6 address
-/// as it was given, when `civil` is off by a day, or when anything stands in another order in what is signed.
+/// Fails when `canonical` does not change the query, when `Url::parse` keeps a scheme's default port or does not
+/// normalize an IPv6 address, when `civil` is off by a day, or when the parts of the signed text are in another order.
 #[test]
 fn a_request_is_signed_as_the_reference_signs_it() {
     let vectors = vectors::load("signed_requests.json");
-    assert!(vectors.len() > 150, "the vectors are gone");
+    assert!(vectors.len() > 150, "the vectors are lost");
     for vector in vectors {
         let text = |name: &str| vector[name].as_str().unwrap();
         let body = vector["body"].as_str().unwrap_or_default();
@@ -40,9 +40,9 @@ fn a_request_is_signed_as_the_reference_signs_it() {
     }
 }
 
-/// The examples of the reference's own tests. Fails when the body's hash is written in another alphabet.
+/// The examples from the reference's tests. Fails when the body's hash is written in another alphabet.
 #[test]
-fn the_reference_s_own_examples_come_out() {
+fn the_examples_of_the_reference_give_the_same_signatures() {
     let sign = |url: &str, body: &str| key("pw==").sign("GET", url, body.as_bytes(), DATE).unwrap();
     let signed = sign("https://example.com/testPath?testQuery=test", "");
     assert_eq!(signed.date(), "Wed, 13 Apr 2022 18:09:12 GMT");
@@ -63,12 +63,12 @@ fn the_reference_s_own_examples_come_out() {
     );
 }
 
-/// The vectors of the Python SDK's `test_hmac.py`, and two of the reference's for its access key policy:
-/// the same key and date, GET without a body. Python's own `hmac` gives the same for each.
+/// The vectors of the Python SDK's `test_hmac.py`, and two of the reference's vectors for its access key policy: the
+/// same key and date, GET without a body. Python's `hmac` gives the same results.
 ///
-/// Fails when the path, the query or the host is left out of what is signed, or the key is not decoded.
+/// Fails when the path, the query or the host is not signed, or the key is not decoded.
 #[test]
-fn the_signatures_of_the_sister_suites_come_out() {
+fn the_vectors_of_the_other_sdks_give_the_same_signatures() {
     for (url, expected) in [
         ("https://contoso.communicationservices.azure.com/", "88MDmJhUR3m5QhFxb8ztShsSwlGrg7g/6XPnWf7QEO4="),
         ("https://contoso.communicationservices.azure.com/testPath", "RoCrHjw7fb9fpHSbqvRUY2xa8RBS0YvI1cxI1x8AS38="),
@@ -87,7 +87,7 @@ fn the_signatures_of_the_sister_suites_come_out() {
     }
 }
 
-/// Fails when `Url::parse` or `canonical` treats one of these forms otherwise.
+/// Fails when `Url::parse` or `canonical` treats one of these forms differently.
 #[test]
 fn each_form_of_url_gives_its_host_and_target() {
     for (url, host, target) in [
@@ -148,9 +148,9 @@ fn dates_are_written_from_the_first_year_to_the_last_and_refused_beyond() {
     }
 }
 
-/// Fails when `sign` looks at less than the whole method or URL.
+/// Fails when `sign` checks less than the whole method or URL.
 #[test]
-fn what_cannot_be_signed_is_refused() {
+fn an_invalid_request_is_refused() {
     for method in ["", "GET ", "G\nET", "É", "GET\r", "GE/T"] {
         assert_eq!(key("pw==").sign(method, "https://a.b", b"", DATE), Err(SigningError::Method), "{method:?}");
     }
@@ -170,7 +170,7 @@ fn what_cannot_be_signed_is_refused() {
     assert_eq!(lower, key("pw==").sign("POST", "https://a.b", b"", DATE).unwrap());
 }
 
-/// Fails when `BASE64` demands padding, when white space is not trimmed, or when an empty key is taken.
+/// Fails when `BASE64` requires padding, when white space is not trimmed, or when an empty key is accepted.
 #[test]
 fn a_key_is_base64_or_an_error_that_does_not_repeat_it() {
     let reference = key("cGF/+w==").sign("GET", "https://a.b", b"", DATE).unwrap();
@@ -191,8 +191,8 @@ fn a_key_is_base64_or_an_error_that_does_not_repeat_it() {
     }
 }
 
-/// Fails when `sign_request` keeps a header that was there, leaves the target as it was written, or does half of its
-/// work before it fails.
+/// Fails when `sign_request` keeps an existing header, does not change the target, or does half of its work before it
+/// fails.
 #[test]
 fn a_request_of_the_crate_http_carries_the_same_headers() {
     let url = "https://Example.com:8443/a/../b?x=a%20b&";
@@ -215,7 +215,7 @@ fn a_request_of_the_crate_http_carries_the_same_headers() {
     assert_eq!((relative.uri().to_string(), relative.headers().len()), ("/path?".to_owned(), 1));
 }
 
-/// Fails when `sign_request` hashes anything but the body of the request, or a kind of body gives other bytes than it has.
+/// Fails when `sign_request` hashes anything except the body of the request, or a kind of body returns wrong bytes.
 #[test]
 fn a_request_is_signed_with_the_body_it_carries() {
     fn hash<B: SignableBody>(body: B) -> String {
@@ -244,7 +244,7 @@ fn a_request_is_signed_with_the_body_it_carries() {
     }
 }
 
-/// Fails when a second signature leaves a header of the first one, or takes anything from it.
+/// Fails when a second signature keeps a header of the first one, or uses any part of it.
 #[test]
 fn a_redirected_request_is_signed_again() {
     let mut request = http::Request::get("https://a.b/old?x=1").body("{}").unwrap();
@@ -287,9 +287,9 @@ fn urls() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// Fails when what is signed is not the method, the target and the three headers that go out.
+    /// Fails when the signed text is not the method, the target and the three headers that are sent.
     #[test]
-    fn the_signature_is_that_of_what_is_sent(
+    fn the_signature_belongs_to_the_sent_request(
         secret in prop::collection::vec(any::<u8>(), 1..150),
         method in "[A-Za-z]{1,7}",
         url in urls(),
@@ -301,14 +301,14 @@ proptest! {
         let (target, date, host) = (signed.target(), signed.date(), signed.host());
         let text = format!("{}\n{target}\n{date};{host};{}", method.to_uppercase(), signed.content_hash());
         prop_assert_eq!(signature(&signed), STANDARD.encode(oracle::hmac_sha256(&secret, text.as_bytes())));
-        // Sent as it was signed, it is signed as it was sent.
+        // Signing the sent target again gives the same signature.
         let again = key(&STANDARD.encode(&secret)).sign(&method, &format!("https://{host}{target}"), &body, UnixTime::from_millis(millis));
         prop_assert_eq!(again.unwrap(), signed);
     }
 
-    /// Fails when the key, the method, the target, the date or the body is left out of what is signed.
+    /// Fails when the key, the method, the target, the date or the body does not change the signature.
     #[test]
-    fn whatever_differs_shows_in_the_signature(one in "[A-Za-z0-9+/]{8,40}", other in "[A-Za-z0-9+/]{8,40}", at in 0_usize..5) {
+    fn any_difference_changes_the_signature(one in "[A-Za-z0-9+/]{8,40}", other in "[A-Za-z0-9+/]{8,40}", at in 0_usize..5) {
         let (Ok(_), Ok(_)) = (STANDARD.decode(&one), STANDARD.decode(&other)) else { return Ok(()) };
         prop_assume!(one != other);
         let mut parts = [[&*one, "GET", "/a", "1", "x"]; 2];
@@ -332,7 +332,7 @@ proptest! {
         prop_assert!(!shown.contains(&text) && !shown.contains(signature(&signed)) && !shown.contains(&format!("{secret:?}")), "{shown}");
     }
 
-    /// Fails when `decode` takes it for granted that two digits follow a `%`.
+    /// Fails when `decode` assumes that two digits follow a `%`.
     #[test]
     fn no_text_panics(method in any::<String>(), url in any::<String>(), millis in any::<i64>()) {
         for url in [url.clone(), format!("https://a.b/{url}"), format!("https://{url}"), format!("https://a.b?{}", url.escape_default())] {
@@ -343,9 +343,9 @@ proptest! {
     }
 }
 
-/// SHA-256 and HMAC from their standards, in another hand than the library's.
+/// SHA-256 and HMAC from their standards, independent of the library.
 mod oracle {
-    /// [FIPS 180-4, section 6.2](https://doi.org/10.6028/NIST.FIPS.180-4), its constants worked out from the primes.
+    /// [FIPS 180-4, section 6.2](https://doi.org/10.6028/NIST.FIPS.180-4), with constants computed from the primes.
     pub(crate) fn sha256(message: &[u8]) -> [u8; 32] {
         let primes: Vec<u64> = (2..).filter(|n| (2..*n).all(|divisor| n % divisor != 0)).take(64).collect();
         let mut hash: Vec<u32> = primes[..8].iter().map(|prime| fraction_of_root(*prime, 2)).collect();
@@ -380,12 +380,12 @@ mod oracle {
         bytes.try_into().unwrap()
     }
 
-    /// The first 32 bits behind the point of the square or cube root, by bisection.
+    /// The first 32 bits after the binary point of the square or cube root, by bisection.
     fn fraction_of_root(of: u64, degree: u32) -> u32 {
         let (mut low, mut high) = (0_u64, 20 << 32);
         while high - low > 1 {
             let middle = low.midpoint(high);
-            // Shifted by 32 bits for each factor; what does not fit is too large.
+            // Shifted by 32 bits for each factor. A product that overflows is too large.
             let power = (0..degree).try_fold(1_u128, |power, _| power.checked_mul(middle.into()));
             if power.is_some_and(|power| power <= u128::from(of) << (32 * degree)) {
                 low = middle

@@ -1,4 +1,4 @@
-//! The `simulate` program, run as a process: what it prints, how it ends, and what it says about bad input.
+//! The `simulate` program, run as a process: its output, its exit status, and its errors about bad input.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-/// Builds the example, since cargo does so by itself only for some ways of running this test.
+/// Builds the example: cargo does this by itself only for some ways to run this test.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -46,20 +46,20 @@ fn run(arguments: &[&str], stdin: &str) -> Ran {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // A program that refuses its arguments does not read, and is gone by now: that is no failure.
+    // A program that refuses its arguments does not read its input and may have ended: this is not a failure.
     let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-/// A file for the program to read; its name.
+/// Writes a file for the program to read. Returns its name.
 fn file(name: &str, content: impl AsRef<[u8]>) -> &str {
     std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name), content).unwrap();
     name
 }
 
-/// A refresh that fails, a rest, and a refresh that succeeds.
+/// A refresh that fails, a backoff, and a refresh that succeeds.
 fn scenario(name: &str) -> Value {
     json!({
         "name": name,
@@ -92,7 +92,7 @@ fn lines(out: &str) -> Vec<Value> {
     out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Bites when a field is renamed, lines are joined, or the timeline is printed in another order.
+/// Fails when a field is renamed, lines are joined, or the timeline is printed in another order.
 #[test]
 fn it_prints_one_object_a_line_with_the_name_and_the_timeline() {
     let both = file("two.json", json!([scenario("one"), scenario("two")]).to_string());
@@ -108,10 +108,10 @@ fn it_prints_one_object_a_line_with_the_name_and_the_timeline() {
     assert_eq!(names, ["alone", "one", "two"], "all files, in their order");
     assert_eq!(run(&["empty.json"], "").code, 2);
     let ran = run(&[file("none.json", "[]")], "");
-    assert_eq!((ran.code, ran.out.as_str()), (0, ""), "a list of none");
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""), "an empty list");
 }
 
-/// Bites when `-` is taken for a file or an option.
+/// Fails when `-` is taken for a file or an option.
 #[test]
 fn it_reads_standard_input_for_a_dash() {
     let ran = run(&["-"], &scenario("piped").to_string());
@@ -121,9 +121,9 @@ fn it_reads_standard_input_for_a_dash() {
     assert_eq!((ran.code, ran.out.as_str()), (0, "1 of 1 scenarios as expected\n"));
 }
 
-/// Bites when `--policy` is ignored, or the scenario's own knobs survive it.
+/// Fails when `--policy` is ignored, or the scenario keeps its options under it.
 #[test]
-fn it_plays_under_another_policy_if_told_so() {
+fn it_plays_under_another_policy_on_request() {
     let mut tuned = scenario("tuned");
     tuned["policy"] = json!({"base": "default", "retry_initial": 4_000});
     let tuned = file("tuned.json", tuned.to_string());
@@ -139,12 +139,12 @@ fn it_plays_under_another_policy_if_told_so() {
     assert_eq!(timeline_under(&["--policy", "default", tuned]), timeline());
     let reference = timeline_under(&[tuned, "--policy", "reference"]);
     let without: Vec<_> = timeline().as_array().unwrap().iter().filter(|e| e["event"] != "notice").cloned().collect();
-    assert_eq!(reference, json!(without), "the reference has no notices");
+    assert_eq!(reference, json!(without), "under the reference policy there are no notices");
 }
 
-/// Bites when a difference does not lead to 1, or is not told with scenario, stream and both sides.
+/// Fails when a difference does not lead to 1, or is reported without scenario, stream or both sides.
 #[test]
-fn a_check_ends_with_1_and_tells_the_differences() {
+fn a_check_ends_with_1_and_prints_the_differences() {
     let good = file("good.json", json!([scenario("one"), scenario("two")]).to_string());
     let ran = run(&["--check", good], "");
     assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "2 of 2 scenarios as expected\n", ""));
@@ -171,7 +171,7 @@ fn a_check_ends_with_1_and_tells_the_differences() {
     let out = altered(&|expected| expected.as_array_mut().unwrap().push(more.clone()));
     assert!(out.contains(r#"caller "c", event 1: expected {"at":9"#) && out.contains("got nothing"), "{out}");
 
-    // Within the tolerance, or about what the file does not speak of, nothing is said.
+    // Differences within the tolerance, or in events that the file does not record, are not reported.
     let mut near = scenario("near");
     near["expected"][1]["at"] = json!(12);
     near["expected"][4]["at"] = json!(2_014);
@@ -181,7 +181,7 @@ fn a_check_ends_with_1_and_tells_the_differences() {
     silent["expected"].as_array_mut().unwrap().retain(|event| event["event"] != "notice");
     assert_eq!(run(&["--check", "-"], &silent.to_string()).code, 0);
 
-    // The earliest difference first, though its caller's name comes last; three are enough.
+    // The earliest difference comes first, although its caller's name is last in order. Three are printed.
     let mut several = scenario("several");
     several["expected"] = json!(
         [("z", 5), ("c", 8_000), ("b", 9_000), ("a", 10_000)]
@@ -196,14 +196,14 @@ fn a_check_ends_with_1_and_tells_the_differences() {
     let mut many = vec![scenario("odd"); 12];
     many.iter_mut().for_each(|odd| odd["expected"] = json!([]));
     let ran = run(&["--check", "-"], &json!(many).to_string());
-    assert_eq!(ran.out.matches("standard input: odd:").count(), 10, "ten are enough: {}", ran.out);
+    assert_eq!(ran.out.matches("standard input: odd:").count(), 10, "ten are printed: {}", ran.out);
     assert!(ran.out.ends_with("0 of 12 scenarios as expected\n"), "{}", ran.out);
 }
 
-/// Bites when a field is not checked, a message loses its place, or bad input ends otherwise than with 2.
+/// Fails when a field is not checked, a message does not name its place, or bad input does not end with 2.
 #[test]
 fn bad_input_ends_with_2_and_names_file_scenario_and_field() {
-    /// What is wrong with the scenario, and what must be said of it.
+    /// Errors in a scenario, and the expected messages.
     type Case<'a> = (&'a str, Value, &'a str);
     let table: [Case<'_>; 46] = [
         ("/surplus", json!(1), "surplus: unknown field"),
@@ -277,7 +277,7 @@ fn bad_input_ends_with_2_and_names_file_scenario_and_field() {
         {
             let ran = run(&["--check", file("broken.json", text)], "");
             assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{place}: {ran:?}");
-            // A name that is wrong itself is not told.
+            // An invalid name is not printed.
             let which = if place == "/name" && !which.ends_with('2') { "the scenario" } else { which };
             assert!(ran.err.starts_with(&format!("simulate: broken.json: {which}")), "{place}: {}", ran.err);
             assert!(place == "/name" || ran.err.contains("\"broken\""), "{place}: {}", ran.err);
@@ -300,9 +300,9 @@ fn bad_input_ends_with_2_and_names_file_scenario_and_field() {
     assert_eq!(run(&["-"], &unchecked.to_string()).code, 0, "only a check needs it");
 }
 
-/// Bites when a field of an Entra user's life is not checked.
+/// Fails when a field of an Entra user's scenario is not checked.
 #[test]
-fn what_is_wrong_with_an_entra_users_life_is_named() {
+fn errors_in_an_entra_users_scenario_name_the_field() {
     let good = json!({
         "name": "entra", "start": 0, "credential": {"entra": {"signed_in": "alice/1"}}, "until": 0,
         "source": [{"after": 0}], "exchange": [{"after": 0, "status": 500}], "script": [],
@@ -346,9 +346,9 @@ fn what_is_wrong_with_an_entra_users_life_is_named() {
     }
 }
 
-/// Bites when what is no scenario file at all ends otherwise than with 2 and the file's name.
+/// Fails when a file that is not a scenario file does not end with 2 and the file's name.
 #[test]
-fn what_is_no_scenario_file_is_refused_by_name() {
+fn a_file_that_is_not_a_scenario_file_is_refused_by_name() {
     for (name, content, message) in [
         ("text.json", "once upon a time", "not JSON: expected value at line 1 column 1"),
         ("nothing.json", "", "not JSON: EOF"),
@@ -367,12 +367,12 @@ fn what_is_no_scenario_file_is_refused_by_name() {
         let ran = run(&[missing], "");
         assert!(ran.code == 2 && ran.err.starts_with(&format!("simulate: {missing}: ")), "{ran:?}");
     }
-    // What was played before is not lost.
+    // The results of earlier files are printed.
     let ran = run(&[file("first.json", scenario("first").to_string()), "missing.json"], "");
     assert_eq!((ran.code, lines(&ran.out).len()), (2, 1), "{ran:?}");
 }
 
-/// Bites when a wrong option is taken for a file, or help is an error.
+/// Fails when a wrong option is taken for a file, or help is an error.
 #[test]
 fn wrong_usage_ends_with_2_and_the_help() {
     for (arguments, message) in [
@@ -395,7 +395,7 @@ fn wrong_usage_ends_with_2_and_the_help() {
     }
 }
 
-/// Fails when a request is not shown, shown without a part, or with a token's text in the place of its name.
+/// Fails when a request is not shown, or is shown without a part, or with a token's text instead of its name.
 #[test]
 fn the_requests_of_an_entra_user_are_printed_with_tokens_by_their_names() {
     let life = json!({

@@ -9,9 +9,9 @@ fn accepted(text: &str) -> Token {
     machine.token(now).expect("it holds it").clone()
 }
 
-/// Fails when the header is not marked as sensitive, is another at each call, or does not outlive the token.
+/// Fails when the header is not marked as sensitive, is built again at each call, or does not outlive the token.
 #[test]
-fn the_header_is_built_once_and_lives_as_long_as_it_is_needed() {
+fn the_header_is_built_once_and_outlives_the_token() {
     let token = accepted(" eyJhbGci\n");
     let header = token.authorization().expect("a bearer token");
     assert_eq!(header, "Bearer eyJhbGci");
@@ -20,12 +20,12 @@ fn the_header_is_built_once_and_lives_as_long_as_it_is_needed() {
 
     let kept = header.clone();
     drop(token);
-    assert_eq!(kept, "Bearer eyJhbGci", "a request on its way keeps it alive");
+    assert_eq!(kept, "Bearer eyJhbGci", "a request in flight keeps it in memory");
 }
 
-/// Fails when the token is only looked at for visible characters, or `=` is taken elsewhere than at its end.
+/// Fails when every visible character is accepted, or `=` anywhere else than at the end.
 #[test]
-fn what_a_token_came_in_makes_no_header() {
+fn text_around_a_token_makes_no_header() {
     for refused in [
         "\"eyJhbGci\"",
         "'eyJhbGci'",
@@ -42,7 +42,7 @@ fn what_a_token_came_in_makes_no_header() {
     ] {
         assert_eq!(accepted(refused).authorization(), Err(BearerError), "{refused}");
     }
-    // RFC 6750, section 2.1: every character that there is.
+    // All characters that RFC 6750, section 2.1, allows.
     for taken in ["eyJ.hbG.ci", "AZaz09-._~+/", "opaque=", "opaque==", " eyJhbGci==\r\n"] {
         assert_eq!(accepted(taken).authorization().unwrap(), &format!("Bearer {}", taken.trim()), "{taken:?}");
     }

@@ -1,4 +1,4 @@
-//! A moment as text, as seconds, as JSON, and as a name of a request across a foreign interface.
+//! A moment as text, as seconds and as JSON, and the number of a request for a foreign function interface.
 
 use acs_common::{RequestId, UnixTime};
 use proptest::prelude::*;
@@ -16,14 +16,14 @@ proptest! {
         prop_assert_eq!(UnixTime::from_millis(millis).as_secs(), moment.timestamp());
     }
 
-    /// Fails when an id loses a bit on its way, or 0 becomes one.
+    /// Fails when an id loses a bit in a conversion, or 0 becomes an id.
     #[test]
     fn a_request_is_named_by_a_number_and_back(id in any::<u64>()) {
         prop_assert_eq!(RequestId::from_u64(id).map(RequestId::as_u64), Some(id).filter(|id| *id > 0));
     }
 }
 
-/// Fails when the far ends of time panic, or a long year has no sign.
+/// Fails when the first or last possible time panics, or a long year has no sign.
 #[test]
 fn moments_outside_of_four_digit_years_have_a_sign() {
     let shown = |millis| UnixTime::from_millis(millis).to_string();
@@ -34,7 +34,7 @@ fn moments_outside_of_four_digit_years_have_a_sign() {
     assert_eq!(shown(0), "1970-01-01T00:00:00Z");
 }
 
-/// Fails when the JSON is in seconds, or a text.
+/// Fails when the JSON is in seconds, or is a string.
 #[test]
 fn a_moment_is_milliseconds_in_json() {
     let moment = UnixTime::from_millis(1_700_000_000_123);

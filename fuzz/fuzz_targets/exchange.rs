@@ -1,4 +1,4 @@
-//! Any bytes are a life with exchanges of Entra tokens, and every life obeys the laws.
+//! Any bytes spell a run with exchanges of Entra tokens, and every run obeys the laws.
 #![no_main]
 
 #[path = "../../tests/support/mod.rs"]

@@ -1,4 +1,4 @@
-//! Any text is an identifier, and any JSON is one or an error.
+//! Any text is an identifier, and any JSON is an identifier or an error.
 #![no_main]
 
 #[path = "../../tests/support/mod.rs"]

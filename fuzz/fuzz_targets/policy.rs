@@ -1,4 +1,4 @@
-//! Any values of all knobs are refused, or make a policy under which every law holds.
+//! Any values of all options are refused, or make a policy under which every law holds.
 #![no_main]
 
 #[path = "../../tests/support/mod.rs"]

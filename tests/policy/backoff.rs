@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The timer's backoff after each of so many failures in a streak, none of them with a valid token, in milliseconds.
+/// The timer's backoffs after the first failures of a streak, without a valid token, in milliseconds.
 pub(crate) fn timer_backoffs(policy: &Policy, failures: usize) -> Vec<u64> {
     let mut rig = Rig::empty(policy.clone());
     let mut backoffs = Vec::new();
@@ -10,13 +10,14 @@ pub(crate) fn timer_backoffs(policy: &Policy, failures: usize) -> Vec<u64> {
         let backoff = retry_in(&rig.fail(down())).unwrap();
         assert_eq!(rig.deadline(), Some(rig.at + backoff), "the notice and the timer agree");
         assert_eq!(rig::calls(rig.run_until(rig.at + backoff - 1).iter().map(|(_, did)| did)), 0, "not before");
-        assert_eq!(rig::calls(rig.run_until(rig.at + 1).iter().map(|(_, did)| did)), 1, "but then");
+        assert_eq!(rig::calls(rig.run_until(rig.at + 1).iter().map(|(_, did)| did)), 1, "but at its end");
         backoffs.push(backoff);
     }
     backoffs
 }
 
-/// The backoff of a request after each of so many failures in a streak, each request coming at the end of the backoff before.
+/// The backoffs of a request after the first failures of a streak. Each request comes at the end of the previous
+/// backoff.
 pub(crate) fn request_backoffs(policy: &Policy, failures: usize) -> Vec<u64> {
     let mut rig = Rig::empty(policy.clone());
     rig.request(1);
@@ -41,7 +42,8 @@ pub(crate) fn request_backoffs(policy: &Policy, failures: usize) -> Vec<u64> {
     backoffs
 }
 
-/// Fails when the backoff does not double, overflows, outgrows `retry_max`, or when the request's cap or minimum interval is lost.
+/// Fails when the backoff does not double, overflows, exceeds `retry_max`, or when the request's cap or minimum
+/// interval is lost.
 #[test]
 fn backoffs_double_up_to_their_caps() {
     let set = |initial: u64, max: u64, cap: u64| {
@@ -65,9 +67,9 @@ fn backoffs_double_up_to_their_caps() {
             [1_500, 3_000, 5_000, 5_000, 5_000, 5_000, 5_000, 5_000, 5_000, 5_000, 5_000, 5_000],
             [1_500, 2_000, 2_000, 2_000, 2_000, 2_000, 2_000, 2_000, 2_000, 2_000, 2_000, 2_000],
         ),
-        // Nothing at all: the minimum interval.
+        // All zero: the minimum interval.
         (0, 300_000, 30_000, [SECOND; 12], [SECOND; 12]),
-        // A cap of nothing is the minimum interval too; a minimum interval over `retry_max` rules both.
+        // A cap of zero gives the minimum interval too. A minimum interval over `retry_max` limits both.
         (500, 900, 0, [SECOND; 12], [SECOND; 12]),
     ];
     for (initial, max, cap, timer, request) in table {
@@ -75,7 +77,7 @@ fn backoffs_double_up_to_their_caps() {
         assert_eq!(request_backoffs(&build(set(initial, max, cap)), 12), request, "{initial} {max} {cap}");
     }
     let at_once = |policy: PolicyBuilder| set(0, 0, 0)(policy).min_refresh_interval(Duration::ZERO);
-    assert_eq!(timer_backoffs(&proactive(at_once), 40), [1; 40], "a backoff is 1 ms at least");
+    assert_eq!(timer_backoffs(&proactive(at_once), 40), [1; 40], "a backoff is at least 1 ms");
     assert_eq!(request_backoffs(&build(at_once), 40), [1; 40]);
     let fraction = |policy: PolicyBuilder| policy.retry_initial(millis(2_000) + NANO);
     assert_eq!(timer_backoffs(&proactive(fraction), 2), [2_001, 4_002]);
@@ -95,7 +97,7 @@ fn backoffs_without_end_saturate() {
     assert!(retry_in(&rig.fail(down())).unwrap() > AGES);
     assert_eq!(rig::calls(rig.run_until(AGES).iter().map(|(_, did)| did)), 0);
     rig.request(1);
-    assert_eq!(rig::calls(&rig.handle(acs_common::Event::RetryNow)), 0, "the request has started one already");
+    assert_eq!(rig::calls(&rig.handle(acs_common::Event::RetryNow)), 0, "the request has already started one");
 
     let mut rig = Rig::empty(build(|policy| policy.retry_max(Duration::MAX)));
     rig.request(1);
@@ -105,9 +107,10 @@ fn backoffs_without_end_saturate() {
     assert_eq!(rig::calls(&rig.handle(acs_common::Event::RetryNow)), 1, "until the host says so");
 }
 
-/// Fails when `retry_after` is ignored, shortens a backoff, is not capped for requests, or a permanent failure has another backoff.
+/// Fails when `retry_after` is ignored, shortens a backoff, is not capped for requests, or a permanent failure has a
+/// wrong backoff.
 #[test]
-fn the_issuers_wish_and_permanence_lengthen_the_backoffs() {
+fn retry_after_and_permanence_lengthen_the_backoffs() {
     let after = |secs: u64| down().with_retry_after(Duration::from_secs(secs));
     // The timer's backoff and the request's, in seconds.
     for (error, timer, request) in [
@@ -132,26 +135,27 @@ fn the_issuers_wish_and_permanence_lengthen_the_backoffs() {
     }
     let mut rig = Rig::empty(proactive(|policy| policy));
     rig.fail(down().with_retry_after(NANO));
-    assert_eq!(rig.deadline(), Some(SECOND), "a wish for less is granted by a longer backoff");
+    assert_eq!(rig.deadline(), Some(SECOND), "a longer backoff covers a shorter `retry_after`");
     let mut rig = Rig::empty(proactive(|policy| policy));
     assert!(retry_in(&rig.fail(down().with_retry_after(Duration::MAX))).unwrap() > AGES);
-    assert_eq!(request_backoff(&rig), 300_000, "but somebody who asks waits no longer than retry_max");
+    assert_eq!(request_backoff(&rig), 300_000, "but a request waits no longer than retry_max");
 }
 
-/// Fails when `left / 2` is forgotten, caps `retry_after`, a permanent failure's backoff or the minimum interval, or is rounded up.
+/// Fails when `left / 2` is forgotten, caps `retry_after`, a permanent failure's backoff or the minimum interval, or is
+/// rounded up.
 #[test]
 fn a_valid_token_shortens_the_timers_backoff_to_half_of_what_is_left() {
     let patient = |policy: PolicyBuilder| policy.retry_initial(millis(100 * SECOND));
-    let backoff = |error: RefresherError, life: u64, policy: Policy| {
-        let mut rig = Rig::holding(life, policy);
-        rig.run_until(life / 2);
+    let backoff = |error: RefresherError, lifetime: u64, policy: Policy| {
+        let mut rig = Rig::holding(lifetime, policy);
+        rig.run_until(lifetime / 2);
         rig.fail(error);
         rig.deadline().unwrap() - rig.at
     };
     assert_eq!(backoff(down(), 400 * SECOND, proactive(patient)), 100 * SECOND);
     assert_eq!(backoff(down(), 200 * SECOND, proactive(patient)), 50 * SECOND);
     assert_eq!(backoff(down(), 200 * SECOND - 2, proactive(patient)), 49_999, "rounded down");
-    assert_eq!(backoff(down(), 200 * SECOND - 1, proactive(patient)), 50 * SECOND, "99 999 left after 100 000");
+    assert_eq!(backoff(down(), 200 * SECOND - 1, proactive(patient)), 50 * SECOND, "99 999 ms left after 100 000 ms");
     assert_eq!(backoff(down(), 3 * SECOND, proactive(patient)), SECOND, "the minimum interval");
     let busy = down().with_retry_after(Duration::from_secs(70));
     assert_eq!(backoff(busy, 200 * SECOND, proactive(patient)), 70 * SECOND);
@@ -159,7 +163,7 @@ fn a_valid_token_shortens_the_timers_backoff_to_half_of_what_is_left() {
         backoff(down().permanent(), HOUR, proactive(|policy| policy.refresh_window(Duration::MAX))),
         300 * SECOND
     );
-    // The backoff of a permanent failure outlasts the token, whose expiry the timer sees first.
+    // The backoff of a permanent failure is longer than the token is valid. The timer sees the expiry first.
     let mut rig = Rig::holding(200 * SECOND, proactive(|policy| policy));
     rig.run_until(100 * SECOND);
     rig.fail(down().permanent());
@@ -201,7 +205,7 @@ fn a_streak_ends_with_an_accepted_token_or_when_retry_max_has_passed_since_its_l
     assert_eq!(retry_in(&fourth(&mut rig)), Some(8 * SECOND));
     rig.answer(until(rig.at + SECOND));
     rig.sleep_until(rig.at + SECOND).request(2);
-    assert_eq!(retry_in(&rig.fail(down())), Some(SECOND), "accepted: the first again");
+    assert_eq!(retry_in(&rig.fail(down())), Some(SECOND), "after an accepted token, the first backoff again");
 
     // The backoff of the third failure runs from 20 s to 24 s.
     for (ends, backoff) in [(24 * SECOND + 300 * SECOND, 8), (24 * SECOND + 300 * SECOND + 1, 1)] {
@@ -213,10 +217,10 @@ fn a_streak_ends_with_an_accepted_token_or_when_retry_max_has_passed_since_its_l
     }
 }
 
-/// Fails when `fail` lets a later failure end a longer backoff, of the timer or of those who ask.
+/// Fails when `fail` lets a later failure end a longer backoff, of the timer or of requests.
 #[test]
-fn a_backoff_that_is_running_is_never_shortened() {
-    // Backs off for ten minutes as the issuer wished; a request tries after five, and fails.
+fn a_running_backoff_is_never_shortened() {
+    // Backs off for ten minutes as the issuer asked. A request tries after five, and fails.
     let mut rig = Rig::empty(proactive(|policy| policy));
     rig.fail(down().with_retry_after(millis(10 * MINUTE)));
     assert_eq!(rig::calls(&rig.sleep_until(5 * MINUTE).request(1)), 1);
@@ -225,19 +229,20 @@ fn a_backoff_that_is_running_is_never_shortened() {
     assert_eq!(rig.deadline(), Some(10 * MINUTE));
 }
 
-/// Fails when the notice tells the request's backoff although a valid token is held, which only the timer's backoff lets be renewed.
+/// Fails when the notice tells the request's backoff while a valid token is held: only the timer's backoff limits its
+/// renewal.
 #[test]
 fn a_failure_tells_when_a_request_will_try_again_whether_a_token_is_held_or_not() {
-    // On demand, due at half of its life; the timer's backoff is 400 s, the request's 300 s.
-    let told = |life: u64| {
-        let mut rig = Rig::holding(life, build(|policy| policy.background_window(Duration::MAX)));
-        rig.sleep_until(life / 2).request(1);
+    // On demand, due at half of its lifetime. The timer's backoff is 400 s, the request's 300 s.
+    let told = |lifetime: u64| {
+        let mut rig = Rig::holding(lifetime, build(|policy| policy.background_window(Duration::MAX)));
+        rig.sleep_until(lifetime / 2).request(1);
         let told = retry_in(&rig.fail(down().with_retry_after(millis(400 * SECOND)))).unwrap();
         let tries = |at: u64| rig::calls(&rig.clone().sleep_until(at).request(2)) == 1;
-        assert!(!tries(rig.at + told - 1) && tries(rig.at + told), "life {life}: told {told}");
+        assert!(!tries(rig.at + told - 1) && tries(rig.at + told), "lifetime {lifetime}: told {told}");
         told
     };
-    assert_eq!(told(2_000 * SECOND), 400 * SECOND, "valid all the while");
+    assert_eq!(told(2_000 * SECOND), 400 * SECOND, "the token stays valid");
     assert_eq!(told(700 * SECOND), 350 * SECOND, "expired after 350 s, when the backoff of requests is over");
     assert_eq!(told(200 * SECOND), 300 * SECOND, "expired before");
 }

@@ -18,24 +18,28 @@ fn spread(value: impl Fn(u64) -> u64) -> Vec<u64> {
 
 /// Fails when `new` seeds from anything but the policy, or the generator's state is shared.
 #[test]
-fn one_seed_is_one_life_and_another_seed_another() {
-    let life = |seed: u64| (timer_backoffs(&jittery(0.5, seed), 12), renewal(&jittery(0.5, seed), HOUR));
+fn a_seed_gives_one_run_and_another_seed_another_run() {
+    let run = |seed: u64| (timer_backoffs(&jittery(0.5, seed), 12), renewal(&jittery(0.5, seed), HOUR));
     for seed in 0..20 {
-        assert_eq!(life(seed), life(seed));
-        assert_ne!(life(seed), life(seed + 1));
+        assert_eq!(run(seed), run(seed));
+        assert_ne!(run(seed), run(seed + 1));
     }
     let unseeded = proactive(|policy| policy.jitter(0.5));
-    assert_eq!(timer_backoffs(&unseeded, 12), timer_backoffs(&jittery(0.5, 0), 12), "no seed is seed 0 to the machine");
+    assert_eq!(
+        timer_backoffs(&unseeded, 12),
+        timer_backoffs(&jittery(0.5, 0), 12),
+        "without a seed, the machine uses seed 0"
+    );
     let backoffs = timer_backoffs(&jittery(1.0, 7), 40);
     let late: Vec<_> = backoffs[20..].iter().collect();
-    assert!(late.windows(2).all(|pair| pair[0] != pair[1]), "drawn anew for each failure: {late:?}");
+    assert!(late.windows(2).all(|pair| pair[0] != pair[1]), "a new draw for each failure: {late:?}");
 }
 
-/// Fails when a shift or an exclusive or of `Random::next` is another, or `shorten` draws fewer than 53 bits.
+/// Fails when a shift or an exclusive or of `Random::next` changes, or `shorten` draws fewer than 53 bits.
 #[test]
-fn a_seed_is_the_same_life_in_every_release() {
+fn a_seed_gives_the_same_run_in_every_release() {
     const ALL: u64 = 1 << 53;
-    // Of so long a backoff, all of it to be cut at random, one millisecond is one unit of what is drawn.
+    // The whole of this backoff is cut at random. It is so long that one millisecond is one unit of the drawn number.
     let backoffs = |seed: u64| {
         let policy = proactive(|policy| {
             let policy = policy.retry_initial(millis(ALL)).retry_max(millis(ALL)).refresh_timeout(None);
@@ -73,12 +77,12 @@ fn a_renewal_comes_earlier_by_no_more_than_the_fraction() {
     }
     let found = spread(|seed| renewal(&jittery(1.0, seed), 2_400));
     assert!(found[0] == SECOND && *found.last().unwrap() <= 1_200, "the minimum interval holds: {found:?}");
-    assert_eq!(spread(|seed| renewal(&jittery(1.0, seed), 700)), [700], "and never after its end");
+    assert_eq!(spread(|seed| renewal(&jittery(1.0, seed), 700)), [700], "and never after its expiry");
 }
 
-/// Fails when a backoff is cut below the minimum interval or the issuer's wish, or by more than the fraction.
+/// Fails when a backoff is cut below the minimum interval or the issuer's `retry_after`, or by more than the fraction.
 #[test]
-fn a_backoff_is_cut_by_no_more_than_the_fraction_and_never_below_the_issuers_wish() {
+fn a_backoff_is_cut_by_no_more_than_the_fraction_and_never_below_retry_after() {
     let nth = |fraction: f64, k: usize| spread(move |seed| timer_backoffs(&jittery(fraction, seed), k)[k - 1]);
     assert_eq!(nth(1.0, 1), [SECOND], "the minimum interval holds");
     let third = nth(0.25, 3);
@@ -100,7 +104,7 @@ fn a_backoff_is_cut_by_no_more_than_the_fraction_and_never_below_the_issuers_wis
     assert!(permanent[0] >= SECOND && *permanent.last().unwrap() > 290 * SECOND, "{permanent:?}");
 }
 
-/// Fails when the request's backoff is drawn too, or left longer than the timer's.
+/// Fails when the request's backoff has jitter too, or stays longer than the timer's.
 #[test]
 fn a_requests_backoff_is_not_cut_but_never_longer_than_the_timers() {
     for seed in 0..SEEDS {
@@ -114,7 +118,7 @@ fn a_requests_backoff_is_not_cut_but_never_longer_than_the_timers() {
     }
 }
 
-/// Fails when what cuts the timer's backoff cuts that of requests after a permanent failure too.
+/// Fails when the jitter of the timer's backoff also cuts the requests' backoff after a permanent failure.
 #[test]
 fn after_a_permanent_failure_a_request_backs_off_for_as_long_as_the_policy_says() {
     for seed in 0..SEEDS {

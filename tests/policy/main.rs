@@ -1,4 +1,4 @@
-//! Every option: what its default does, what is refused, and what either extreme means.
+//! Every option: its default, the refused values, and the meaning of both extremes.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -16,7 +16,7 @@ use acs_common::{
 use backoff::{request_backoffs, timer_backoffs};
 use support::rig::{self, Did, HOUR, MINUTE, Rig, SECOND, until};
 
-/// Longer than any test looks.
+/// Longer than any test runs.
 const AGES: u64 = 100_000 * HOUR;
 const NANO: Duration = Duration::from_nanos(1);
 
@@ -32,19 +32,19 @@ fn proactive(set: impl FnOnce(PolicyBuilder) -> PolicyBuilder) -> Policy {
     build(|policy| set(policy.refresh_proactively(true)))
 }
 
-/// When a token that lives for `life` is renewed: by timer, or else by the first request that does so.
-fn renewal(policy: &Policy, life: u64) -> u64 {
-    let mut rig = Rig::holding(life, policy.clone());
+/// When a token that is valid for `lifetime` is renewed: by the timer, or else by the first request that renews it.
+fn renewal(policy: &Policy, lifetime: u64) -> u64 {
+    let mut rig = Rig::holding(lifetime, policy.clone());
     if policy.refreshes_proactively() {
-        let done = rig.run_until(life);
+        let done = rig.run_until(lifetime);
         return done.iter().find(|(_, did)| matches!(did, Did::Call(_))).expect("it is renewed").0;
     }
     let renews = |at: u64| rig::calls(&rig.clone().sleep_until(at).request(1)) == 1;
     assert!(!renews(0));
-    first(0, life, renews)
+    first(0, lifetime, renews)
 }
 
-/// The first moment at which this holds: it does not at `early`, it does at `late`.
+/// The first moment at which this is true: it is false at `early` and true at `late`.
 fn first(mut early: u64, mut late: u64, holds: impl Fn(u64) -> bool) -> u64 {
     assert!(holds(late));
     while late - early > 1 {
@@ -54,7 +54,7 @@ fn first(mut early: u64, mut late: u64, holds: impl Fn(u64) -> bool) -> u64 {
     late
 }
 
-/// How long from now a request is refused.
+/// How long from now a request gets an error.
 fn request_backoff(rig: &Rig) -> u64 {
     let refused = |did: &Did| matches!(did, Did::Error(1, _));
     let refuses = |at: u64| rig.clone().sleep_until(at).request(1).iter().any(refused);
@@ -66,7 +66,7 @@ fn down() -> RefresherError {
     RefresherError::new("down")
 }
 
-/// When a failure is to be retried, as its notice says.
+/// When a failure is retried, as its notice says.
 fn retry_in(done: &[Did]) -> Option<u64> {
     let notice = done.iter().find_map(|did| match did {
         Did::Notice(Notice::RefreshFailed { retry_in, .. }) => Some(*retry_in),
@@ -75,7 +75,7 @@ fn retry_in(done: &[Did]) -> Option<u64> {
     notice.expect("each failure is reported").map(|wait| u64::try_from(wait.as_millis()).unwrap())
 }
 
-/// Fails when any default is another.
+/// Fails when any default changes.
 #[test]
 fn the_defaults_are_what_the_documentation_says() {
     let policy = Policy::default();
@@ -84,7 +84,7 @@ fn the_defaults_are_what_the_documentation_says() {
     assert_eq!(Rig::holding(HOUR, on_demand.clone()).deadline(), None, "an idle on-demand credential sets no timer");
     assert_eq!(renewal(&on_demand, HOUR), HOUR - 2 * MINUTE);
     assert_eq!(renewal(&by_timer, HOUR), HOUR - 10 * MINUTE);
-    assert_eq!(renewal(&by_timer, 601 * SECOND), 300_500, "never before half of the life");
+    assert_eq!(renewal(&by_timer, 601 * SECOND), 300_500, "never before half of the lifetime");
 
     let mut rig = Rig::empty(on_demand.clone());
     rig.request(1);
@@ -100,7 +100,7 @@ fn the_defaults_are_what_the_documentation_says() {
     assert_eq!(request_backoffs(&on_demand, 7), [1, 2, 4, 8, 16, 30, 30].map(|backoff| backoff * SECOND));
 }
 
-/// Fails when `Debug` is derived: of the defaults it would say no more than that they are.
+/// Fails when `Debug` is derived: it would not show the values of the defaults.
 #[test]
 fn a_policy_shows_what_its_options_are_set_to_although_that_is_the_default() {
     for policy in [Policy::default(), build(|policy| policy.jitter(0.5))] {
@@ -110,14 +110,14 @@ fn a_policy_shows_what_its_options_are_set_to_although_that_is_the_default() {
     }
 }
 
-/// Fails when `reference` keeps any of the options that it turns off, or changes another.
+/// Fails when `reference` keeps an option that it must turn off, or changes another one.
 #[test]
 fn the_reference_policy_neither_backs_off_nor_renews_in_the_background() {
     let reference = Policy::reference();
-    assert_eq!(renewal(&reference, HOUR), HOUR, "only once expired");
+    assert_eq!(renewal(&reference, HOUR), HOUR, "only when expired");
     let by_timer = reference.to_builder().refresh_proactively(true).build().unwrap();
     assert_eq!(renewal(&by_timer, HOUR), HOUR - 10 * MINUTE);
-    assert_eq!(renewal(&by_timer, 601 * SECOND), SECOND, "even if that is before half of the life");
+    assert_eq!(renewal(&by_timer, 601 * SECOND), SECOND, "even before half of the lifetime");
     let mut rig = Rig::empty(reference);
     rig.request(1);
     assert_eq!(rig.deadline(), None, "no timeout");
@@ -126,7 +126,7 @@ fn the_reference_policy_neither_backs_off_nor_renews_in_the_background() {
         assert_eq!(rig::calls(&rig.request(1)), 1, "each request tries at once");
     }
     let retrying = Policy::reference().to_builder().retry_initial(millis(SECOND)).build().unwrap();
-    assert_eq!(request_backoffs(&retrying, 3), [1; 3], "retrying turned on, the backoffs of requests are still none");
+    assert_eq!(request_backoffs(&retrying, 3), [1; 3], "with retrying turned on, requests still have no backoff");
     let mut rig = Rig::holding(HOUR, by_timer);
     rig.run_until(HOUR - 10 * MINUTE);
     rig.fail(down());
@@ -134,7 +134,7 @@ fn the_reference_policy_neither_backs_off_nor_renews_in_the_background() {
     assert_eq!(rig::calls(&rig.request(1)), 1);
 }
 
-/// Fails when `with_refresh_proactively` forgets the other options, or what it was told.
+/// Fails when `with_refresh_proactively` forgets the other options, or its argument.
 #[test]
 fn the_one_option_of_the_credentials_builder_leaves_the_others_alone() {
     for on in [false, true] {
@@ -144,7 +144,7 @@ fn the_one_option_of_the_credentials_builder_leaves_the_others_alone() {
     }
 }
 
-/// Fails when a check is dropped, made wider by one, or its text does not name its option.
+/// Fails when a check is dropped or is off by one, or its text does not name its option.
 #[test]
 fn a_value_without_meaning_is_refused_by_an_error_that_names_the_option() {
     type Set = fn(PolicyBuilder) -> PolicyBuilder;
@@ -198,7 +198,7 @@ fn a_value_without_meaning_is_refused_by_an_error_that_names_the_option() {
             .refresh_timeout(NANO)
             .opaque_token_lifetime(NANO)
             .jitter(1.0);
-        assert!(mended.build().is_ok(), "what was set last counts: {option}");
+        assert!(mended.build().is_ok(), "the last value counts: {option}");
     }
     let kept: [Set; 7] = [
         |policy| policy.min_refresh_interval(millis(MINUTE)),
@@ -211,13 +211,13 @@ fn a_value_without_meaning_is_refused_by_an_error_that_names_the_option() {
     ];
     for (index, set) in kept.into_iter().enumerate() {
         let policy = set(Policy::builder()).build().unwrap_or_else(|error| panic!("{index}: {error}"));
-        assert_eq!(policy.to_builder().build().as_ref(), Ok(&policy), "a policy is what its builder makes of it");
+        assert_eq!(policy.to_builder().build().as_ref(), Ok(&policy), "its builder builds the same policy");
     }
 }
 
 /// Fails when `window_millis` takes the wrong window, `until_renewal` forgets the half, or `millis` rounds down.
 #[test]
-fn either_window_may_be_nothing_a_moment_or_all() {
+fn each_window_may_be_zero_short_or_unlimited() {
     type Window = fn(Duration) -> Policy;
     let both: [Window; 2] = [
         |window| proactive(|policy| policy.refresh_window(window).background_window(millis(7))),
@@ -228,17 +228,17 @@ fn either_window_may_be_nothing_a_moment_or_all() {
         assert_eq!(renewal(&policy(NANO), HOUR), HOUR - 1, "a fraction of a millisecond counts as one");
         assert_eq!(renewal(&policy(millis(5 * MINUTE)), HOUR), HOUR - 5 * MINUTE);
         assert_eq!(renewal(&policy(millis(HOUR / 2)), HOUR), HOUR / 2);
-        assert_eq!(renewal(&policy(millis(HOUR - 1)), HOUR), HOUR / 2, "wider than half of the life: at half");
+        assert_eq!(renewal(&policy(millis(HOUR - 1)), HOUR), HOUR / 2, "wider than half of the lifetime: at half");
         assert_eq!(renewal(&policy(Duration::MAX), HOUR), HOUR / 2);
         assert_eq!(renewal(&policy(Duration::MAX), 5_001), 2_500, "halves are rounded down");
         assert_eq!(renewal(&policy(Duration::MAX), 1_500), SECOND, "not before the minimum interval");
-        assert_eq!(renewal(&policy(Duration::MAX), 700), 700, "nor after its end");
+        assert_eq!(renewal(&policy(Duration::MAX), 700), 700, "nor after its expiry");
     }
 }
 
-/// Fails when `until_renewal` takes the half although it is told not to, or renews outside the window's start.
+/// Fails when `until_renewal` takes the half with `renew_before_half`, or renews before the window starts.
 #[test]
-fn renewing_before_half_of_the_life_must_be_asked_for() {
+fn renewing_before_half_of_the_lifetime_must_be_asked_for() {
     let early = proactive(|policy| policy.renew_before_half(true));
     assert_eq!(renewal(&early, HOUR), HOUR - 10 * MINUTE);
     assert_eq!(renewal(&early, 601 * SECOND + 500), 1_500);
@@ -247,10 +247,10 @@ fn renewing_before_half_of_the_life_must_be_asked_for() {
     assert_eq!(renewal(&early, 9_000), 4_500);
 }
 
-/// Fails when the minimum interval is not kept, kept though it is zero, or rounded down.
+/// Fails when the minimum interval is not kept, is kept although it is zero, or is rounded down.
 #[test]
-fn the_minimum_interval_may_be_nothing_a_moment_or_a_minute() {
-    // A refresher whose tokens die within 100 ms, and somebody who asks every millisecond.
+fn the_minimum_interval_may_be_zero_short_or_a_minute() {
+    // A refresher whose tokens expire within 100 ms, and a caller that asks every millisecond.
     let second_call = |interval: Duration| {
         let mut rig =
             Rig::empty(build(|policy| policy.min_refresh_interval(interval).background_window(Duration::ZERO)));
@@ -266,15 +266,15 @@ fn the_minimum_interval_may_be_nothing_a_moment_or_a_minute() {
     assert_eq!(second_call(millis(MINUTE)), MINUTE);
 
     let no_interval = proactive(|policy| policy.min_refresh_interval(Duration::ZERO));
-    assert_eq!(renewal(&no_interval, 1), 1, "a renewal waits for 1 ms at least");
+    assert_eq!(renewal(&no_interval, 1), 1, "a renewal waits for at least 1 ms");
     assert_eq!(renewal(&no_interval, 2), 1);
     let minute = proactive(|policy| policy.min_refresh_interval(millis(MINUTE)));
     assert_eq!(timer_backoffs(&minute, 7), [60, 60, 60, 60, 60, 60, 64].map(|backoff| backoff * SECOND));
 }
 
-/// Fails when the timeout is off by one, rounded down to none, or overflows.
+/// Fails when the timeout is off by one, is rounded down to zero, or overflows.
 #[test]
-fn a_timeout_may_be_a_moment_endless_or_absent() {
+fn a_timeout_may_be_short_endless_or_absent() {
     let declared = |policy: Policy| {
         let mut rig = Rig::empty(policy);
         rig.request(1);
@@ -294,16 +294,16 @@ fn a_timeout_may_be_a_moment_endless_or_absent() {
     assert_eq!(declared(build(|policy| policy.refresh_timeout(None))), None);
 }
 
-/// Fails when the lifetime is ignored, rounded down or overflows, or `reject` is not obeyed.
+/// Fails when the lifetime is ignored, rounded down or overflows, or `reject` has no effect.
 #[test]
-fn opaque_tokens_live_a_moment_or_indefinitely_or_are_refused() {
-    let lives = |lifetime: Duration| {
+fn opaque_tokens_are_valid_briefly_or_indefinitely_or_are_refused() {
+    let expiry = |lifetime: Duration| {
         let policy = build(|policy| policy.opaque_token_lifetime(lifetime));
         Rig::new(Some(NewToken::new("opaque")), policy).unwrap().held().unwrap().expires_on()
     };
-    assert_eq!(lives(NANO), rig::unix(1));
-    assert_eq!(lives(millis(HOUR)), rig::unix(HOUR));
-    assert_eq!(lives(Duration::MAX), UnixTime::from_millis(i64::MAX));
+    assert_eq!(expiry(NANO), rig::unix(1));
+    assert_eq!(expiry(millis(HOUR)), rig::unix(HOUR));
+    assert_eq!(expiry(Duration::MAX), UnixTime::from_millis(i64::MAX));
     let strict = build(|policy| policy.undecodable_tokens(UndecodableTokens::Reject));
     assert!(Rig::new(Some(NewToken::new("opaque")), strict).is_err());
 }
@@ -311,12 +311,12 @@ fn opaque_tokens_live_a_moment_or_indefinitely_or_are_refused() {
 /// Fails when three hundred years overflow in an expiry, a renewal or a timer.
 #[test]
 fn a_token_for_three_hundred_years_is_renewed_in_due_time() {
-    let life = 300 * 365 * 24 * HOUR;
+    let lifetime = 300 * 365 * 24 * HOUR;
     let by_timer = proactive(|policy| policy);
-    assert_eq!(renewal(&by_timer, life), life - 10 * MINUTE);
-    assert_eq!(renewal(&Policy::default(), life), life - 2 * MINUTE);
+    assert_eq!(renewal(&by_timer, lifetime), lifetime - 10 * MINUTE);
+    assert_eq!(renewal(&Policy::default(), lifetime), lifetime - 2 * MINUTE);
     let endless = NewToken::new("x").with_expires_on(UnixTime::from_millis(i64::MAX));
     let mut rig = Rig::new(Some(endless), by_timer).unwrap();
-    assert!(rig.deadline().unwrap() > life);
+    assert!(rig.deadline().unwrap() > lifetime);
     assert_eq!(rig.run_until(AGES).len(), 0);
 }

@@ -1,11 +1,11 @@
-//! Compares timelines as the scenario files' README says: each caller's stream and the refresher's on its own, times
-//! within 2 ms plus 1 ms for each earlier refresh.
+//! Compares timelines as the README of the scenario files says: each caller's stream and the refresher's stream
+//! separately, times within 2 ms plus 1 ms for each earlier refresh.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// The differences, readably, the earliest first; none if the timelines agree.
+/// The differences as text, the earliest first. Empty if the timelines agree.
 pub fn differences(expected: &[Value], actual: &[Value]) -> Vec<String> {
     // Timelines recorded without notices say nothing about them.
     let notices = expected.iter().any(|event| event["event"] == "notice");
@@ -29,7 +29,7 @@ pub fn differences(expected: &[Value], actual: &[Value]) -> Vec<String> {
                 let when = [wanted, got].into_iter().flatten().map(|event| at(event)).min().unwrap_or_default();
                 let text = format!("{name}, event {}: expected {}, got {}", index + 1, show(wanted), show(got));
                 found.push((when, text));
-                // What follows in this stream is displaced, not news.
+                // The later events of this stream are only shifted: they are not further differences.
                 break;
             }
         }

@@ -1,5 +1,5 @@
-//! A credential's machine and, for an Entra user, the exchange that does the refresher's work: put together by what they
-//! say to each other, as any host does it.
+//! A credential's machine and, for an Entra user, the exchange that does the refresher's work. It passes the messages
+//! between the two, as every host does.
 
 use std::collections::VecDeque;
 
@@ -10,19 +10,19 @@ use acs_common::{Action, Event, Machine, Monotonic, Now, RequestId};
 pub struct Credential<W> {
     pub machine: Machine<W>,
     pub exchange: Option<(RequestId, Exchange)>,
-    /// Of an Entra user's.
+    /// Of an Entra user's credential.
     options: Option<EntraOptions>,
     exchanges: u64,
-    /// What the exchange wants of the host.
+    /// What the exchange asks the host to do.
     wanted: VecDeque<(RequestId, ExchangeAction)>,
 }
 
-/// What a host has to do itself.
+/// What the host itself must do.
 #[derive(Debug)]
 pub enum ToDo<W> {
-    /// Of the machine.
+    /// An action of the machine.
     Act(Action<W>),
-    /// Of the exchange for this request: ask the source, send a request, arm the timer.
+    /// An action of the exchange for this request: ask the source, send a request, arm the timer.
     Exchange(RequestId, ExchangeAction),
 }
 
@@ -36,7 +36,7 @@ impl<W: PartialEq> Credential<W> {
         Self { options: Some(options), ..Self::new(machine) }
     }
 
-    /// Tells the machine. Each event is a look at the clocks for the exchange, too.
+    /// Passes the event to the machine. At each event the exchange looks at the clocks, too.
     pub fn handle(&mut self, event: Event<W>, now: Now) {
         if let Some((_, exchange)) = &mut self.exchange {
             exchange.handle(ExchangeEvent::TimeAdvanced, now);
@@ -45,7 +45,8 @@ impl<W: PartialEq> Credential<W> {
         self.machine.handle(event, now);
     }
 
-    /// Tells the exchange for this request, if that is still wanted. Each answer is a look at the clocks for the machine, too.
+    /// Passes the event to the exchange for this request, if it is still in flight. At each answer the machine looks at
+    /// the clocks, too.
     pub fn tell_exchange(&mut self, request: RequestId, event: ExchangeEvent, now: Now) {
         if let Some((_, exchange)) = self.exchange.as_mut().filter(|(known, _)| *known == request) {
             exchange.handle(event, now);
@@ -63,7 +64,7 @@ impl<W: PartialEq> Credential<W> {
         self.exchange.as_ref().and_then(|(_, exchange)| exchange.deadline())
     }
 
-    /// The next thing for the host to do; what one machine says to the other is passed on.
+    /// The next action for the host. What one machine says to the other is passed on.
     pub fn poll(&mut self, now: Now) -> Option<ToDo<W>> {
         while let Some(action) = self.machine.poll_action() {
             match (action, &self.options) {
@@ -116,7 +117,7 @@ impl<W: PartialEq> Credential<W> {
     }
 }
 
-/// Of one without an exchange in flight: that holds a secret, which is never copied.
+/// Only without an exchange in flight: an exchange holds a secret, which is never copied.
 impl<W: Clone> Clone for Credential<W> {
     fn clone(&self) -> Self {
         assert!(self.exchange.is_none(), "an exchange cannot be copied");

@@ -1,11 +1,11 @@
-//! Values of all options at once, at their extremes or anywhere, and what the documentation says of them.
+//! Values of all options at once, extreme or ordinary, and what the documentation says about them.
 
 use std::time::Duration;
 
 use acs_common::{CheckSource, Policy, PolicyBuilder, PolicyError, UndecodableTokens};
 
 use super::exchange_world::ops::{self as exchange, Bytes};
-use super::world::ops::Knobs;
+use super::world::ops::Options;
 
 const MINUTE: u64 = 60_000;
 const MILLI: Duration = Duration::from_millis(1);
@@ -43,7 +43,7 @@ impl Values {
             each_request: flags & 16 != 0,
             window: duration(bytes),
             background_window: duration(bytes),
-            // Mostly a value that is not refused, so that there are lives to be seen.
+            // Mostly a value that is accepted, so that there are runs to check.
             interval: if flags & 32 == 0 { duration(bytes) } else { Duration::from_millis(u64::from(bytes.byte())) },
             retry_initial: duration(bytes),
             retry_max: if flags & 64 == 0 { duration(bytes) } else { Duration::MAX },
@@ -72,11 +72,11 @@ impl Values {
         self.others(policy, self.retry_initial, self.retry_max, self.check_timeout).build()
     }
 
-    /// The same with each duration as the laws see it: in whole milliseconds.
+    /// The same policy with each duration as the laws see it: in whole milliseconds.
     pub fn rounded(&self) -> Result<Policy, PolicyError> {
         let whole = |duration| super::world::ops::duration(millis(duration));
         let (initial, max) = (whole(self.retry_initial), whole(self.retry_max));
-        self.others(self.knobs().policy().to_builder(), initial, max, whole(self.check_timeout)).build()
+        self.others(self.options().policy().to_builder(), initial, max, whole(self.check_timeout)).build()
     }
 
     fn others(&self, policy: PolicyBuilder, initial: Duration, max: Duration, check: Duration) -> PolicyBuilder {
@@ -92,7 +92,7 @@ impl Values {
         if self.retries { policy } else { policy.no_retry() }
     }
 
-    /// What there is to refuse, and the option that is to be named.
+    /// The expected errors, each with the option that it must name.
     pub fn wrong(&self) -> Vec<(PolicyError, &'static str)> {
         let fits = |fraction: f64| (0.0..=1.0).contains(&fraction);
         let [initial, max] = [self.retry_initial, self.retry_max].map(millis);
@@ -109,12 +109,12 @@ impl Values {
         checks.into_iter().filter(|(wrong, ..)| *wrong).map(|(_, error, option)| (error, option)).collect()
     }
 
-    pub fn knobs(&self) -> Knobs {
-        Knobs {
+    pub fn options(&self) -> Options {
+        Options {
             proactive: self.proactive,
             window: millis(self.window),
             background_window: millis(self.background_window),
-            floor: millis(self.interval),
+            min_interval: millis(self.interval),
             renew_before_half: self.renew_before_half,
             retry: self.retries.then(|| (millis(self.retry_initial), millis(self.retry_max))),
             request_backoff_max: millis(self.request_backoff_max),
@@ -126,7 +126,7 @@ impl Values {
         }
     }
 
-    /// A life of an Entra user's credential under the options that its laws can see.
+    /// A run of an Entra user's credential under the options that its laws can see.
     pub fn exchange(&self, setup: exchange::Setup) -> exchange::Setup {
         exchange::Setup {
             each_request: self.each_request,
@@ -169,7 +169,7 @@ fn duration(bytes: &mut Bytes<'_>) -> Duration {
     let which = bytes.byte();
     match extremes.get(usize::from(which)) {
         Some(extreme) => *extreme,
-        // By orders of magnitude.
+        // Spread over the orders of magnitude.
         None if which < 128 => Duration::from_nanos(u64::MAX >> (which % 64)),
         None if which < 192 => Duration::from_millis(u64::MAX >> (which % 64)),
         None => Duration::from_millis(u64::from(which - 192) * 1_000),

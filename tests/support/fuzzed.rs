@@ -1,4 +1,4 @@
-//! The bodies of the fuzz targets, which the ordinary tests replay too.
+//! The bodies of the fuzz targets. The ordinary tests replay them too.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,17 +19,17 @@ use super::scenario::{self, Base, Malformed};
 use super::world::{self, ops};
 use super::{check, play};
 
-/// Any bytes are a life, and every life obeys the laws.
+/// Any bytes spell a run, and every run obeys the laws.
 pub fn machine(bytes: &[u8]) {
     let (setup, ops) = ops::ops(bytes);
     let broken = world::play(&setup, &ops, None);
     assert!(broken.is_empty(), "{broken:#?}\nin {setup:?}\n{ops:?}");
     let (with, without) = (world::journal(&setup, &ops, true), world::journal(&setup, &ops, false));
-    assert_eq!(with, without, "those who were cancelled changed what others got in {setup:?}\n{ops:?}");
+    assert_eq!(with, without, "the cancelled waiters changed what the others got in {setup:?}\n{ops:?}");
 }
 
-/// Any bytes are a life with exchanges, whatever is answered: statuses, headers and bodies of all kinds, in any order with
-/// timers and clocks that are set.
+/// Any bytes spell a run with exchanges. The answers have statuses, headers and bodies of all kinds, and come in any
+/// order with timers and clock changes.
 pub fn exchange(bytes: &[u8]) {
     let (setup, ops) = exchange_world::ops::ops(bytes);
     exchanges(&setup, &ops);
@@ -43,21 +43,25 @@ fn exchanges(setup: &exchange_world::ops::Setup, ops: &[exchange_world::ops::Op]
     }
 }
 
-/// Any values of all options are refused, by an error that names one that is wrong, or make a policy under which every law
-/// holds. The last of the bytes are a life under it.
+/// Any values of all options are refused by an error that names a wrong one, or make a policy under which every law
+/// holds. The last bytes spell a run under this policy.
 pub fn policy(bytes: &[u8]) {
     let mut bytes = Bytes(bytes);
     let (entra, values) = (bytes.byte() % 2 == 1, Values::read(&mut bytes));
     let wrong = values.wrong();
     match values.build() {
         Err(error) => {
-            let named = wrong.iter().any(|(expected, knob)| *expected == error && error.to_string().contains(knob));
+            let named = wrong.iter().any(|(expected, option)| *expected == error && error.to_string().contains(option));
             return assert!(named, "{error:?}, {error}: instead of one of {wrong:?} in {values:?}");
         }
         Ok(policy) => {
-            assert!(wrong.is_empty(), "{wrong:?} are let pass in {values:?}");
+            assert!(wrong.is_empty(), "{wrong:?} are accepted in {values:?}");
             assert_eq!(Ok(&policy), values.rounded().as_ref(), "a fraction of a millisecond counts as one: {values:?}");
-            assert_eq!(Ok(&policy), policy.to_builder().build().as_ref(), "a policy is what its builder makes of it");
+            assert_eq!(
+                Ok(&policy),
+                policy.to_builder().build().as_ref(),
+                "a policy is equal to what its builder builds"
+            );
         }
     }
     if entra {
@@ -65,14 +69,14 @@ pub fn policy(bytes: &[u8]) {
         exchanges(&values.exchange(setup), &ops);
     } else {
         let (setup, ops) = ops::ops(bytes.0);
-        let setup = ops::Setup { knobs: values.knobs(), ..setup };
+        let setup = ops::Setup { options: values.options(), ..setup };
         let broken = world::play(&setup, &ops, None);
         assert!(broken.is_empty(), "{broken:#?}\nin {setup:?}\n{ops:?}");
     }
 }
 
-/// Any bytes are scenarios or an error that says where. What can be read can be played, under any policy; the same way
-/// each time; and with the timeline it has for its `expected` it is one of those that pass.
+/// Any bytes are scenarios or an error that says where. A scenario that can be read can be played, under any policy,
+/// with the same timeline each time. With that timeline as its `expected`, it passes.
 pub fn scenario(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let scenarios = match scenario::read(&text, None) {
@@ -86,10 +90,10 @@ pub fn scenario(bytes: &[u8]) {
         }
     };
     for base in [Base::Default, Base::Reference] {
-        let again = scenario::read(&text, Some(base)).expect("a policy of ours is as good as its own");
+        let again = scenario::read(&text, Some(base)).expect("a replaced policy is as valid as the scenario's");
         assert_eq!(again.len(), scenarios.len());
     }
-    let file: Value = serde_json::from_str(&text).expect("it has been read");
+    let file: Value = serde_json::from_str(&text).expect("it was read before");
     let values = if let Value::Array(values) = &file { values.as_slice() } else { std::slice::from_ref(&file) };
     for (value, scenario) in values.iter().zip(&scenarios) {
         let timeline = play::beginning(scenario, MOST);
@@ -97,18 +101,18 @@ pub fn scenario(bytes: &[u8]) {
         assert!(timeline.iter().all(|event| event["at"].as_u64() <= Some(scenario.until)), "{timeline:?}");
         let mut recorded = value.clone();
         recorded["expected"] = Value::Array(timeline);
-        let recorded = scenario::read(&recorded.to_string(), None).expect("a timeline of ours can be read");
+        let recorded = scenario::read(&recorded.to_string(), None).expect("a played timeline can be read");
         let expected = recorded[0].expected.as_deref().expect("it is there");
         let differences = check::differences(expected, &play::beginning(&recorded[0], MOST));
         assert!(differences.is_empty(), "{text}: {differences:?}");
     }
 }
 
-/// So much of a life is enough to see.
+/// This many events of a run are enough.
 const MOST: usize = 500;
 
-/// Any bytes given to the parser are a token with an expiry, or a typed error. The first byte says what the others are:
-/// the token string itself, its payload still to be encoded, or its claim `exp`.
+/// Any bytes given to the parser are a token with an expiry, or a typed error. The first byte says what the other bytes
+/// are: the token string itself, its payload before encoding, or its claim `exp`.
 pub fn token(bytes: &[u8]) {
     let Some((mode, rest)) = bytes.split_first() else { return };
     let encode = |payload: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(payload);
@@ -126,16 +130,17 @@ fn now() -> Now {
     Now::new(Monotonic::from_millis(1), UnixTime::from_millis(NOW))
 }
 
-/// What each way in says of the string.
+/// Checks what each way to pass a token makes of the string.
 pub fn token_string(text: &str) {
     let accept = Policy::default();
-    let reject = Policy::builder().undecodable_tokens(UndecodableTokens::Reject).build().expect("nothing is refused");
+    let reject =
+        Policy::builder().undecodable_tokens(UndecodableTokens::Reject).build().expect("these options are valid");
     let fixed = |token: NewToken, policy: &Policy| Machine::<()>::with_static_token(token, policy.clone(), now());
 
     let refused = if text.trim().is_empty() {
         Some(TokenError::Blank)
     } else if text.len() >= 1 << 20 {
-        None // reported with its length, which only the crate can make
+        None // the error has the length, and only the crate can construct it
     } else {
         match fixed(NewToken::new(text), &accept) {
             Ok(machine) => bare_token(text, &machine, fixed(NewToken::new(text), &reject).err()),
@@ -153,9 +158,9 @@ pub fn token_string(text: &str) {
     for (token, expiry) in explicit.chain(lasting) {
         match fixed(token, &reject) {
             Ok(machine) => {
-                let token = machine.token(now()).expect("a static token is always there");
-                assert_eq!((token.expires_on(), token.is_opaque()), (expiry, false), "nothing is decoded of {text:?}");
-                assert!(refused.is_none(), "{text:?} was taken");
+                let token = machine.token(now()).expect("a static token is always held");
+                assert_eq!((token.expires_on(), token.is_opaque()), (expiry, false), "{text:?} is not decoded");
+                assert!(refused.is_none(), "{text:?} is accepted");
             }
             Err(error) if text.len() >= 1 << 20 => assert!(error.to_string().contains("1 MiB"), "{error}"),
             Err(error) => assert_eq!(Some(error), refused, "{text:?}"),
@@ -166,8 +171,8 @@ pub fn token_string(text: &str) {
 }
 
 fn bare_token(text: &str, machine: &Machine<()>, strictly: Option<TokenError>) {
-    let token = machine.token(now()).expect("a static token is always there");
-    assert_eq!(token.secret().expose(), text, "handed out as it was given");
+    let token = machine.token(now()).expect("a static token is always held");
+    assert_eq!(token.secret().expose(), text, "the text is unchanged");
     assert_eq!(strictly, token.is_opaque().then_some(TokenError::Undecodable), "{text:?}");
     if token.is_opaque() {
         assert_eq!(token.expires_on(), UnixTime::from_millis(NOW + LIFETIME as i64), "{text:?}");
@@ -175,31 +180,31 @@ fn bare_token(text: &str, machine: &Machine<()>, strictly: Option<TokenError>) {
     let shown = format!("{token:?}{machine:?}");
     let neutral = NewToken::new("x").with_expires_on(token.expires_on());
     let neutral = Machine::<()>::with_static_token(neutral, machine.policy().clone(), now()).expect("it is not blank");
-    let expected = format!("{:?}{neutral:?}", neutral.token(now()).expect("a static token is always there"));
+    let expected = format!("{:?}{neutral:?}", neutral.token(now()).expect("a static token is always held"));
     let expected = if token.is_opaque() { expected.replace("opaque: false", "opaque: true") } else { expected };
     assert_eq!(shown, expected, "what is shown depends on the secret {text:?}");
     match (plain_reading(text), token.is_opaque()) {
         (Some(claims), false) => {
             let got = token.expires_on().as_millis();
             assert!(got.abs_diff(claims.exp.millis) <= claims.exp.slack, "{text:?}: {got} ms instead of {claims:?}");
-            lives_as_long_as(claims, text, machine.policy());
+            is_valid_as_long_as(claims, text, machine.policy());
         }
         (None, true) => {}
-        (expected, opaque) => panic!("{text:?}: opaque {opaque}, though plain reading says {expected:?}"),
+        (expected, opaque) => panic!("{text:?}: opaque {opaque}, but the plain reading is {expected:?}"),
     }
 }
 
-/// As an initial token it is valid until its `exp`, and no longer than it was issued for.
-fn lives_as_long_as(Plain { exp, iat }: Plain, text: &str, policy: &Policy) {
-    let machine = Machine::<()>::new(Some(text.into()), policy.clone(), now()).expect("it has been taken before");
+/// As an initial token it is valid until its `exp`, and no longer than the lifetime it was issued with.
+fn is_valid_as_long_as(Plain { exp, iat }: Plain, text: &str, policy: &Policy) {
+    let machine = Machine::<()>::new(Some(text.into()), policy.clone(), now()).expect("it was accepted before");
     let since = |start: i64| if exp.millis > start { exp.millis.abs_diff(start) } else { 0 };
     let issued = iat.filter(|iat| iat.millis < exp.millis);
-    let life = issued.map_or(u64::MAX, |iat| since(iat.millis)).min(since(NOW));
+    let lifetime = issued.map_or(u64::MAX, |iat| since(iat.millis)).min(since(NOW));
     let slack = exp.slack.saturating_add(iat.map_or(0, |iat| iat.slack));
     let after = |millis: u64| Now::new(Monotonic::from_millis(millis.saturating_add(1)), now().unix);
-    assert!(machine.token(after(life.saturating_add(slack))).is_none(), "{text:?} outlives {exp:?}, {iat:?}");
-    let last = life.checked_sub(slack.saturating_add(1));
-    assert!(last.is_none_or(|last| machine.token(after(last)).is_some()), "{text:?} dies before {exp:?}, {iat:?}");
+    assert!(machine.token(after(lifetime.saturating_add(slack))).is_none(), "{text:?} outlives {exp:?}, {iat:?}");
+    let last = lifetime.checked_sub(slack.saturating_add(1));
+    assert!(last.is_none_or(|last| machine.token(after(last)).is_some()), "{text:?} expires before {exp:?}, {iat:?}");
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -208,14 +213,15 @@ struct Plain {
     iat: Option<Moment>,
 }
 
-/// In Unix milliseconds, so many more or less.
+/// Unix milliseconds, and how many more or less are allowed.
 #[derive(Clone, Copy, Debug)]
 struct Moment {
     millis: i64,
     slack: u64,
 }
 
-/// The claims by other means, if they can be read: the whole payload decoded, then the whole of it read by `serde_json`.
+/// The claims, read by other means, if they are readable: the whole payload is decoded, then `serde_json` reads all of
+/// it.
 fn plain_reading(text: &str) -> Option<Plain> {
     let payload = text.trim_matches([' ', '\t', '\n', '\r', '\u{c}']).split('.').nth(1)?;
     let config = GeneralPurposeConfig::new()
@@ -224,7 +230,7 @@ fn plain_reading(text: &str) -> Option<Plain> {
     let alphabet = GeneralPurpose::new(&base64::alphabet::STANDARD, config);
     let payload = alphabet.decode(payload.replace('-', "+").replace('_', "/")).ok()?;
     let payload = String::from_utf8_lossy(&payload);
-    // Twice, since it is in names nobody asks for that the second reading lets anything pass.
+    // Read twice: the second reading accepts anything in the names it does not use.
     serde_json::from_str::<IgnoredAny>(&payload).ok()?;
     let fields: BTreeMap<Name, &RawValue> = serde_json::from_str(&payload).ok()?;
     let field = |name: &str| fields.get(&Name(name.into())).map(|value| value.get());
@@ -232,7 +238,7 @@ fn plain_reading(text: &str) -> Option<Plain> {
     Some(Plain { exp, iat: field("iat").and_then(number) })
 }
 
-/// A field's name as bytes, since half a surrogate pair is no string.
+/// A field's name as bytes, since half a surrogate pair is not a valid string.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Name(Vec<u8>);
 
@@ -269,24 +275,24 @@ fn digits(json: &str) -> Option<Moment> {
     digits.then(|| Moment { millis: secs().saturating_mul(1_000), slack: 0 })
 }
 
-/// As a refresher's answer it is served, or everyone is told why not.
+/// As a refresher's answer it is served, or every waiter gets the reason why not.
 fn answer(text: &str, policy: &Policy) {
-    let mut machine = Machine::new(None, policy.clone(), now()).expect("no initial token, nothing to be wrong with");
+    let mut machine = Machine::new(None, policy.clone(), now()).expect("a missing initial token is always valid");
     machine.handle(Event::TokenRequested { waiter: () }, now());
-    let Some(Action::CallRefresher { request, .. }) = machine.poll_action() else { panic!("there is no token yet") };
+    let Some(Action::CallRefresher { request, .. }) = machine.poll_action() else { panic!("no token is held yet") };
     machine.handle(Event::TokenReceived { request, token: text.into() }, now());
     match machine.poll_action() {
         Some(Action::ReturnToken { result: Ok(token), .. }) => {
-            assert!(token.expires_on() > now().unix, "{text:?} is served expired");
+            assert!(token.expires_on() > now().unix, "{text:?} is served after its expiry");
             assert_eq!(token.secret().expose(), text);
         }
         Some(Action::ReturnToken { result: Err(_), .. }) => assert!(machine.token(now()).is_none(), "{text:?}"),
-        other => panic!("{text:?}: the waiter is not answered but {other:?}"),
+        other => panic!("{text:?}: the waiter gets no answer: {other:?}"),
     }
 }
 
-/// Any text is an identifier, and any JSON is one or a typed error; nothing is lost on the way out and in again. The first
-/// byte says which it is.
+/// Any text is an identifier, and any JSON is an identifier or a typed error. Writing and reading again loses nothing.
+/// The first byte says whether the rest is text or JSON.
 pub fn identifier(bytes: &[u8]) {
     let Some((mode, rest)) = bytes.split_first() else { return };
     let text = String::from_utf8_lossy(rest);
@@ -311,7 +317,8 @@ fn raw_id(text: &str) {
 
 fn wire(text: &str) {
     let parsed = serde_json::from_str::<CommunicationIdentifier>(text);
-    // What nobody looks at may be too deep, too large or half a surrogate pair for `Value`; then there is no telling.
+    // Ignored parts may be too deep, too large or half a surrogate pair for `Value`. Then there is nothing to compare
+    // with.
     let Ok(value) = serde_json::from_str::<Value>(text) else { return };
     match (plainly(&value), parsed) {
         (Some((expected, raw_id)), Ok(identifier)) => {
@@ -320,18 +327,18 @@ fn wire(text: &str) {
             written(&identifier);
         }
         (None, Err(_)) => {}
-        (expected, parsed) => panic!("{text}: {parsed:?}, though plain reading says {expected:?}"),
+        (expected, parsed) => panic!("{text}: {parsed:?}, but the plain reading is {expected:?}"),
     }
 }
 
-/// What a property of a model has to be, the optional ones last.
+/// The type that a property of a model must have, the optional ones last.
 enum Form {
     Text,
     MaybeText,
     MaybeFlag,
 }
 
-/// The kind and the raw id by other means, if it is an identifier; no raw id if that follows from the parts.
+/// The kind and the raw id, read by other means, if it is an identifier. No raw id if it follows from the parts.
 fn plainly(value: &Value) -> Option<(&'static str, Option<&str>)> {
     use Form::{MaybeFlag, MaybeText, Text};
 
@@ -381,9 +388,9 @@ fn kind(identifier: &CommunicationIdentifier) -> &'static str {
     }
 }
 
-/// Its JSON reads back as the same, and is written as the same.
+/// Its JSON reads back as the same identifier, and that writes the same JSON.
 fn written(identifier: &CommunicationIdentifier) {
-    let json = serde_json::to_string(identifier).expect("nothing in it refuses to be written");
+    let json = serde_json::to_string(identifier).expect("every identifier can be written");
     let again: CommunicationIdentifier = serde_json::from_str(&json).expect("what was written can be read");
     assert_eq!((kind(&again), again.raw_id()), (kind(identifier), identifier.raw_id()), "{json}");
     assert_eq!(serde_json::to_string(&again).expect("as above"), json);

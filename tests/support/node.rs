@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::scenario::{Malformed, Seconds};
 
-/// A value and where it stands.
+/// A value and its path in the file.
 pub struct Node {
     pub value: Value,
     pub path: String,
@@ -67,7 +67,7 @@ impl Node {
         self.millis().map(Duration::from_millis)
     }
 
-    /// Seconds, as a length of time.
+    /// Seconds, as a duration.
     pub fn lifetime(self) -> Result<Duration, Malformed> {
         let number = self.number()?;
         Duration::try_from_secs_f64(number).map_err(|_| self.expected("seconds, 0 or more"))
@@ -104,7 +104,7 @@ impl Fields {
         self.optional(name).ok_or_else(|| self.node(name, Value::Null).error("missing"))
     }
 
-    /// The fields not read yet, but for those whose name starts with `_`.
+    /// The fields not read yet, except those whose name starts with `_`.
     pub fn rest(self) -> impl Iterator<Item = (String, Node)> {
         let Self { map, path } = self;
         let fields = Self { map: Map::new(), path };

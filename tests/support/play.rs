@@ -1,4 +1,4 @@
-//! Plays a scenario through the machine alone, in virtual time: a host that sleeps exactly until the deadline.
+//! Plays a scenario through the machine alone, in virtual time. The host sleeps exactly until the deadline.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,24 +10,24 @@ use super::credential::{self, ToDo};
 use super::scenario::{Credential, Do, Exchanged, Failed, Given, Outcome, Scenario};
 use super::tokens::{entra_text, new_token, token_response};
 
-/// How long after a step of the wall clock, or a suspension, a host that sleeps in slices looks at its clocks.
+/// How long after a step of the wall clock, or a suspension, a host that sleeps in slices reads its clocks.
 const SLICE: u64 = 60_000;
 
-/// What came of a scenario.
+/// The result of a scenario.
 #[derive(Debug, Default)]
 pub struct Played {
-    /// The timeline, as the scenario's file would have it.
+    /// The timeline, in the format of scenario files.
     pub timeline: Vec<Value>,
     /// The HTTP requests of an Entra user's credential, with tokens by their names.
     pub requests: Vec<Value>,
 }
 
-/// The timeline of a scenario, as its file would have it.
+/// The timeline of a scenario, in the format of scenario files.
 pub fn timeline(scenario: &Scenario) -> Vec<Value> {
     play(scenario).timeline
 }
 
-/// What comes of the first so many things that happen: a scenario may be long, and busy.
+/// The timeline of the first `most` steps: a scenario may be long and busy.
 pub fn beginning(scenario: &Scenario, most: usize) -> Vec<Value> {
     play_at_most(scenario, most).timeline
 }
@@ -65,7 +65,7 @@ fn credential(scenario: &Scenario) -> Result<credential::Credential<&str>, &'sta
     machine.map(credential::Credential::new).map_err(|_| "invalid_token")
 }
 
-/// Both clocks of the host, told from the true time, as a watch outside would show it.
+/// Both clocks of the host, computed from the true time, which an external clock would show.
 #[derive(Clone, Copy, Debug)]
 pub struct Clocks {
     start: i64,
@@ -83,13 +83,13 @@ impl Clocks {
         Now::new(Monotonic::from_millis(at.saturating_sub(self.suspended)), UnixTime::from_millis(unix))
     }
 
-    /// When the monotonic clock will show this, if nothing else happens.
+    /// The true time at which the monotonic clock shows this, if nothing else happens.
     fn true_time(self, monotonic: Monotonic) -> u64 {
         monotonic.as_millis().saturating_add(self.suspended)
     }
 }
 
-/// What comes next; the order of the variants is the order within a millisecond.
+/// The next thing to happen. The order of the variants is the order within a millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Next {
     Script,
@@ -98,7 +98,7 @@ enum Next {
     Look,
 }
 
-/// A call whose answer is to come, and which of its kind it is, from 0.
+/// A call without an answer yet, with its number among calls of its kind, from 0.
 #[derive(Clone, Copy, Debug)]
 enum Call {
     Refresher(RequestId, usize),
@@ -111,24 +111,24 @@ struct Host<'a> {
     credential: credential::Credential<&'a str>,
     clocks: Clocks,
     at: u64,
-    /// The end of the suspension; nothing happens before.
+    /// The end of the suspension. Nothing happens before it.
     awake: u64,
     script: VecDeque<&'a super::scenario::Step>,
-    /// Of the refresher, or of the source of Entra tokens.
+    /// The calls of the refresher, or of the source of Entra tokens.
     calls: usize,
     exchanges: usize,
-    /// Who is signed in, and with which Entra token.
+    /// The Entra token of the signed-in user, if any.
     signed_in: Option<&'a str>,
     /// The names of the Entra tokens that the source has given.
     given: Vec<&'a str>,
-    /// By when they are due, in the order of the calls.
+    /// By due time, then in the order of the calls.
     answers: BTreeMap<(u64, usize), Call>,
     timer: Option<Monotonic>,
-    /// When to look at the clocks besides.
+    /// When to read the clocks additionally.
     looks: VecDeque<Monotonic>,
     /// The accepted tokens, the latest last.
     tokens: Vec<(Token, String)>,
-    /// What the next token to be accepted is called.
+    /// The name of the next token that is accepted.
     naming: String,
     played: Played,
 }
@@ -169,11 +169,11 @@ impl<'a> Host<'a> {
             self.at = at;
             match next {
                 Next::Script => {
-                    let step = self.script.pop_front().expect("it was next");
+                    let step = self.script.pop_front().expect("the script has a next step");
                     self.run(&step.action);
                 }
                 Next::Answer => {
-                    let (_, call) = self.answers.pop_first().expect("it was next");
+                    let (_, call) = self.answers.pop_first().expect("the next answer exists");
                     self.answer(call);
                 }
                 Next::Timer => {
@@ -189,7 +189,7 @@ impl<'a> Host<'a> {
         self.played
     }
 
-    /// When the next thing happens. What falls into a suspension happens at its end, in its original order.
+    /// When the next thing happens. What falls into a suspension happens at its end, in the original order.
     fn next(&self) -> Option<(u64, Next)> {
         let script = self.script.front().map(|step| (step.at, Next::Script));
         let answer = self.answers.keys().next().map(|(due, _)| (*due, Next::Answer));
@@ -205,7 +205,7 @@ impl<'a> Host<'a> {
             Do::Cancel { id } => self.handle(Event::RequestCancelled { waiter: id.as_str() }),
             Do::Reject { token } => {
                 let known = self.tokens.iter().find(|(_, name)| name == token).map(|(token, _)| token.clone());
-                // A token that was never accepted is nothing to report; the host has looked at its clocks all the same.
+                // A token that was never accepted cannot be rejected. The host reads its clocks all the same.
                 self.handle(known.map_or(Event::TimeAdvanced, |token| Event::TokenRejected { token }));
             }
             Do::Dispose => self.handle(Event::Disposed),
@@ -225,7 +225,7 @@ impl<'a> Host<'a> {
     }
 
     fn look_later(&mut self) {
-        // A suspension has been accounted for: its end shows the same monotonic time as its start.
+        // A suspension needs no correction: the monotonic time at its end is the same as at its start.
         let monotonic = self.clocks.now(self.at.max(self.awake)).monotonic.as_millis();
         self.looks.push_back(Monotonic::from_millis(monotonic.saturating_add(SLICE)));
     }
@@ -294,7 +294,7 @@ impl<'a> Host<'a> {
         self.drain();
     }
 
-    /// Remembers the token held, if it is another than before.
+    /// Remembers the held token, if it has changed.
     fn learn_token(&mut self) {
         if let Some(token) = self.credential.machine.token(self.now())
             && self.tokens.last().is_none_or(|(last, _)| !last.ptr_eq(token))
@@ -305,7 +305,7 @@ impl<'a> Host<'a> {
 
     fn drain(&mut self) {
         while let Some(to_do) = self.credential.poll(self.now()) {
-            // What the credential has just heard may have brought it.
+            // The last event may have brought a token.
             self.learn_token();
             match to_do {
                 ToDo::Act(Action::ReturnToken { waiter, result: Ok(token) }) => {
@@ -323,7 +323,7 @@ impl<'a> Host<'a> {
                     self.expect(Call::Refresher(request, self.calls), after);
                     self.calls += 1;
                 }
-                // A host that cannot cancel: the late answer must change nothing.
+                // This host cannot cancel: the late answer must change nothing.
                 ToDo::Act(Action::CancelRefresher { .. }) => {}
                 ToDo::Act(Action::CheckSource { .. }) => unreachable!("it is passed on to the exchange"),
                 ToDo::Act(Action::Notify(notice)) => self.notice(&notice),
@@ -410,7 +410,7 @@ fn error(failed: &Failed) -> RefresherError {
     }
 }
 
-/// The kind of an error, as timelines have it.
+/// The kind of an error, as timelines name it.
 pub fn kind(error: &Error) -> &'static str {
     match error {
         Error::RefreshFailed { cause, .. } => cause.kind().as_str(),

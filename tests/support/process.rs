@@ -1,4 +1,4 @@
-//! Runs an example as a process: what it prints, and how it ends.
+//! Runs an example as a process, and returns what it prints and how it ends.
 
 #![allow(dead_code, unreachable_pub, reason = "each includer uses a part of it")]
 
@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Far longer than any run takes by itself.
+/// Far longer than any run takes.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 pub struct Run {
@@ -20,7 +20,7 @@ pub struct Run {
     pub err: String,
 }
 
-/// What to do once a line has this text in it.
+/// What to do as soon as a line contains this text.
 pub type At<'a> = (&'a str, fn(&Child));
 
 /// Runs the example of this name.
@@ -28,7 +28,7 @@ pub fn run(example: &str, arguments: &[&str], at: Option<At<'_>>) -> Run {
     run_with(example, arguments, &[], at)
 }
 
-/// With these environment variables besides.
+/// Runs it with these environment variables.
 pub fn run_with(example: &str, arguments: &[&str], variables: &[(&str, &str)], mut at: Option<At<'_>>) -> Run {
     watch(example, arguments, variables, |line, child| {
         if let Some((_, act)) = at.take_if(|(text, _)| line.contains(*text)) {
@@ -37,10 +37,10 @@ pub fn run_with(example: &str, arguments: &[&str], variables: &[(&str, &str)], m
     })
 }
 
-/// Shows each line that it prints as it does.
+/// Passes each line to `see` as soon as the example prints it.
 pub fn watch(example: &str, arguments: &[&str], variables: &[(&str, &str)], mut see: impl FnMut(&str, &Child)) -> Run {
     let mut command = Command::new(executable(example));
-    // What a developer likes to see is not what is expected here.
+    // The developer's environment must not change the output.
     command.env_remove("RUST_LOG").env_remove("AZURE_LOG_LEVEL");
     command
         .envs(variables.iter().copied())
@@ -70,7 +70,7 @@ pub fn watch(example: &str, arguments: &[&str], variables: &[(&str, &str)], mut 
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 let _ = child.kill();
-                panic!("it does not end by itself; it printed:\n{out}");
+                panic!("the example does not end; it printed:\n{out}");
             }
         }
     }
@@ -79,14 +79,14 @@ pub fn watch(example: &str, arguments: &[&str], variables: &[(&str, &str)], mut 
     Run { status, out, err }
 }
 
-/// Runs the example with nobody to read what it prints: its exit status, and what it says on standard error.
+/// Runs the example with its output closed. Returns its exit status and its standard error.
 pub fn run_unread(example: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let (unread, out) = std::io::pipe().expect("a pipe");
     drop(unread);
     run_into(example, arguments, out.into())
 }
 
-/// Runs the example with standard output on a disk that is full.
+/// Runs the example with standard output on a full disk.
 #[cfg(target_os = "linux")]
 pub fn run_on_a_full_disk(example: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
@@ -109,7 +109,7 @@ fn executable(example: &str) -> PathBuf {
     let advice = "build it by `cargo build --examples`, or a plain `cargo test`";
     let modified = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
     let Some(built) = modified(&path) else { panic!("{} is missing: {advice}", path.display()) };
-    // Some selections of targets (`--tests`) build no examples: an old one must not pass for the one to be tested.
+    // Some selections of targets (`--tests`) build no examples. An old executable must not be tested by mistake.
     let sources = fs::read_to_string(path.with_extension("d")).expect("cargo says what it was built from");
     let newer = |source: &&str| modified(Path::new(source)).is_none_or(|time: SystemTime| time > built);
     if let Some(source) = sources.split_whitespace().skip(1).find(newer) {

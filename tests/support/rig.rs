@@ -1,5 +1,5 @@
-//! The host of tests that step through a credential's life by hand. Both clocks run together unless a test sets them
-//! apart, and the timer fires exactly when it is due.
+//! The host of tests that step through a credential's states by hand. Both clocks run together unless a test changes
+//! one of them, and the timer fires exactly when it is due.
 
 use std::ops::Deref;
 use std::rc::Rc;
@@ -24,14 +24,14 @@ pub const MINUTE: u64 = 60 * SECOND;
 pub const HOUR: u64 = 60 * MINUTE;
 pub const DAY: u64 = 24 * HOUR;
 
-/// What the host was told to do, except for the timer.
+/// An action that the host did, except for the timer.
 #[derive(Debug)]
 pub enum Did {
     Token(u32, Token),
     Error(u32, Error),
     Cancel(RequestId),
     Call(RequestId),
-    /// A check of a source that the test itself plays.
+    /// A check of a source. The test plays the source.
     Check(RequestId),
     Notice(Notice),
     /// The source is asked for an Entra token.
@@ -44,17 +44,17 @@ pub struct Rig {
     pub credential: Credential<u32>,
     /// What the monotonic clock shows, in milliseconds.
     pub at: u64,
-    /// How far the wall clock was set forward, in milliseconds.
+    /// By how much the wall clock was set forward, in milliseconds.
     pub stepped: i64,
     /// Every call of the refresher so far.
     pub calls: Vec<RequestId>,
     pub cancelled: Vec<RequestId>,
     pub answers: Vec<(u32, Result<Token, Error>)>,
     pub failures: Vec<FailureCause>,
-    /// The source has been asked, and not answered; and whether for a fresh token.
+    /// The call of the source without an answer yet, and whether a fresh token is wanted.
     pub asked: Option<RequestId>,
     pub fresh: bool,
-    /// The request that has been sent, and not answered.
+    /// The request that was sent and has no answer yet.
     pub sent: Option<(RequestId, Rc<HttpRequest>)>,
     called_at: Option<u64>,
     timer: Option<Monotonic>,
@@ -74,12 +74,12 @@ impl Rig {
 
     /// A refreshing credential that holds no token.
     pub fn empty(policy: Policy) -> Self {
-        Self::new(None, policy).expect("no token can be no bad token")
+        Self::new(None, policy).expect("a missing initial token is always valid")
     }
 
-    /// A refreshing credential that holds a token for so long.
-    pub fn holding(life: u64, policy: Policy) -> Self {
-        Self::new(Some(until(life)), policy).expect("a good token")
+    /// A refreshing credential that holds a token for `lifetime` milliseconds.
+    pub fn holding(lifetime: u64, policy: Policy) -> Self {
+        Self::new(Some(until(lifetime)), policy).expect("a good token")
     }
 
     /// An Entra user's credential.
@@ -87,14 +87,14 @@ impl Rig {
         Self::with(Credential::of_entra_user(options, policy, now(0)))
     }
 
-    /// One that has sent its first request, for this Entra token.
+    /// An Entra user's credential that has sent its first request, for this Entra token.
     pub fn exchanging(entra: &str, policy: Policy) -> Self {
         let mut rig = Self::of_entra_user(contoso(), policy);
         rig.sign_in(entra);
         rig
     }
 
-    /// Any machine made at the start.
+    /// A host for any machine made at the start.
     pub fn of(machine: Machine<u32>) -> Self {
         Self::with(Credential::new(machine))
     }
@@ -125,19 +125,19 @@ impl Rig {
         Now::new(monotonic, UnixTime::from_millis(unix.as_millis() + self.stepped))
     }
 
-    /// Waits, without a look at the clocks, until `at`.
+    /// Waits until `at`, without a look at the clocks.
     pub fn sleep_until(&mut self, at: u64) -> &mut Self {
         assert!(at >= self.at, "time runs forward");
         self.at = at;
         self
     }
 
-    /// Waits for so long, without a look at the clocks.
+    /// Waits for this long, without a look at the clocks.
     pub fn pass(&mut self, millis: u64) {
         self.at += millis;
     }
 
-    /// The monotonic clock stands still meanwhile: as if the wall clock were set forward.
+    /// The monotonic clock stands still meanwhile. This is the same as setting the wall clock forward.
     pub fn suspend(&mut self, millis: u64) {
         self.stepped += i64::try_from(millis).expect("a test's time is short");
     }
@@ -215,7 +215,7 @@ impl Rig {
         done
     }
 
-    /// Runs the timers until `at`, that moment included; what happened, and when.
+    /// Runs the timers until `at`, inclusive. Returns what happened, and when.
     pub fn run_until(&mut self, at: u64) -> Vec<(u64, Did)> {
         let mut done = Vec::new();
         while let Some(due) = self.deadline().filter(|due| *due <= at) {
@@ -245,14 +245,14 @@ impl Rig {
         *self.calls.last().expect("the refresher has been called")
     }
 
-    /// The last call brings this token.
+    /// The event that the last call returns this token.
     pub fn received(&self, token: NewToken) -> Event<u32> {
         Event::TokenReceived { request: self.last_call(), token }
     }
 
-    /// The last call brings a token for so long, by the wall clock.
-    pub fn received_for(&self, life: u64) -> Event<u32> {
-        let expires_on = self.now().unix.as_millis().saturating_add_unsigned(life);
+    /// The event that the last call returns a token valid for `lifetime` milliseconds, by the wall clock.
+    pub fn received_for(&self, lifetime: u64) -> Event<u32> {
+        let expires_on = self.now().unix.as_millis().saturating_add_unsigned(lifetime);
         self.received(NewToken::new("opaque").with_expires_on(UnixTime::from_millis(expires_on)))
     }
 
@@ -268,13 +268,13 @@ impl Rig {
         self.machine.token(self.now()).is_some()
     }
 
-    /// Whether the last call was made this very millisecond.
+    /// Whether the last call was made in this millisecond.
     pub fn called_just_now(&self) -> bool {
         self.called_at == Some(self.at)
     }
 
-    /// From when on the next refresh may start, under a minimum interval of so many milliseconds.
-    pub fn floor(&self, millis: u64) -> u64 {
+    /// When the next refresh may start, under a minimum interval of this many milliseconds.
+    pub fn earliest_refresh(&self, millis: u64) -> u64 {
         self.called_at.map_or(0, |at| at + millis)
     }
 
@@ -284,7 +284,7 @@ impl Rig {
     }
 }
 
-// An exchange by hand.
+// An exchange, step by step.
 impl Rig {
     /// Answers the source's call, or the request that was sent.
     pub fn tell(&mut self, request: RequestId, event: ExchangeEvent) -> Vec<Did> {
@@ -301,20 +301,20 @@ impl Rig {
         self.source_answers(ExchangeEvent::EntraTokenReceived { token: EntraToken::new(entra) })
     }
 
-    /// Answers the request that was sent, and hands it back.
+    /// Answers the request that was sent, and returns it.
     pub fn respond(&mut self, response: HttpResponse) -> HttpRequest {
         let (request, sent) = self.sent.take().expect("a request was sent");
         self.tell(request, ExchangeEvent::ResponseReceived { response });
-        Rc::into_inner(sent).expect("nobody has a copy")
+        Rc::into_inner(sent).expect("the rig has the only copy")
     }
 
     pub fn unreachable(&mut self, error: RefresherError) -> HttpRequest {
         let (request, sent) = self.sent.take().expect("a request was sent");
         self.tell(request, ExchangeEvent::TransportFailed { error });
-        Rc::into_inner(sent).expect("nobody has a copy")
+        Rc::into_inner(sent).expect("the rig has the only copy")
     }
 
-    /// How long until the next request is sent by the timer, if by then.
+    /// How long until the timer sends the next request, if it does.
     pub fn pause(&mut self) -> Option<u64> {
         assert!(self.sent.is_none());
         let due = self.deadline().expect("a refresh in flight has a timeout");
@@ -335,7 +335,7 @@ impl Rig {
     }
 }
 
-/// What its credential can be asked, it can be asked.
+/// The rig has all methods of its credential.
 impl Deref for Rig {
     type Target = Credential<u32>;
 
@@ -348,7 +348,7 @@ pub fn now(at: u64) -> Now {
     Now::new(Monotonic::from_millis(at), unix(at))
 }
 
-/// What the wall clock shows `at` milliseconds after the start, if nobody sets it.
+/// What the wall clock shows `at` milliseconds after the start, if it is never set.
 pub fn unix(at: u64) -> UnixTime {
     UnixTime::from_millis(START * 1_000 + i64::try_from(at).expect("a test's time is short"))
 }
@@ -368,7 +368,7 @@ pub fn contoso() -> EntraOptions {
     EntraOptions::new("https://contoso.communication.azure.com").expect("it is right")
 }
 
-/// The calls of the refresher among what happened.
+/// The number of refresher calls among these actions.
 pub fn calls<'a>(done: impl IntoIterator<Item = &'a Did>) -> usize {
     done.into_iter().filter(|did| matches!(did, Did::Call(_))).count()
 }

@@ -1,4 +1,5 @@
-//! Scenario files, read strictly: an error names the scenario and the field. The format is in `tests/scenarios/README.md`.
+//! Scenario files, read strictly: an error names the scenario and the field. The format is in
+//! `tests/scenarios/README.md`.
 
 use std::fmt::{self, Display};
 use std::time::Duration;
@@ -19,7 +20,7 @@ pub struct Scenario {
     pub notices: bool,
     pub credential: Credential,
     pub refresher: Vec<Answer>,
-    /// What the source of Entra tokens answers; past the list's end, at once, who is signed in.
+    /// The answers of the source of Entra tokens. After the list's end it returns the signed-in user's token at once.
     pub source: Vec<SourceAnswer>,
     pub exchange: Vec<ExchangeAnswer>,
     pub script: Vec<Step>,
@@ -43,7 +44,7 @@ pub enum TokenSpec {
     Raw(String),
 }
 
-/// Seconds, whole or not, kept as they were written.
+/// Seconds, whole or fractional, kept as they were written.
 #[derive(Clone, Copy, Debug)]
 pub enum Seconds {
     Whole(i64),
@@ -141,7 +142,7 @@ pub enum Do {
     Suspend { millis: u64 },
 }
 
-/// Whose policy to play a scenario under.
+/// Which policy to play a scenario under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Base {
     Default,
@@ -167,7 +168,7 @@ impl Display for Malformed {
     }
 }
 
-/// Reads one scenario, or an array of them, from a file's text. `policy` replaces the scenarios' own.
+/// Reads one scenario, or an array of them, from a file's text. `policy` replaces the policies of the scenarios.
 pub fn read(text: &str, policy: Option<Base>) -> Result<Vec<Scenario>, Malformed> {
     let file: Value = serde_json::from_str(text).map_err(|error| Malformed(format!("not JSON: {error}")))?;
     match file {
@@ -353,7 +354,7 @@ fn headers(node: Node) -> Result<Vec<(String, String)>, Malformed> {
     node.fields()?.rest().map(|(name, node)| Ok((name, node.string()?))).collect()
 }
 
-/// What is said of a failure, if one is.
+/// The details of a failure, if there is one.
 fn failed(fields: &mut Fields) -> Result<Option<Failed>, Malformed> {
     let message = fields.optional("error");
     let permanent = fields.optional("permanent");
@@ -388,7 +389,7 @@ fn token(node: Node) -> Result<TokenSpec, Malformed> {
     }
 }
 
-/// An event of a timeline; what else it says is compared, not read.
+/// An event of a timeline. Its other fields are compared, not read.
 fn observed(node: Node) -> Result<Value, Malformed> {
     let whole = node.value.clone();
     let mut fields = node.fields()?;

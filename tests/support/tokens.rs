@@ -1,4 +1,4 @@
-//! The tokens scenarios speak of, as text.
+//! The tokens of scenarios, as text.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::scenario::TokenSpec;
 
-/// A token as the scenario describes it; `name` makes opaque ones differ.
+/// A token as the scenario describes it. `name` makes opaque tokens differ.
 pub fn new_token(token: &TokenSpec, name: &str, start: i64) -> NewToken {
     let text = NewToken::new(text(token, name, start));
     match token {
@@ -32,12 +32,12 @@ fn text(token: &TokenSpec, name: &str, start: i64) -> String {
     }
 }
 
-/// A JWT but for what stands in the signature's place.
+/// A JWT, except for the part in place of the signature.
 fn jwt(payload: &str) -> String {
     format!("eyJhbGciOiJub25lIn0.{}.", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(payload))
 }
 
-/// The text of an Entra token by its name, `USER` or `USER/MORE`; one of a user called `opaque` cannot be read.
+/// The text of an Entra token by its name, `USER` or `USER/MORE`. The token of a user named `opaque` cannot be read.
 pub fn entra_text(name: &str) -> String {
     let user = name.split('/').next().unwrap_or_default();
     if user == "opaque" {
@@ -46,7 +46,7 @@ pub fn entra_text(name: &str) -> String {
     jwt(&json!({"tid": "tenant", "oid": user, "name": name}).to_string()) + user
 }
 
-/// What the exchange answers when all is well.
+/// The response of the exchange when it succeeds.
 pub fn token_response(token: &TokenSpec, name: &str, start: i64) -> String {
     let expires_on = match token {
         TokenSpec::Jwt { exp: secs, .. } | TokenSpec::ExpiresOn(secs) | TokenSpec::ExpiresIn(secs) => {
@@ -58,7 +58,7 @@ pub fn token_response(token: &TokenSpec, name: &str, start: i64) -> String {
     json!({"identity": {"id": "8:acs:…"}, "accessToken": token}).to_string()
 }
 
-/// In the service's own form: seven digits of a second, and an offset; as far as four digits of a year reach.
+/// In the service's format: seven digits of a second, and an offset. Clamped to years of four digits.
 fn rfc3339(millis: i64) -> String {
     let moment = chrono::DateTime::from_timestamp_millis(millis.clamp(YEAR_0, YEAR_9999)).expect("in our era");
     moment.format("%Y-%m-%dT%H:%M:%S%.3f0000+00:00").to_string()

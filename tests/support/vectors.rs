@@ -1,11 +1,11 @@
-//! What the reference package answered, recorded: `tests/vectors`.
+//! The recorded results of the reference package: `tests/vectors`.
 
 use std::path::Path;
 
 use acs_common::identifier::CommunicationIdentifier;
 use serde_json::{Value, json};
 
-/// All vectors of this name, those that came first and those of the folder `more`.
+/// All vectors of this name: the first ones, and those in the folder `more`.
 pub fn load(name: &str) -> Vec<Value> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
     [folder.join(name), folder.join("more").join(name)]
@@ -17,7 +17,7 @@ pub fn load(name: &str) -> Vec<Value> {
         .collect()
 }
 
-/// An identifier as the reference shows it; it knows the raw id only of those that JSON brought.
+/// An identifier as the reference shows it. The reference has a raw id only for identifiers read from JSON.
 pub fn shown(identifier: &CommunicationIdentifier, with_raw_id: bool) -> Value {
     let mut shown = match identifier {
         CommunicationIdentifier::CommunicationUser(user) => {

@@ -1,4 +1,4 @@
-//! A simulated host around the machine that checks every law after every event. It knows the contract, not the machine.
+//! A simulated host around the machine. It checks every law after every event. It knows the contract, not the machine.
 
 use acs_common::{Event, Machine, Monotonic, Now, RequestId, Token, UnixTime};
 
@@ -27,16 +27,16 @@ use law::{Broken, Law};
 use model::Model;
 use ops::{Op, Rejects, Setup, Span, Verdict};
 
-/// The name of a waiter that never asked.
+/// The name of a waiter that never requested a token.
 const NOBODY: u32 = u32::MAX;
-/// How often the host's timer may fire while time passes, before it oversleeps.
+/// How often the host's timer may fire in one operation. After that, the host oversleeps.
 const WAKE_UPS: u32 = 48;
-/// How long after a step or a suspension a host that sleeps in slices looks at its clocks.
+/// How long after a step or a suspension a host that sleeps in slices reads its clocks.
 const SLICE: u64 = 60_000;
 /// Longer than any host runs.
 const AGES: u64 = 10_000 * 365 * 86_400_000;
 
-/// Plays a life with all laws checked, or only one, and sees from its end whether a good refresher leads back to a token.
+/// Plays a run and checks all laws, or only one. At the end it checks that a good refresher leads back to a token.
 pub fn play(setup: &Setup, ops: &[Op], only: Option<Law>) -> Vec<Broken> {
     let mut world = World::new(setup);
     let settle = |world: &mut World| {
@@ -53,7 +53,7 @@ pub fn play(setup: &Setup, ops: &[Op], only: Option<Law>) -> Vec<Broken> {
     world.broken
 }
 
-/// What everyone except the ghosts saw of a life in which they asked, or did not.
+/// What all waiters except the ghosts saw in a run, with or without the ghosts' requests.
 pub fn journal(setup: &Setup, ops: &[Op], ghosts_ask: bool) -> Vec<String> {
     let mut world = World { ghosts_ask, journal: Some(Vec::new()), ..World::new(setup) };
     ops.iter().for_each(|op| world.run(*op));
@@ -67,27 +67,27 @@ pub struct World {
     now: Now,
     waiters: u32,
     texts: u32,
-    /// Every check and every call announced, and every token accepted.
+    /// Every announced check and call, and every accepted token.
     checks: Vec<RequestId>,
     calls: Vec<RequestId>,
     tokens: Vec<Token>,
     timer: Option<Monotonic>,
     look: Option<u64>,
-    /// A clock was set back since the timer was armed, so that it may well come too early.
+    /// A clock was set back after the timer was armed, so the timer may fire too early.
     set_back: bool,
-    /// A clock has been at its end.
+    /// A clock has reached its maximum or minimum.
     ended: bool,
-    /// So many events are yet to come before the host drains.
+    /// How many more events come before the host drains.
     hold: u8,
     undrained: bool,
     ghost: Option<u32>,
     ghosts_ask: bool,
     journal: Option<Vec<String>>,
-    /// The last drain's answers; the time after which to ask again, if one was an error.
+    /// The last drain's answers. For an error, the time after which to ask again.
     answers: Vec<(u32, Result<(), Option<u64>>)>,
-    /// The last drain did something besides arming the timer.
+    /// The last drain did more than arm the timer.
     effective: bool,
-    /// It came after several events.
+    /// The last drain came after several events.
     batch: bool,
     pub broken: Vec<Broken>,
 }
@@ -97,9 +97,9 @@ impl World {
         let now = setup.start;
         let mut model = Model::new(setup);
         let policy = setup.policy();
-        let initial = setup.initial.map(|brings| brings.make("initial", &setup.knobs, now, now));
+        let initial = setup.initial.map(|brings| brings.make("initial", &setup.options, now, now));
         let (initial, verdict) = initial.unzip();
-        let empty = || Machine::new(None, policy.clone(), now).expect("no initial token, nothing to be wrong with");
+        let empty = || Machine::new(None, policy.clone(), now).expect("a missing initial token is always valid");
         let machine = match (Machine::new(initial, policy.clone(), now), verdict) {
             (Ok(machine), Some(Verdict::Alive { left })) => {
                 model.hold("initial".to_owned(), left, None, now);
@@ -259,7 +259,7 @@ impl World {
         let end = begin.saturating_add(millis);
         let mut fired = 0_u32;
         for _ in 0..WAKE_UPS {
-            // What was overslept comes now, the timer first.
+            // What fell into the sleep happens now, the timer first.
             let now = self.now.monotonic.as_millis();
             let [timer, look] = [self.timer.map(Monotonic::as_millis), self.look].map(|at| at.map(|at| at.max(now)));
             let Some(wake) = [timer, look].into_iter().flatten().min().filter(|wake| *wake <= end) else { break };
@@ -268,20 +268,20 @@ impl World {
                 fired += 1;
                 let excused = self.undrained || self.hold > 0 || self.set_back || self.at_the_end();
                 self.look();
-                self.check(Law::Vain, self.effective || excused, |_| "it fired in vain".to_owned());
+                self.check(Law::Vain, self.effective || excused, |_| "it fired without effect".to_owned());
             } else {
                 self.look = None;
                 self.look();
             }
         }
-        // It starts, it gives up; a token expires.
-        let starts = (self.now.monotonic.as_millis() - begin) / self.model.knobs.floor.max(1);
+        // A refresh starts or times out; a token expires.
+        let starts = (self.now.monotonic.as_millis() - begin) / self.model.options.min_interval.max(1);
         let calm = u64::from(fired.saturating_sub(5).div_ceil(2)) <= starts || self.at_the_end();
         self.check(Law::Vain, calm, |_| format!("it fired {fired} times since {begin}"));
         self.pass(end.saturating_sub(self.now.monotonic.as_millis()));
     }
 
-    /// A clock that stands at its end measures nothing any more: what takes time is done at once, or never.
+    /// A clock at its maximum cannot measure time any more: a wait ends at once, or never.
     fn at_the_end(&self) -> bool {
         self.ended || is_the_end(self.now)
     }
@@ -308,7 +308,7 @@ impl World {
         }
     }
 
-    /// The held token, and that alone, is what the machine has.
+    /// The machine has the held token, and no other.
     fn check_held(&mut self) {
         let now = self.now;
         let has = self.machine.token(now).cloned();
@@ -316,7 +316,7 @@ impl World {
         let (has_text, may) = (has.as_ref().map(text), self.model.held(now).map(|held| held.text.clone()));
         if has_text != may {
             let law = if may.is_some() { Law::Kept } else { Law::HandOut };
-            return self.check(law, false, |_| format!("{may:?} is to be held, but it has {has_text:?}"));
+            return self.check(law, false, |_| format!("{may:?} must be held, but it has {has_text:?}"));
         }
         if let (Some(token), Some(held)) = (has, self.model.held_mut())
             && held.token.is_none()

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// An arrow, and the words written on its way.
+/// An arrow, and its label.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Arrow {
     pub(crate) from: String,
@@ -17,7 +17,7 @@ const DOWN: Step = (1, 0);
 const LEFT: Step = (0, -1);
 const RIGHT: Step = (0, 1);
 
-/// Where a line's character leads.
+/// The directions of a line's character.
 fn ways(character: char) -> &'static [Step] {
     match character {
         '─' => &[LEFT, RIGHT],
@@ -34,7 +34,7 @@ fn ways(character: char) -> &'static [Step] {
     }
 }
 
-/// Where an arrow head points.
+/// The direction of an arrow head.
 fn points(character: char) -> Option<Step> {
     match character {
         '▲' => Some(UP),
@@ -47,7 +47,7 @@ fn points(character: char) -> Option<Step> {
 
 struct Drawing {
     cells: BTreeMap<(isize, isize), char>,
-    /// Which box a cell of a frame belongs to.
+    /// The box of each cell of a frame.
     frames: BTreeMap<(isize, isize), String>,
 }
 
@@ -147,8 +147,8 @@ impl Walk<'_> {
             }
         } else {
             // A word written on the line.
-            assert!(step.0 == 0 && !ways(character).contains(&step), "a line breaks off at {at:?}");
-            assert!(self.drawing.cells.contains_key(&at), "a line runs off the page");
+            assert!(step.0 == 0 && !ways(character).contains(&step), "a line ends at {at:?}");
+            assert!(self.drawing.cells.contains_key(&at), "a line leaves the drawing");
             if step == RIGHT {
                 self.label.push(character)
             } else {

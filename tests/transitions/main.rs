@@ -1,4 +1,4 @@
-//! The table and the diagram in `src/transitions.md` say what the machine does, and all that it does.
+//! The table and the diagram in `src/transitions.md` are correct and complete.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -45,7 +45,7 @@ const STATES: [&str; 9] = [
     "static",
 ];
 
-/// What a row may depend on, as the walk understands it.
+/// The conditions of rows that the walk understands.
 const CONDITIONS: [&str; 17] = [
     "on demand",
     "proactive",
@@ -66,7 +66,7 @@ const CONDITIONS: [&str; 17] = [
     "on probation",
 ];
 
-/// A row that speaks of one must have a row beside it that speaks of the other.
+/// A row with one of these conditions needs another row with the opposite condition.
 const OPPOSITES: [(&str, &str); 4] = [
     ("too soon", "not too soon"),
     ("wanted", "not wanted"),
@@ -74,8 +74,9 @@ const OPPOSITES: [(&str, &str); 4] = [
     ("the token held", "another token"),
 ];
 
-/// Fails when `receive` stores an expired token, `fail_refresh` drops the lease, `settle` forgets the timeout, `reject` forgets the
-/// trial, `retry_now` leaves the backoff, `dispose` does not cancel; and when any row's state or action is altered.
+/// Fails when `receive` stores an expired token, `fail_refresh` drops the lease, `settle` forgets the timeout, `reject`
+/// forgets the probation, `retry_now` keeps the backoff, `dispose` does not cancel, or when any row's state or action
+/// is changed.
 #[test]
 fn every_row_of_the_table_is_what_the_machine_does() {
     let mut walked = 0;
@@ -93,46 +94,48 @@ fn every_row_of_the_table_is_what_the_machine_does() {
                 walked_row += 1;
             }
         }
-        assert!(walked_row > 0, "no way to walk: {}", row.text);
+        assert!(walked_row > 0, "the walk cannot reach this row: {}", row.text);
         walked += walked_row;
     }
     assert!(walked >= 200, "only {walked} cases");
 }
 
-/// Fails when `source_checked` calls the refresher for the source of the token held, or in the backoff of the same source, or
-/// too soon; `settle` forgets the check's timeout; `fail_refresh` keeps the token of another user; `end_check` answers those
-/// who came after the source had answered; and when any row's state or action is altered.
+/// Fails when `source_checked` calls the refresher for the source of the held token, or in the backoff of the same
+/// source, or too soon; when `settle` forgets the check's timeout; when `fail_refresh` keeps the token of another user;
+/// when `end_check` answers waiters that came after the source had answered; and when any row's state or action is
+/// changed.
 #[test]
 fn every_row_of_a_credential_with_a_source_is_what_the_machine_does() {
     let mut walked = 0;
     let rows = table::read_with_a_source(DOCUMENT);
     let heads: BTreeSet<_> = rows.iter().map(|row| (&row.state, &row.event, &row.conditions)).collect();
-    assert_eq!(heads.len(), rows.len(), "two rows say the same, or contradict");
+    assert_eq!(heads.len(), rows.len(), "two rows are equal, or contradict each other");
     for row in &rows {
         let known = |condition: &String| CONDITIONS.into_iter().chain(source::CONDITIONS).any(|one| one == condition);
         assert!(row.conditions.iter().all(known), "{}", row.text);
         let mut walked_row = 0;
         for mode in source::Mode::all().filter(|mode| mode.admits(row)) {
-            let mut life = source::Life::at(row, mode);
+            let mut run = source::Run::at(row, mode);
             let place = format!("{mode:?}: {}", row.text);
-            assert_eq!(life.state(), row.state, "{place}: the way to it");
-            life.sleep_for(row);
-            let waiting = life.waiting_at(row);
-            let got = life.handle(life.event(row));
+            assert_eq!(run.state(), row.state, "{place}: the way to it");
+            run.sleep_for(row);
+            let waiting = run.waiting_at(row);
+            let got = run.handle(run.event(row));
             let answers = got.iter().filter_map(walk::answered).collect::<Vec<_>>();
             let returns = row.actions.iter().any(|action| action.starts_with("return"));
             assert_eq!(answers, if returns { waiting } else { Vec::new() }, "{place}: who is answered");
             assert_eq!(actions(&got), row.actions, "{place}");
-            assert_eq!(life.state(), row.next, "{place}");
+            assert_eq!(run.state(), row.next, "{place}");
             walked_row += 1;
         }
-        assert!(walked_row > 0, "no way to walk: {}", row.text);
+        assert!(walked_row > 0, "the walk cannot reach this row: {}", row.text);
         walked += walked_row;
     }
     assert!(walked >= 120, "only {walked} cases");
 }
 
-/// Fails when a row is doubled, is the last of its state and event and is deleted, or loses or turns one of its conditions.
+/// Fails when a row is doubled, when the last row of a state and event is deleted, or when a row loses or inverts a
+/// condition.
 #[test]
 fn no_state_lacks_a_row_for_an_event_and_no_two_rows_contradict() {
     let rows = table::read(DOCUMENT);
@@ -150,7 +153,7 @@ fn no_state_lacks_a_row_for_an_event_and_no_two_rows_contradict() {
                 for row in &here {
                     for (condition, opposite) in OPPOSITES.into_iter().flat_map(|(a, b)| [(a, b), (b, a)]) {
                         let answered = !row.says(condition) || here.iter().any(|other| other.says(opposite));
-                        assert!(answered || mode.excludes(opposite), "{}: and if {opposite}?", row.text);
+                        assert!(answered || mode.excludes(opposite), "{}: missing row for {opposite}", row.text);
                     }
                 }
             }
@@ -160,26 +163,26 @@ fn no_state_lacks_a_row_for_an_event_and_no_two_rows_contradict() {
         assert!(STATES.contains(&row.state.as_str()) && STATES.contains(&row.next.as_str()), "{}", row.text);
         assert!(EVENTS.contains(&row.event.as_str()), "{}", row.text);
         let waited = row.says("not too soon") || !row.says("wanted") && !row.says("not wanted");
-        assert!(waited, "what is wanted starts only when it is not too soon: {}", row.text);
+        assert!(waited, "a wanted refresh starts only when it is not too soon: {}", row.text);
         let unknown = row.conditions.iter().find(|condition| !CONDITIONS.contains(&condition.as_str()));
         assert_eq!(unknown, None, "{}", row.text);
     }
 }
 
-/// Fails when a row is deleted whose outcome no other row of its state and event has.
+/// Fails when a row is deleted and no other row of its state and event has the same outcome.
 #[test]
 fn from_every_place_in_the_table_no_event_leads_out_of_it() {
     let rows: Rc<[Row]> = table::read(DOCUMENT).into();
     let mut observed = 0;
     for mode in MODES {
         for (rig, at) in places(mode) {
-            let mut life = Life { rows: rows.clone(), mode, state: state(&rig), rig };
-            life.rig.sleep_until(at);
-            life.observe(Event::TimeAdvanced);
-            life.tick();
-            for event in walk::all_events(&life.rig) {
-                let mut life = life.clone();
-                life.observe(event);
+            let mut run = Run { rows: rows.clone(), mode, state: state(&rig), rig };
+            run.rig.sleep_until(at);
+            run.observe(Event::TimeAdvanced);
+            run.tick();
+            for event in walk::all_events(&run.rig) {
+                let mut run = run.clone();
+                run.observe(event);
                 observed += 1;
             }
         }
@@ -187,18 +190,18 @@ fn from_every_place_in_the_table_no_event_leads_out_of_it() {
     assert!(observed >= 2_000, "only {observed} moves");
 }
 
-/// Every state under every condition, whatever the document says of them.
+/// Every state under every condition, independent of the document.
 fn places(mode: Mode) -> Vec<(Rig, u64)> {
     let single = CONDITIONS.iter().map(|condition| vec![*condition]);
     let several = [vec![], vec!["it has expired", "too soon"], vec!["on probation", "not too soon"]];
     let all: Vec<_> = single.chain(several).collect();
     let rows = STATES.into_iter().flat_map(|state| all.iter().map(move |conditions| Row::of(state, "", conditions)));
-    // Without a token there is none on probation.
+    // Without a token, no token is on probation.
     let possible = |row: &Row| mode.admits(row) && !(row.says("on probation") && row.state.starts_with("none"));
     rows.filter(possible).flat_map(|row| walk::places(&row, mode)).collect()
 }
 
-/// Fails when an arrow is removed, added, turned round or given another label; and when a row is changed that it stands for.
+/// Fails when an arrow is removed, added, reversed or given another label, or when one of its rows is changed.
 #[test]
 fn the_diagram_has_the_arrows_of_the_table_and_no_others() {
     let rows = table::read(DOCUMENT);
@@ -213,7 +216,7 @@ fn the_diagram_has_the_arrows_of_the_table_and_no_others() {
             rows.iter().filter(|row| moves(row).contains(&(arrow.from.clone(), arrow.to.clone()))).collect();
         let labels: Vec<_> = arrow.label.split(", ").collect();
         for row in &behind {
-            assert!(labels.iter().any(|label| mentions(row, label)), "{arrow:?} does not speak of {}", row.text);
+            assert!(labels.iter().any(|label| mentions(row, label)), "{arrow:?} does not mention {}", row.text);
         }
         for label in labels {
             assert!(behind.iter().any(|row| mentions(row, label)), "{arrow:?}: no row has {label:?}");
@@ -221,7 +224,7 @@ fn the_diagram_has_the_arrows_of_the_table_and_no_others() {
     }
 }
 
-/// The arrows a row stands for.
+/// The arrows of a row.
 fn moves(row: &Row) -> Vec<(String, String)> {
     let own = |(from, to): (&str, &str)| (from.to_owned(), to.to_owned());
     match (row.state.as_str(), row.next.as_str()) {
@@ -235,13 +238,13 @@ fn mentions(row: &Row, label: &str) -> bool {
     row.conditions.iter().chain(&row.actions).chain([&row.event]).any(|text| text.contains(label))
 }
 
-/// What a random life is made of.
+/// A step of a random run.
 #[derive(Clone, Debug)]
 enum Step {
     Sleep(u64),
     Request,
     Cancel,
-    Answer { life: u64 },
+    Answer { lifetime: u64 },
     Late,
     Fail { permanent: bool, retry_after: u64 },
     Reject,
@@ -254,7 +257,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (1_u64..60).prop_map(Step::Sleep),
         4 => Just(Step::Request),
         1 => Just(Step::Cancel),
-        4 => (0_u64..200).prop_map(|life| Step::Answer { life }),
+        4 => (0_u64..200).prop_map(|lifetime| Step::Answer { lifetime }),
         1 => Just(Step::Late),
         2 => (any::<bool>(), 0_u64..90).prop_map(|(permanent, retry_after)| Step::Fail { permanent, retry_after }),
         2 => Just(Step::Reject),
@@ -266,75 +269,76 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Fails when `receive` does not end the backoff, `until_start` lets one be interrupted, `expire_waits` does not drop
-    /// `renewal`, `start` sets no minimum interval; and when a row is changed that no other row makes up for.
+    /// Fails when `receive` does not end the backoff, `until_start` interrupts one, `expire_waits` does not drop
+    /// `renewal`, `start` sets no minimum interval, or when a row is changed and no other row has the same outcome.
     #[test]
     fn the_machine_makes_no_move_that_is_not_in_the_table(
         proactive: bool,
         steps in prop::collection::vec(step(), 1..120),
     ) {
         let mode = if proactive { Mode::Proactive } else { Mode::OnDemand };
-        let mut life = Life::new(mode);
+        let mut run = Run::new(mode);
         let mut tokens = Vec::new();
         for step in steps {
-            // A refresher takes some time: else the backoff after its failure might end with the minimum interval, and look like none.
-            if life.rig.called_just_now() {
-                life.tick();
+            // A refresher takes some time. Otherwise the backoff could end together with the minimum interval, and not
+            // be visible.
+            if run.rig.called_just_now() {
+                run.tick();
             }
-            let (last, first) = (life.rig.calls.last().copied(), life.rig.calls.first().copied());
+            let (last, first) = (run.rig.calls.last().copied(), run.rig.calls.first().copied());
             match (step, last, first) {
-                (Step::Sleep(millis), ..) => (0..millis).for_each(|_| life.tick()),
-                (Step::Request, ..) => life.observe(Event::TokenRequested { waiter: 1 }),
-                (Step::Cancel, ..) => life.observe(Event::RequestCancelled { waiter: 1 }),
-                (Step::Answer { life: left }, Some(request), _) => {
-                    life.observe(Event::TokenReceived { request, token: until(life.rig.at + left) });
+                (Step::Sleep(millis), ..) => (0..millis).for_each(|_| run.tick()),
+                (Step::Request, ..) => run.observe(Event::TokenRequested { waiter: 1 }),
+                (Step::Cancel, ..) => run.observe(Event::RequestCancelled { waiter: 1 }),
+                (Step::Answer { lifetime }, Some(request), _) => {
+                    run.observe(Event::TokenReceived { request, token: until(run.rig.at + lifetime) });
                 }
                 (Step::Late, _, Some(request)) => {
-                    life.observe(Event::TokenReceived { request, token: until(life.rig.at + 100) });
+                    run.observe(Event::TokenReceived { request, token: until(run.rig.at + 100) });
                 }
                 (Step::Fail { permanent, retry_after }, Some(request), _) => {
                     let error = RefresherError::new("down").with_retry_after(Duration::from_millis(retry_after));
                     let error = if permanent { error.permanent() } else { error };
-                    life.observe(Event::RefreshFailed { request, error });
+                    run.observe(Event::RefreshFailed { request, error });
                 }
                 (Step::Reject, ..) => {
-                    tokens.extend(life.rig.held());
+                    tokens.extend(run.rig.held());
                     if let Some(token) = tokens.last().cloned() {
-                        life.observe(Event::TokenRejected { token });
+                        run.observe(Event::TokenRejected { token });
                     }
                 }
-                (Step::RetryNow, ..) => life.observe(Event::RetryNow),
-                // Most of them go on.
-                (Step::Dispose, ..) if life.rig.at.is_multiple_of(7) => life.observe(Event::Disposed),
+                (Step::RetryNow, ..) => run.observe(Event::RetryNow),
+                // Most runs continue.
+                (Step::Dispose, ..) if run.rig.at.is_multiple_of(7) => run.observe(Event::Disposed),
                 (Step::Dispose | Step::Answer { .. } | Step::Late | Step::Fail { .. }, ..) => {}
             }
-            life.tick();
+            run.tick();
         }
     }
 }
 
-/// A machine that is watched: every move it makes must be in the table.
+/// An observed machine: every move it makes must be in the table.
 #[derive(Clone)]
-struct Life {
+struct Run {
     rows: Rc<[Row]>,
     mode: Mode,
     rig: Rig,
     state: String,
 }
 
-impl Life {
+impl Run {
     fn new(mode: Mode) -> Self {
         let rig = Rig::empty(brief_policy(mode));
         Self { rows: table::read(DOCUMENT).into(), mode, state: state(&rig), rig }
     }
 
-    /// Lets one millisecond pass, so that few things fall due together.
+    /// Lets one millisecond pass, so that few things are due together.
     fn tick(&mut self) {
         self.rig.sleep_until(self.rig.at + 1);
         self.observe(Event::TimeAdvanced);
     }
 
-    /// Hands an event in, and finds the row that says what came of it; under `TimeAdvanced`, the chain of rows.
+    /// Handles an event, and finds the row with its outcome, or for `TimeAdvanced` a chain of rows.
     fn observe(&mut self, event: Event<u32>) {
         let Self { rows, mode, rig, state: before } = self;
         let name = format!("{event:?}").split([' ', '{']).next().unwrap_or_default().to_owned();
@@ -359,12 +363,12 @@ impl Life {
     }
 }
 
-/// Without answers, which depend on who happens to wait.
+/// Without answers, which depend on the waiters.
 fn silent(actions: &[String]) -> BTreeSet<String> {
     actions.iter().filter(|action| !action.starts_with("return")).cloned().collect()
 }
 
-/// Fails when `new` does not settle, or the document is not part of the crate's.
+/// Fails when `new` does not settle, or the document is not part of the crate's documentation.
 #[test]
 fn a_credential_starts_where_the_document_says() {
     for (mode, without) in [(Mode::OnDemand, "none, idle"), (Mode::Proactive, "none, in flight")] {

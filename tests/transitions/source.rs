@@ -1,4 +1,4 @@
-//! Puts a credential with a source into the state a row begins with, by events alone, and tells its state from outside.
+//! Puts a credential with a source into the first state of a row, only by events, and finds out its state from outside.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use super::support::rig::{Did, Rig, calls, now, until};
 use super::table::Row;
 use super::walk;
 
-/// What the token held was got for.
+/// The source token that the held token was exchanged from.
 const HELD: Source = Source { version: 1, user: 1 };
-/// What fails, where something does.
+/// The source token whose refresh fails.
 const FAILED: Source = Source { version: 2, user: 1 };
 const ANOTHER: Source = Source { version: 3, user: 1 };
 const ANOTHER_USER: Source = Source { version: 4, user: 2 };
@@ -18,10 +18,10 @@ const ANOTHER_USER: Source = Source { version: 4, user: 2 };
 const INTERVAL: u64 = 1_000;
 const TIMEOUT: u64 = 60_000;
 const CHECK_TIMEOUT: u64 = 5_000;
-/// When the token held is due.
+/// When the held token is due.
 const RENEWAL: u64 = 1_400_010;
 
-/// What a row may depend on besides.
+/// The further conditions of rows with a source.
 pub(crate) const CONDITIONS: [&str; 10] = [
     "on refresh",
     "each request",
@@ -49,9 +49,9 @@ impl Mode {
 
     pub(crate) fn admits(self, row: &Row) -> bool {
         let but = |condition, holds: bool| !row.says(condition) || holds;
-        // A proactive credential without a token has always something in flight, or backs off. With one that is due, too.
+        // A proactive credential without a token, or with a due one, always has an attempt in flight or backs off.
         let has_time = !self.proactive || !matches!(row.state.as_str(), "none, idle" | "due, idle");
-        // Under `on refresh` nothing lies between the source's answer and the call.
+        // Under `on refresh` the call follows the source's answer at once.
         let can_await = self.each_request || row.state != "none, awaiting start";
         but("proactive", self.proactive)
             && but("on demand", !self.proactive)
@@ -69,14 +69,14 @@ impl Mode {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Life {
+pub(crate) struct Run {
     rig: Rig,
     mode: Mode,
     checks: Vec<RequestId>,
     waiting: Vec<u32>,
 }
 
-impl Life {
+impl Run {
     fn new(mode: Mode) -> Self {
         let mut machine = Machine::with_source(mode.policy(), true, now(0));
         let Some(acs_common::Action::CheckSource { request, .. }) = machine.poll_action() else {
@@ -85,104 +85,104 @@ impl Life {
         Self { rig: Rig::of(machine), mode, checks: vec![request], waiting: Vec::new() }
     }
 
-    /// A life in the row's state.
+    /// A run in the row's state.
     pub(crate) fn at(row: &Row, mode: Mode) -> Self {
-        let mut life = Self::new(mode);
+        let mut run = Self::new(mode);
         let fails_again = row.says("the last failure's source");
         match row.state.as_str() {
             "none, checking" if fails_again => {
-                life.sleep(10).ask(5);
-                life.gives(FAILED);
-                life.fails();
-                // Under `on refresh` it is asked after the backoff.
-                life.sleep(if mode.each_request { 10 } else { 2_000 }).ask(5);
+                run.sleep(10).ask(5);
+                run.gives(FAILED);
+                run.fails();
+                // Under `on refresh` the source is asked after the backoff.
+                run.sleep(if mode.each_request { 10 } else { 2_000 }).ask(5);
             }
             "none, checking" if row.says("the rejected replacement's source") => {
-                life.reject_fresh();
-                life.sleep(INTERVAL).ask(5);
-                life.reject_next();
-                life.sleep(10).ask(5);
+                run.reject_fresh();
+                run.sleep(INTERVAL).ask(5);
+                run.reject_next();
+                run.sleep(10).ask(5);
             }
             "none, checking" if row.says("of an earlier check") || row.says("too soon") => {
-                life.reject_fresh();
-                life.sleep(if row.says("too soon") { 20 } else { INTERVAL }).ask(5);
+                run.reject_fresh();
+                run.sleep(if row.says("too soon") { 20 } else { INTERVAL }).ask(5);
             }
-            "none, checking" => life.sleep(10).ask(5),
-            "none, idle" if row.says("too soon") => life.reject_fresh(),
+            "none, checking" => run.sleep(10).ask(5),
+            "none, idle" if row.says("too soon") => run.reject_fresh(),
             "none, idle" => {
-                life.reject_fresh();
-                life.sleep(INTERVAL);
+                run.reject_fresh();
+                run.sleep(INTERVAL);
             }
             "none, awaiting start" => {
-                life.reject_fresh();
-                life.sleep(20).ask(5);
-                life.gives(ANOTHER);
+                run.reject_fresh();
+                run.sleep(20).ask(5);
+                run.gives(ANOTHER);
             }
             "none, in flight" => {
-                life.sleep(10).ask(5);
-                life.gives(HELD);
+                run.sleep(10).ask(5);
+                run.gives(HELD);
                 if row.says("asked meanwhile") {
-                    life.sleep(10).ask(6);
+                    run.sleep(10).ask(6);
                 }
             }
             "none, backing off" => {
-                life.sleep(10).ask(5);
-                life.gives(FAILED);
-                life.fails();
-                life.sleep(10);
+                run.sleep(10).ask(5);
+                run.gives(FAILED);
+                run.fails();
+                run.sleep(10);
             }
-            "fresh, idle" => life.fresh(),
+            "fresh, idle" => run.fresh(),
             "fresh, checking" => {
-                life.fresh();
-                life.sleep(INTERVAL);
+                run.fresh();
+                run.sleep(INTERVAL);
                 if mode.each_request {
-                    life.ask(5)
+                    run.ask(5)
                 } else {
-                    drop(life.handle(Event::RetryNow))
+                    drop(run.handle(Event::RetryNow))
                 }
-                life.sleep(10);
+                run.sleep(10);
             }
             state => {
-                life.fresh();
-                life.rig.sleep_until(RENEWAL);
-                drop(life.handle(Event::TimeAdvanced));
+                run.fresh();
+                run.rig.sleep_until(RENEWAL);
+                drop(run.handle(Event::TimeAdvanced));
                 if state != "due, idle" {
-                    life.ask(5);
+                    run.ask(5);
                 }
                 if fails_again || state == "due, in flight" || state == "due, backing off" {
-                    life.sleep(10);
-                    life.gives(if row.says("another user") { ANOTHER_USER } else { FAILED });
+                    run.sleep(10);
+                    run.gives(if row.says("another user") { ANOTHER_USER } else { FAILED });
                 }
                 if fails_again || state == "due, backing off" {
-                    life.sleep(10);
-                    life.fails();
-                    life.sleep(10);
+                    run.sleep(10);
+                    run.fails();
+                    run.sleep(10);
                 }
                 if fails_again {
                     if !mode.each_request {
-                        life.sleep(INTERVAL);
+                        run.sleep(INTERVAL);
                     }
-                    life.ask(5);
+                    run.ask(5);
                 }
             }
         }
-        life
+        run
     }
 
-    /// Holds a token that has just come.
+    /// Holds a new token.
     fn fresh(&mut self) {
         self.sleep(10).gives(HELD);
         drop(self.handle(Event::TokenReceived { request: self.rig.last_call(), token: until(2_000_010) }));
         assert!(self.rig.held().is_some());
     }
 
-    /// Holds none, since the one that had just come was rejected.
+    /// Holds no token: the new one was rejected.
     fn reject_fresh(&mut self) {
         self.fresh();
         self.reject();
     }
 
-    /// The same of the one that replaced it.
+    /// The same for its replacement.
     fn reject_next(&mut self) {
         self.gives(HELD);
         drop(self.handle(Event::TokenReceived { request: self.rig.last_call(), token: until(2_000_010) }));
@@ -229,7 +229,7 @@ impl Life {
         done
     }
 
-    /// Waits until the row's event is to come.
+    /// Waits until the time of the row's event.
     pub(crate) fn sleep_for(&mut self, row: &Row) {
         let since_check = self.rig.at - 10;
         let millis = if row.says("refresh_timeout is over") {
@@ -244,9 +244,9 @@ impl Life {
         self.sleep(millis);
     }
 
-    /// Who is to be answered, if the row says that somebody is.
+    /// The waiters that get an answer, if the row has an answer.
     pub(crate) fn waiting_at(&self, row: &Row) -> Vec<u32> {
-        // Who asked meanwhile waits on.
+        // A waiter that asked meanwhile continues to wait.
         let waiting = self.waiting.iter().copied().filter(|waiter| !(row.says("asked meanwhile") && *waiter == 6));
         waiting.chain((row.event == "TokenRequested").then_some(9)).collect()
     }
@@ -273,7 +273,7 @@ impl Life {
         }
     }
 
-    /// The state, as the host can find it out: by asking, or by trying on a copy what would happen.
+    /// The state, as the host can find it out: by asking, or by trying events on a copy.
     pub(crate) fn state(&self) -> String {
         if matches!(self.rig.machine.pending_error(self.rig.now()), Some(acs_common::Error::Disposed)) {
             return "disposed".to_owned();
@@ -295,7 +295,7 @@ impl Life {
             return "in flight";
         }
         if failed(&self.rig.clone().handle(Event::RefreshFailed { request, error: RefresherError::new("a probe") })) {
-            // What awaits the end of the minimum interval goes on by itself.
+            // A refresh that awaits the end of the minimum interval starts by itself.
             let done = self.rig.clone().run_until(self.rig.at + INTERVAL);
             return if calls(done.iter().map(|(_, did)| did)) > 0 { "awaiting start" } else { "checking" };
         }
@@ -305,9 +305,10 @@ impl Life {
         if lease == "none" && self.rig.machine.pending_error(self.rig.now()).is_some() {
             return "backing off";
         }
-        // A request, or the timer, starts a check once the minimum interval allows it; in a backoff that leads to no call.
+        // A request, or the timer, starts a check when the minimum interval allows it. In a backoff the check leads to
+        // no call.
         let mut probe = self.clone();
-        probe.rig.sleep_until(self.rig.at.max(self.rig.floor(INTERVAL)));
+        probe.rig.sleep_until(self.rig.at.max(self.rig.earliest_refresh(INTERVAL)));
         let event = if self.mode.proactive { Event::TimeAdvanced } else { Event::TokenRequested { waiter: 99 } };
         let before = probe.checks.len();
         drop(probe.handle(event));

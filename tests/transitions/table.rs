@@ -1,6 +1,6 @@
 //! Reads the table in `src/transitions.md`.
 
-/// One row for one event; a row of the document that lists several becomes several.
+/// One row for one event. A row of the document with several events becomes several rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) state: String,
@@ -8,12 +8,12 @@ pub(crate) struct Row {
     pub(crate) conditions: Vec<String>,
     pub(crate) next: String,
     pub(crate) actions: Vec<String>,
-    /// The row as it stands in the document.
+    /// The row's text in the document.
     pub(crate) text: String,
 }
 
 impl Row {
-    /// What a row would begin with, for a place that a test makes up.
+    /// The first cells of a row that is not in the document.
     pub(crate) fn of(state: &str, event: &str, conditions: &[&str]) -> Self {
         Self {
             state: state.to_owned(),
@@ -38,12 +38,12 @@ impl Row {
     }
 }
 
-/// The lease (0) or the attempt (1) of a state; of a state without parts, the state.
+/// The lease (0) or the attempt (1) of a state, or the whole state if it has no parts.
 fn half(state: &str, part: usize) -> &str {
     state.split(", ").nth(part).unwrap_or(state)
 }
 
-/// Where the second table begins, that of a credential with a source.
+/// The heading of the second table: a credential with a source.
 const WITH_A_SOURCE: &str = "## With a source";
 
 pub(crate) fn read(document: &str) -> Vec<Row> {

@@ -1,4 +1,4 @@
-//! Puts a machine into the state a row begins with, by events alone, and tells its state from outside.
+//! Puts a machine into the first state of a row, only by events, and finds out its state from outside.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ impl Mode {
     pub(crate) fn excludes(self, condition: &str) -> bool {
         match self {
             Self::OnDemand => condition == "proactive",
-            // It always wants a token.
+            // A proactive credential always wants a token.
             Self::Proactive => ["on demand", "not wanted"].contains(&condition),
         }
     }
@@ -36,7 +36,7 @@ pub(crate) fn policy(mode: Mode) -> Policy {
     policy.build().expect("no option is out of range")
 }
 
-/// A life in the fast lane, for random ones.
+/// A policy with short times, for random runs.
 pub(crate) fn brief_policy(mode: Mode) -> Policy {
     let millis = Duration::from_millis;
     Policy::builder()
@@ -52,18 +52,18 @@ pub(crate) fn brief_policy(mode: Mode) -> Policy {
         .expect("no option is out of range")
 }
 
-/// A machine in the row's state, an event that meets its conditions, and who waits for a token then.
+/// A machine in the row's state, an event that meets its conditions, and the waiters at that time.
 pub(crate) type Case = (Rig, Event<u32>, Vec<u32>);
 
 const INTERVAL: u64 = 1_000;
 const BRIEF_INTERVAL: u64 = 4;
 const TIMEOUT: u64 = 60_000;
-/// The longest backoff, and the one after a permanent failure.
+/// The longest backoff, which is also the backoff after a permanent failure.
 const BACKOFF: u64 = 300_000;
-/// A backoff that the issuer asked for, longer than any request's.
+/// A backoff that the issuer asked for, longer than the backoff of any request.
 const LONG_BACKOFF: u64 = 400_000;
 
-/// Every way to meet a row's conditions. Leaves nothing due by the time but what the conditions name.
+/// Every way to meet a row's conditions. At the event's time, only what the conditions name is due.
 pub(crate) fn cases(row: &Row, mode: Mode) -> Vec<Case> {
     situations(row, mode)
         .into_iter()
@@ -79,12 +79,12 @@ pub(crate) fn cases(row: &Row, mode: Mode) -> Vec<Case> {
         .collect()
 }
 
-/// Machines in the row's state, and when its event is to come.
+/// Machines in the row's state, and when its event comes.
 pub(crate) fn places(row: &Row, mode: Mode) -> Vec<(Rig, u64)> {
     situations(row, mode).into_iter().map(|(rig, at, _)| (rig.clone(), at.max(rig.at))).collect()
 }
 
-/// Every event, in the forms that rows tell apart.
+/// Every event, in the forms that rows distinguish.
 pub(crate) fn all_events(rig: &Rig) -> Vec<Event<u32>> {
     [
         ("TokenRequested", ""),
@@ -105,7 +105,7 @@ pub(crate) fn all_events(rig: &Rig) -> Vec<Event<u32>> {
     .collect()
 }
 
-/// Machines in the row's state, when its event is to come, and who waits.
+/// Machines in the row's state, when its event comes, and the waiters.
 fn situations(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
     let nobody = Vec::new;
     match row.state.as_str() {
@@ -193,7 +193,7 @@ fn busy() -> RefresherError {
     RefresherError::new("busy").with_retry_after(Duration::from_millis(LONG_BACKOFF))
 }
 
-/// With a token accepted just now; when to renew it, and when it expires.
+/// A machine with a token accepted just now, when to renew it, and when it expires.
 fn fresh(row: &Row, mode: Mode) -> (Rig, u64, u64) {
     let mut rig = Rig::empty(policy(mode));
     if mode == Mode::OnDemand {
@@ -243,7 +243,7 @@ fn none_idle(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
     }
 }
 
-/// The second call, ten milliseconds ago, for two who wait.
+/// A machine whose second call was ten milliseconds ago, with two waiters.
 fn none_in_flight(mode: Mode) -> Rig {
     let mut rig = Rig::empty(policy(mode));
     if mode == Mode::OnDemand {
@@ -259,10 +259,11 @@ fn none_in_flight(mode: Mode) -> Rig {
     rig
 }
 
-/// With a call, ten milliseconds ago; when its token expires.
+/// A machine with a call ten milliseconds ago, and when its token expires.
 fn due_in_flight(row: &Row, mode: Mode) -> (Rig, u64) {
     let (mut rig, renewal, expiry) = fresh(row, mode);
-    // The host's timer may be late; here it is, so that the token expires before the call times out, or within the minimum interval.
+    // Here the host's timer is late, so that the token expires before the call times out, or within the minimum
+    // interval.
     let at = match (row.says("it has expired"), row.says("too soon")) {
         (false, _) => renewal,
         (true, false) => expiry - 30_000,
@@ -278,7 +279,7 @@ fn due_in_flight(row: &Row, mode: Mode) -> (Rig, u64) {
 }
 
 fn due_idle(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
-    // Too soon: after a failure and `RetryNow`, so that it is wanted.
+    // Too soon, but wanted: after a failure and `RetryNow`.
     let (mut tried, expiry) = due_in_flight(row, mode);
     tried.fail(RefresherError::new("down"));
     tried.sleep_until(tried.at + 10).handle(Event::RetryNow);
@@ -341,7 +342,7 @@ fn foreign() -> Rig {
     rig
 }
 
-/// The machine's state, as its host can find it out: by asking, or by trying on a copy what would happen.
+/// The machine's state, as its host can find it out: by asking, or by trying events on a copy.
 pub(crate) fn state(rig: &Rig) -> String {
     let probe = |event: Event<u32>| rig.clone().handle(event);
     let Some(token) = rig.held() else {
@@ -378,10 +379,10 @@ fn attempt(rig: &Rig) -> &'static str {
     if rig.clone().request(99).iter().any(|did| matches!(did, Did::Error(99, _))) {
         return "backing off";
     }
-    // Else it shows once the minimum interval allows a refresh: an on-demand credential then starts one when asked, a proactive one
-    // by itself.
+    // Otherwise the end of the minimum interval shows it: then an on-demand credential starts a refresh at a request, a
+    // proactive one by itself.
     let mut probe = rig.clone();
-    probe.sleep_until(rig.at.max(rig.floor(interval(rig.machine.policy()))));
+    probe.sleep_until(rig.at.max(rig.earliest_refresh(interval(rig.machine.policy()))));
     let done = if rig.machine.policy().refreshes_proactively() {
         probe.handle(Event::TimeAdvanced)
     } else {
@@ -390,7 +391,7 @@ fn attempt(rig: &Rig) -> &'static str {
     if rig::calls(&done) > 0 { "idle" } else { "backing off" }
 }
 
-/// What was done, as the table has it: answers of one kind count once.
+/// The actions, as the table names them: answers of one kind count once.
 pub(crate) fn actions(done: &[Did]) -> Vec<String> {
     let mut names: Vec<_> = done.iter().map(|did| name(did).to_owned()).collect();
     names.dedup();
@@ -413,7 +414,7 @@ fn name(did: &Did) -> &'static str {
     }
 }
 
-/// Who was answered.
+/// The waiters that got an answer.
 pub(crate) fn answered(did: &Did) -> Option<u32> {
     match did {
         Did::Token(waiter, _) | Did::Error(waiter, _) => Some(*waiter),

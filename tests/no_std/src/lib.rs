@@ -1,4 +1,4 @@
-//! A whole refresh on a machine without an operating system. `cargo build --manifest-path tests/no_std/Cargo.toml`
+//! A complete refresh on a target without an operating system. `cargo build --manifest-path tests/no_std/Cargo.toml`
 //! fails with E0152 (a second panic handler) if std is linked.
 #![no_std]
 
@@ -13,7 +13,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
-/// Whether a token came of it.
+/// Whether the refresh gives a token.
 pub extern "C" fn refresh(millis: u64) -> bool {
     let now = Now::new(Monotonic::from_millis(millis), UnixTime::from_secs(1_700_000_000));
     let Ok(mut machine) = Machine::new(None, Policy::default(), now) else { return false };

@@ -1,5 +1,5 @@
-//! Faults planted for the sanitizers, each of which has to report its own: `.ci/sanitize` fails if one keeps silent, since then
-//! it would about every other fault too.
+//! Planted faults for the sanitizers. Each sanitizer must report its fault. `.ci/sanitize` fails if one does not, since
+//! then it would not report other faults either.
 
 use std::sync::Barrier;
 use std::thread;
@@ -13,13 +13,13 @@ fn main() {
     }
 }
 
-/// Two threads count, with nothing to put one before the other.
+/// Two threads count without synchronization.
 fn race() {
     static mut COUNT: u64 = 0;
     let start = Barrier::new(2);
     let count = || {
         start.wait();
-        // SAFETY: it is not.
+        // SAFETY: this is unsound on purpose.
         unsafe { COUNT += 1 };
     };
     thread::scope(|scope| {
@@ -32,11 +32,11 @@ fn use_after_free() {
     let number = Box::new(5_u64);
     let freed = &raw const *number;
     drop(number);
-    // SAFETY: it is not.
+    // SAFETY: this is unsound on purpose.
     println!("{}", unsafe { freed.read_volatile() });
 }
 
-/// On a thread that ends, so that no trace of the address is left on a stack.
+/// On a thread that ends, so that no stack still contains the address.
 fn leak() {
     let leaking = thread::spawn(|| {
         Box::leak(Box::new([0_u8; 4_096]));

@@ -1,4 +1,4 @@
-//! What a host was told to do, in words, with the timer as milliseconds from now.
+//! The host's actions as words, with the timer as milliseconds from now.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use acs_common::{Error, Event, Monotonic, Notice};
 use super::{Did, Rig};
 
 impl Rig {
-    /// Hands the event in; what comes of it.
+    /// Handles the event, and returns the actions.
     pub fn said(&mut self, event: Event<u32>) -> Vec<String> {
         let mut said: Vec<_> = self.handle(event).iter().map(Did::words).collect();
         if self.announced {

@@ -1,28 +1,28 @@
-//! How bytes spell a life, for proptest and the fuzzer alike.
+//! How bytes spell a run, for proptest and for the fuzzer.
 
 use std::ops::Range;
 
 use acs_common::{Monotonic, Now, UnixTime};
 
-use super::{Asks, Brings, Fails, Gives, Knobs, Op, Rejects, Setup, Span};
+use super::{Asks, Brings, Fails, Gives, Op, Options, Rejects, Setup, Span};
 
 /// How many bytes spell the setup, and how many an operation.
 pub const SETUP: usize = 12;
 const OP: usize = 3;
 const LONGEST: usize = 96;
 
-/// Any bytes are a life: a setup, then operations.
+/// Any bytes spell a run: a setup, then operations.
 pub fn ops(bytes: &[u8]) -> (Setup, Vec<Op>) {
     let at = |index: usize| bytes.get(index).copied().unwrap_or_default();
-    let mut knobs = match at(0) % 4 {
-        0 => Knobs::standard(),
-        1 => Knobs::reference(),
+    let mut options = match at(0) % 4 {
+        0 => Options::standard(),
+        1 => Options::reference(),
         _ => {
             let max = pick(&WAITS, at(4));
-            Knobs {
+            Options {
                 window: pick(&WAITS, at(2)),
                 background_window: pick(&WAITS, at(2) / 16),
-                floor: pick(&[0, 1, 500, 1_000, 60_000], at(3)),
+                min_interval: pick(&[0, 1, 500, 1_000, 60_000], at(3)),
                 renew_before_half: at(3) >= 128,
                 retry: (at(5) % 8 != 0).then(|| (pick(&WAITS, at(5) / 8).min(max), max)),
                 request_backoff_max: pick(&WAITS, at(6)),
@@ -30,11 +30,11 @@ pub fn ops(bytes: &[u8]) -> (Setup, Vec<Op>) {
                 jitter: pick(&[0.0, 0.0, 0.2, 1.0], at(8)),
                 opaque_lifetime: pick(&WAITS, at(9)).max(1),
                 reject_undecodable: at(8) >= 128,
-                ..Knobs::standard()
+                ..Options::standard()
             }
         }
     };
-    knobs.proactive = at(1) % 2 == 1;
+    options.proactive = at(1) % 2 == 1;
     let source = SOURCES.contains(&at(0)).then(|| Asks {
         each_request: at(0) & 4 != 0,
         prewarm: at(0) & 8 != 0,
@@ -42,7 +42,7 @@ pub fn ops(bytes: &[u8]) -> (Setup, Vec<Op>) {
     });
     let initial = (at(10) % 3 != 0 && source.is_none()).then(|| brings(at(10) / 3, at(11)));
     let (mono, wall) = match at(1) / 2 {
-        // The ends of the clocks.
+        // The limits of the clocks.
         1 => (0, 0),
         2 => (u64::MAX - 90_000, 1_700_000_000_000),
         3 => (5_000_000, i64::MAX - 90_000),
@@ -53,13 +53,13 @@ pub fn ops(bytes: &[u8]) -> (Setup, Vec<Op>) {
     let start = Now::new(Monotonic::from_millis(mono), UnixTime::from_millis(wall));
     let list = bytes.get(SETUP..).unwrap_or_default();
     let ops = list.chunks_exact(OP).take(LONGEST).map(|op| read(source.is_some(), op[0], op[1], op[2])).collect();
-    (Setup { knobs, initial, source, start }, ops)
+    (Setup { options, initial, source, start }, ops)
 }
 
-/// With one of them as its first byte a life has a source.
+/// A run whose first byte is one of these has a source.
 pub const SOURCES: Range<u8> = 208..240;
 
-/// What an operation's first byte says, modulo [`kind::ALL`].
+/// The meaning of an operation's first byte, modulo [`kind::ALL`].
 pub mod kind {
     pub const REQUEST: u8 = 0;
     pub const CANCEL: u8 = 3;
@@ -79,14 +79,14 @@ pub mod kind {
     pub const HOLD: u8 = 22;
     pub const DISPOSE: u8 = 23;
     pub const ALL: u8 = 24;
-    /// From here on, if there is a source; [`REQUEST`] if there is none.
+    /// This and the later kinds need a source. Without a source they are [`REQUEST`].
     pub const GIVES: u8 = 192;
     pub const GIVES_LATE: u8 = 195;
 }
 
 fn read(source: bool, first: u8, one: u8, two: u8) -> Op {
     let gives = || pick(&[Gives::First, Gives::First, Gives::Second, Gives::Third, Gives::Fourth], one);
-    // The commoner ones have several numbers.
+    // The more common kinds have several numbers.
     match first % kind::ALL {
         _ if source && first >= kind::GIVES && first % 4 == kind::GIVES_LATE % 4 => Op::GivesLate(two, gives()),
         _ if source && first >= kind::GIVES => Op::Gives(gives()),
@@ -151,16 +151,17 @@ fn span(by: u8) -> Span {
     }
 }
 
-fn brings(kind: u8, life: u8) -> Brings {
-    let life = pick(&[1, 2, 999, 1_000, 1_500, 60_000, 601_000, 3_600_000, 86_400_000, 9_467_280_000_000], life);
+fn brings(kind: u8, lifetime: u8) -> Brings {
+    let lifetime =
+        pick(&[1, 2, 999, 1_000, 1_500, 60_000, 601_000, 3_600_000, 86_400_000, 9_467_280_000_000], lifetime);
     match kind % 12 {
-        0 | 1 => Brings::Jwt(life),
-        2 => Brings::Issued(life, pick(&[0, -30, 1, 86_400, -86_400], kind / 12)),
-        3..=5 => Brings::Until(life),
-        6 | 7 => Brings::Lasting(life),
+        0 | 1 => Brings::Jwt(lifetime),
+        2 => Brings::Issued(lifetime, pick(&[0, -30, 1, 86_400, -86_400], kind / 12)),
+        3..=5 => Brings::Until(lifetime),
+        6 | 7 => Brings::Lasting(lifetime),
         8 => Brings::Opaque,
         9 => Brings::Blank,
-        10 => Brings::Expired(life - 1),
+        10 => Brings::Expired(lifetime - 1),
         _ => Brings::Endless,
     }
 }

@@ -1,24 +1,24 @@
-//! What comes out of the machine, taken in one action after another.
+//! Takes the machine's actions one after another, and checks them.
 
 use acs_common::{Action, Error, Notice, Reason, RequestId, Token};
 
 use super::World;
 use super::law::Law;
 
-/// More actions at once than any list of operations can cause.
+/// More actions in one drain than any list of operations can cause.
 const FLOOD: usize = 10_000;
 
 impl World {
     pub(super) fn drain(&mut self) {
         let actions: Vec<_> = std::iter::from_fn(|| self.machine.poll_action()).take(FLOOD).collect();
-        self.check(Law::Order, actions.len() < FLOOD, |_| "there is no end to its actions".to_owned());
+        self.check(Law::Order, actions.len() < FLOOD, |_| "its actions never end".to_owned());
         let ranks: Vec<_> = actions.iter().map(rank).collect();
         let timers = ranks.iter().filter(|rank| **rank == TIMER).count();
         self.check(Law::Order, ranks.is_sorted() && timers <= 1, |_| format!("{actions:?}"));
         self.effective = actions.iter().any(|action| rank(action) != TIMER);
         self.answers.clear();
         let mut notices = Seen::default();
-        // The calls off first: they say why somebody is refused.
+        // Cancelled calls first: they say why a waiter gets an error.
         for action in &actions {
             if let Action::CancelRefresher { request } = action {
                 let allowed = self.model.call_off(*request);
@@ -40,7 +40,7 @@ impl World {
         if !self.batch && !self.at_the_end() {
             let (owed, waiting) = (self.model.owed.clone(), self.model.waiting.clone());
             let told = !owed.iter().any(|waiter| waiting.contains(waiter));
-            self.check(Law::Punctual, told, |_| format!("of {owed:?}, who were to be told, {waiting:?} still wait"));
+            self.check(Law::Punctual, told, |_| format!("of {owed:?}, who must be answered, {waiting:?} still wait"));
         }
         if !self.at_the_end() {
             let untold = self.model.untold();
@@ -59,7 +59,7 @@ impl World {
         match action {
             Action::ReturnToken { waiter, result } => {
                 let waits = self.model.waiting.iter().position(|other| *other == waiter);
-                self.check(Law::Once, waits.is_some(), |_| format!("{waiter} does not wait any more"));
+                self.check(Law::Once, waits.is_some(), |_| format!("{waiter} no longer waits"));
                 if let Some(index) = waits {
                     self.model.waiting.remove(index);
                 }

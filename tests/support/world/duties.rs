@@ -1,4 +1,4 @@
-//! By when the machine is to act, and what a state is, as far as the model knows.
+//! By when the machine must act, and what a state is, as far as the model knows.
 
 use acs_common::Now;
 
@@ -7,7 +7,7 @@ use super::model::{Held, Model};
 use super::ops::Ends;
 
 impl Model {
-    /// The time of those who wait, and of the machine itself, is bounded: by when is it to act, and why?
+    /// The waiters wait for a bounded time, and so does the machine. Returns by when the machine must act, and why.
     pub fn owes(&self, now: Now) -> Option<(u64, &'static str)> {
         if self.disposed {
             return None;
@@ -24,42 +24,42 @@ impl Model {
             return all.into_iter().filter_map(|(end, why)| Some((end?.left(now), why))).min_by_key(|owed| owed.0);
         }
         if self.checks_each_request() && self.waiting.iter().any(|waiter| !self.missed.contains(waiter)) {
-            return Some((0, "the check that somebody waits for"));
+            return Some((0, "the check that a waiter waits for"));
         }
         if !self.waiting.is_empty() && held.is_none() {
             return Some((
                 self.min_interval.map_or(0, |end| end.left(now)),
-                "the minimum interval that somebody waits for",
+                "the minimum interval that a waiter waits for",
             ));
         }
         if self.requested {
             return Some((
                 self.min_interval.map_or(0, |end| end.left(now)),
-                "the minimum interval that a refresh is requested after",
+                "the minimum interval after which a refresh is requested",
             ));
         }
-        if self.knobs.proactive {
+        if self.options.proactive {
             return match held {
                 Some(held) => Some((held.expiry.left(now), "the held token's expiry")),
-                None if self.knobs.retry.is_some() || !self.failed_once => Some((u64::MAX, "the next try")),
+                None if self.options.retry.is_some() || !self.failed_once => Some((u64::MAX, "the next try")),
                 None => None,
             };
         }
         None
     }
 
-    /// After how long at most a request, repeated when it is told to be, starts a refresh.
+    /// After how long at most a request starts a refresh, if it is repeated when the error says so.
     pub fn patience(&self, now: Now) -> u64 {
         [self.request_backoff, self.min_interval].into_iter().flatten().map(|end| end.left(now)).max().unwrap_or(0)
     }
 
-    /// An on-demand credential that nobody asks has no timer.
+    /// An on-demand credential without requests has no timer.
     pub fn is_idle(&self) -> bool {
-        !self.knobs.proactive && self.waiting.is_empty() && self.flight.is_none() && !self.requested
+        !self.options.proactive && self.waiting.is_empty() && self.flight.is_none() && !self.requested
     }
 
-    /// What the future of a drained host depends on. Left out are texts, names and starts, which only have to be new;
-    /// what is of the last event alone; and what was of any use before the end.
+    /// What the future of a drained host depends on. It leaves out texts, names and starts, which only have to be new;
+    /// what belongs to the last event alone; and, after dispose, what mattered before it.
     pub fn state(&self, now: Now) -> String {
         let Self {
             disposed,
@@ -87,13 +87,13 @@ impl Model {
             accepted,
             expired,
             source,
-            knobs: _,
+            options: _,
             last_start: _,
             asked: _,
             backed_off: _,
         } = self;
         let counts = [*events, *failures, *rejections, *unseen, *accepted, *expired];
-        assert!(counts == [0; 6] && owed.is_empty() && missed.is_empty() && released.is_none(), "it is drained");
+        assert!(counts == [0; 6] && owed.is_empty() && missed.is_empty() && released.is_none(), "the host has drained");
         if *disposed {
             return format!("disposed {}", waiting.len());
         }
@@ -104,15 +104,15 @@ impl Model {
         });
         let flight = flight.as_ref().map(|flight| {
             let Flight { request: _, started: _, stage, called, timeout, check, trigger, source, over } = flight;
-            assert!(!over && *called == (*stage == Stage::Refreshing), "it is drained");
-            // What is said to the host is said, but for a check's trigger.
+            assert!(!over && *called == (*stage == Stage::Refreshing), "the host has drained");
+            // The host already knows these, except for a check's trigger.
             let trigger = (*stage != Stage::Refreshing).then_some(trigger);
             (stage, ahead(timeout), ahead(&check.filter(|_| *stage == Stage::Checking)), trigger, source)
         });
         let next: Vec<_> = next.iter().map(|waiter| waiting.iter().position(|other| other == waiter)).collect();
         let failed = source.as_ref().and_then(|source| source.failed);
         let ends = (ahead(min_interval), ahead(request_backoff), ahead(timer_backoff), ahead(quiet));
-        let reasons = reasons.state(holds, self.knobs.long_streak().max(1), now);
+        let reasons = reasons.state(holds, self.options.long_streak().max(1), now);
         format!(
             "{} {next:?} {held:?} {replaces} {flight:?} {failed:?} {ends:?} {longest_backoff} {requested} {failed_once} {gave_up} \
              {reasons}",

@@ -1,4 +1,4 @@
-//! What the host hands in: to the machine, and to the model, which says what is to come of it.
+//! The host's events, passed to the machine and to the model. The model says what must follow.
 
 use acs_common::{Action, Event, Machine, NewToken, Notice, RequestId, Source, Token};
 
@@ -34,7 +34,7 @@ impl World {
 
     pub(super) fn look(&mut self) {
         self.model.before_event(self.now);
-        // At worst it was the timer that fired, and it is spent.
+        // The event may be the timer that fired: then the timer is spent.
         self.timer = None;
         self.hand_in(Event::TimeAdvanced);
     }
@@ -46,17 +46,17 @@ impl World {
         self.hand_in(Event::RetryNow);
     }
 
-    /// The call of the refresher that the host knows to be in flight.
+    /// The call of the refresher in flight, as far as the host knows.
     pub(super) fn call(&self) -> Option<RequestId> {
         self.model.flight.as_ref().filter(|flight| flight.called).map(|flight| flight.request)
     }
 
-    /// The same of a check.
+    /// The same for a check.
     pub(super) fn check_in_flight(&self) -> Option<RequestId> {
         self.model.flight.as_ref().filter(|flight| flight.stage == Stage::Checking).map(|flight| flight.request)
     }
 
-    /// The check or call in flight, as the machine would have it if the host drained first.
+    /// The check or call that would be in flight if the host drained first.
     pub(super) fn in_flight(&self) -> Option<RequestId> {
         let flight = |world: &Self| world.model.flight.as_ref().map(|flight| flight.request);
         if !self.undrained {
@@ -67,7 +67,7 @@ impl World {
         flight(&twin)
     }
 
-    /// The same of a call of the refresher.
+    /// The same for a call of the refresher.
     fn call_in_flight(&self) -> Option<RequestId> {
         let mut twin = self.clone();
         if self.undrained {
@@ -76,7 +76,7 @@ impl World {
         twin.call()
     }
 
-    /// A call that is no longer in flight, or a check that has led to none so far: no token of it is wanted.
+    /// A call that is no longer in flight, or a check without a call so far: the machine wants no token from it.
     pub(super) fn not_called(&self, index: u8) -> Option<RequestId> {
         let in_flight = self.call_in_flight();
         let calls: Vec<_> = self.checks.iter().chain(&self.calls).filter(|call| Some(**call) != in_flight).collect();
@@ -93,7 +93,7 @@ impl World {
         self.texts += 1;
         let text = format!("t{}", self.texts);
         let asked = self.model.flight.as_ref().map_or(self.now, |flight| flight.started);
-        let (token, verdict) = brings.make(&text, &self.model.knobs, asked, self.now);
+        let (token, verdict) = brings.make(&text, &self.model.options, asked, self.now);
         (text, token, verdict)
     }
 
@@ -129,14 +129,14 @@ impl World {
         }
         self.machine.handle(event, self.now);
         let (dropped, failures_then) = self.pending();
-        // It is not the end of a check that timed out at this moment.
+        // This does not end a check that timed out at this moment.
         let ended = dropped == Some(request) && failures_then == failures;
         let allowed = self.model.source_checked(source, ended, self.now);
         self.broken.extend(allowed.err());
         self.settle();
     }
 
-    /// What the host would be told if it drained now: which call to drop, and of how many failures.
+    /// What the machine would tell the host in a drain now: which call to drop, and how many failures.
     pub(super) fn pending(&self) -> (Option<RequestId>, usize) {
         let mut machine = self.machine.clone();
         let actions: Vec<_> = std::iter::from_fn(|| machine.poll_action()).collect();
@@ -155,7 +155,7 @@ impl World {
             Rejects::Impostor => {
                 let held = self.tokens.last()?;
                 let same = NewToken::new(held.secret().expose()).with_expires_on(held.expires_on());
-                let other = Machine::<()>::with_static_token(same, self.model.knobs.policy(), self.now);
+                let other = Machine::<()>::with_static_token(same, self.model.options.policy(), self.now);
                 other.ok()?.token(self.now).cloned()
             }
         }

@@ -1,4 +1,4 @@
-//! The refresh in flight, and the check of the source before it: what may start one, and what each answer makes of it.
+//! The refresh in flight, and the check of the source before it: what may start them, and the effect of each answer.
 
 use acs_common::{Now, Reason, RequestId, Source, Trigger, Until};
 
@@ -11,28 +11,28 @@ pub struct Flight {
     pub request: RequestId,
     pub started: Now,
     pub stage: Stage,
-    /// The host knows that the refresher is to be called.
+    /// The machine has told the host to call the refresher.
     pub called: bool,
     pub(super) timeout: Option<Ends>,
-    /// Until when a valid token waits for the source.
+    /// Until when a waiter with a valid token waits for the source.
     pub(super) check: Option<Ends>,
     pub(super) trigger: Trigger,
-    /// What the source gave.
+    /// What the source returned.
     pub(super) source: Option<Source>,
-    /// It has timed out, and the host is to drop it.
+    /// It has timed out, and the host must drop it.
     pub(super) over: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Stage {
     Checking,
-    /// The source has answered, and the minimum interval is not over.
+    /// The source has answered, but the minimum interval is not over.
     AwaitingStart,
     Refreshing,
 }
 
 impl Model {
-    /// The source gave something: `ended` if that is the end of the attempt.
+    /// The source returned something: `ended` if this ends the attempt.
     pub fn source_checked(&mut self, given: Source, ended: bool, now: Now) -> Result<(), Broken> {
         let (each_request, failed) = (self.checks_each_request(), self.failed_source());
         let keeps = self.held(now).is_some_and(|held| held.source == Some(given));
@@ -55,7 +55,7 @@ impl Model {
             return if keeps || backs_off { Ok(()) } else { broken(Law::Source, "the check ends for no reason") };
         }
         if keeps {
-            return broken(Law::Source, "the token held is of this source, but it is not the answer");
+            return broken(Law::Source, "the held token is of this source, but it is not the answer");
         }
         flight.stage = if each_request { Stage::AwaitingStart } else { Stage::Refreshing };
         if each_request {
@@ -67,12 +67,12 @@ impl Model {
             }
             self.start_clean();
         } else if each_request && self.quiet.is_some() {
-            return broken(Law::Backoff, "it goes on in the backoff of the same source");
+            return broken(Law::Backoff, "it continues in the backoff of the same source");
         }
         Ok(())
     }
 
-    /// The token held is the answer.
+    /// The held token is the answer.
     pub(super) fn keep(&mut self, now: Now) {
         self.end_backoff();
         self.reasons.origin = None;
@@ -82,13 +82,13 @@ impl Model {
         }
     }
 
-    /// Those who waited for what has just ended must be answered.
+    /// The waiters of the attempt that has just ended must be answered.
     pub(super) fn end_check(&mut self) {
         let next = std::mem::take(&mut self.next);
         self.owed.extend(self.waiting.iter().filter(|waiter| !next.contains(waiter)));
     }
 
-    /// A call was announced, or a check if there is a source; or would be if the host drained now. `due`: the token held is.
+    /// A call was announced, or a check if there is a source; or would be in a drain now. `due`: the held token is due.
     pub fn start(&mut self, request: RequestId, reason: &Reason, due: bool, now: Now) -> Result<(), Broken> {
         let broken = |law, how: String| Err(Broken { law, how });
         if let Some(flight) = &self.flight {
@@ -106,7 +106,7 @@ impl Model {
             started,
             stage: if self.source.is_some() { Stage::Checking } else { Stage::Refreshing },
             called: self.source.is_none(),
-            timeout: self.knobs.timeout.map(|timeout| Ends::after(started, timeout)),
+            timeout: self.options.timeout.map(|timeout| Ends::after(started, timeout)),
             check: check.map(|asks| Ends::after(started, asks.timeout.max(1))),
             trigger,
             source: None,
@@ -119,35 +119,35 @@ impl Model {
         let before = self.last_start.replace((request, now, trigger));
         let requested = std::mem::take(&mut self.requested);
         if self.disposed {
-            return broken(Law::Disposed, "a refresh started after the end".to_owned());
+            return broken(Law::Disposed, "a refresh started after dispose".to_owned());
         }
         let is_wanted = self.asked || !self.waiting.is_empty();
-        let by_timer = self.knobs.proactive && !self.gave_up;
+        let by_timer = self.options.proactive && !self.gave_up;
         if !by_timer && !is_wanted && !requested {
-            return broken(Law::Unasked, "a refresh without a demand".to_owned());
+            return broken(Law::Unasked, "a refresh without a request".to_owned());
         }
         let interval = self.min_interval.filter(|end| !end.come(now));
         if !self.checks_each_request() {
             self.start_interval(now);
         } else if is_wanted {
-            // A request's check knows neither a minimum interval nor a backoff.
+            // The check of a request waits neither for the minimum interval nor for a backoff.
             return Ok(());
         }
         if let (Some(end), Some((_, before, _))) = (interval, before) {
             return broken(Law::MinInterval, format!("at {now:?} after {before:?}, but not before {end:?}"));
         }
-        // A source is asked in a backoff too, if that is requested.
+        // A request asks the source even in a backoff.
         if let Some(end) = self.quiet.filter(|_| !requested || self.source.is_none()) {
-            return broken(Law::Backoff, format!("at {now:?}, though the backoff lasts until {end:?}"));
+            return broken(Law::Backoff, format!("at {now:?}, but the backoff lasts until {end:?}"));
         }
         let half = self.held(now).and_then(|held| held.half);
         if let Some(half) = half.filter(|_| !requested || self.source.is_none()) {
-            return broken(Law::Unasked, format!("at {now:?}, before half-way {half:?}"));
+            return broken(Law::Unasked, format!("at {now:?}, before half of the lifetime {half:?}"));
         }
         Ok(())
     }
 
-    /// The refresher is called after a check.
+    /// The refresher is called, after a check.
     pub fn call(&mut self, request: RequestId, reason: &Reason) -> Result<(), Broken> {
         let broken = |law, how: String| Err(Broken { law, how: format!("{request:?} is called: {how}") });
         let flight = self.flight.as_mut().filter(|flight| flight.request == request && !flight.over);
@@ -155,23 +155,23 @@ impl Model {
         match flight.stage {
             Stage::Checking => return broken(Law::Source, "the source has not answered".to_owned()),
             Stage::AwaitingStart => return broken(Law::MinInterval, format!("not before {:?}", self.min_interval)),
-            Stage::Refreshing if flight.called => return broken(Law::OneFlight, "it has been before".to_owned()),
+            Stage::Refreshing if flight.called => return broken(Law::OneFlight, "it was called before".to_owned()),
             Stage::Refreshing => flight.called = true,
         }
         self.reasons.judge(flight.trigger, reason).or_else(|how| broken(Law::Reason, how))
     }
 
-    /// Whether the host is told rightly when the call is given up.
+    /// Whether the announced timeout of the call is correct.
     pub fn gives_up(&self, give_up: Option<Until>, now: Now) -> Result<(), Broken> {
         let told = give_up.map(|end| end.time_left(now).as_millis());
         let timeout = self.flight.as_ref().and_then(|flight| flight.timeout).map(|end| u128::from(end.left(now)));
-        let how = || format!("the call is given up in {timeout:?} ms, but the host is told {told:?}");
+        let how = || format!("the call times out in {timeout:?} ms, but the host is told {told:?}");
         if told == timeout { Ok(()) } else { Err(Broken { law: Law::Timer, how: how() }) }
     }
 
-    /// The call was called off: why?
+    /// The call was cancelled: is there a reason?
     pub fn call_off(&mut self, request: RequestId) -> Result<(), Broken> {
-        let broken = |how: &str| Err(Broken { law: Law::OneFlight, how: format!("{request:?} called off: {how}") });
+        let broken = |how: &str| Err(Broken { law: Law::OneFlight, how: format!("{request:?} cancelled: {how}") });
         if self.released.take_if(|released| *released == request).is_some() {
             return Ok(());
         }
@@ -182,10 +182,10 @@ impl Model {
         }
     }
 
-    /// The host was to be told, and was not.
+    /// The host should have been told, but was not.
     pub fn untold(&self) -> Option<String> {
         let untold = |flight: &&Flight| flight.over || flight.stage == Stage::Refreshing && !flight.called;
-        let released = self.released.map(|request| format!("{request:?} is not called off"));
+        let released = self.released.map(|request| format!("{request:?} is not cancelled"));
         released.or_else(|| self.flight.as_ref().filter(untold).map(|flight| format!("of {flight:?}")))
     }
 }

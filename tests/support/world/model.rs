@@ -1,81 +1,81 @@
-//! What the contract allows at each moment: bookkeeping apart from the machine's, fed by what the host hands in and what comes
-//! out.
+//! What the contract allows at each moment. The model keeps its records separate from the machine's, from the host's
+//! events and the machine's actions.
 
 use acs_common::{Now, RequestId, Source, Token, Trigger};
 
 use super::flight::{Flight, Stage};
-use super::ops::{Asks, Ends, Fails, Knobs, Setup, Verdict};
+use super::ops::{Asks, Ends, Fails, Options, Setup, Verdict};
 use super::reasons::Reasons;
 
 #[derive(Clone, Debug)]
 pub struct Held {
     pub text: String,
-    /// The machine's, once it has been seen.
+    /// The machine's token, after it was first seen.
     pub token: Option<Token>,
-    /// What it was got for, if there is a source.
+    /// The source token it was exchanged from, if there is a source.
     pub(super) source: Option<Source>,
     pub(super) expiry: Ends,
-    /// Half of its life, or as much of it as has to pass before it is renewed; `None` once that has passed.
+    /// Half of its lifetime, or how much must pass before it is renewed. `None` after that.
     pub(super) half: Option<Ends>,
-    /// It replaced a rejected one: being rejected too, until then, is a failure.
+    /// It replaced a rejected token. If it is rejected too, until then, that is a failure.
     pub(super) probation: Option<Ends>,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Sourced {
     pub(super) asks: Asks,
-    /// What the last failure belongs to.
+    /// The source token that the last failure belongs to.
     pub(super) failed: Option<Source>,
 }
 
 #[derive(Clone, Debug)]
 pub struct Model {
-    pub knobs: Knobs,
+    pub options: Options,
     pub(super) source: Option<Sourced>,
     pub disposed: bool,
-    /// Who asked, and was neither answered nor cancelled.
+    /// The waiters: neither answered nor cancelled.
     pub waiting: Vec<u32>,
-    /// Who of them asked after the source had answered, and gets another check.
+    /// The waiters that came after the source had answered: they get another check.
     pub(super) next: Vec<u32>,
-    /// Who of them must be answered in this drain.
+    /// The waiters that must be answered in this drain.
     pub owed: Vec<u32>,
-    /// Who of them were to be answered, but the token expired before the host drained.
+    /// The waiters that should have been answered, but the token expired before the host drained.
     pub(super) missed: Vec<u32>,
     pub(super) held: Option<Held>,
-    /// The last one held was rejected.
+    /// The last held token was rejected.
     pub(super) replaces: bool,
-    /// Announced, and neither answered nor called off.
+    /// Announced, and neither answered nor cancelled.
     pub flight: Option<Flight>,
-    /// The source's answer has ended it, and the host is to drop it.
+    /// The source's answer has ended it, and the host must drop it.
     pub released: Option<RequestId>,
-    /// When the last refresh or check started, which it was, and why.
+    /// The last refresh or check: when it started, which of both, and why.
     pub(super) last_start: Option<(RequestId, Now, Trigger)>,
-    /// No refresh starts before; `None` once either clock has said that it is over.
+    /// No refresh starts before this. `None` as soon as either clock has shown it over.
     pub(super) min_interval: Option<Ends>,
-    /// By then a request is no longer refused.
+    /// From then on a request gets no error.
     pub(super) request_backoff: Option<Ends>,
-    /// By then the timer's backoff is over, too.
+    /// By then the timer's backoff is over.
     pub(super) timer_backoff: Option<Ends>,
-    /// The refresher is to be left alone until then.
+    /// No call of the refresher until then.
     pub(super) quiet: Option<Ends>,
-    /// No backoff is longer: what the policy says, or what the issuer has asked for; a clock set back makes it longer.
+    /// The longest backoff: the policy's, or the one the issuer asked for. A clock set back makes it longer.
     pub longest_backoff: u64,
-    /// A request came with the last event.
+    /// The last event was a request.
     pub(super) asked: bool,
-    /// The host said that trying makes sense, and nothing has come of it yet.
+    /// The host sent `RetryNow`, and no refresh has started since.
     pub(super) requested: bool,
     pub failed_once: bool,
-    /// Failed, with a policy of no retry: the timer is to leave the refresher alone.
+    /// A refresh failed under a policy of no retry: the timer starts no refresh.
     pub(super) gave_up: bool,
     pub(super) reasons: Reasons,
     /// Since the last drain:
     pub events: u32,
-    /// Some event fell into a backoff.
+    /// An event fell into a backoff.
     pub(super) backed_off: bool,
     pub failures: u32,
-    /// Of tokens on probation.
+    /// Failures of tokens on probation.
     pub rejections: u32,
-    /// Of refreshes that were never announced.
+    /// Failures of refreshes that were never announced.
     pub(super) unseen: u32,
     pub accepted: u32,
     pub expired: u32,
@@ -83,10 +83,10 @@ pub struct Model {
 
 impl Model {
     pub fn new(setup: &Setup) -> Self {
-        let knobs = setup.knobs.clone();
-        let longest_backoff = knobs.retry.map_or(0, |(_, max)| max).max(knobs.floor).max(1);
+        let options = setup.options.clone();
+        let longest_backoff = options.retry.map_or(0, |(_, max)| max).max(options.min_interval).max(1);
         Self {
-            knobs,
+            options,
             source: setup.source.map(|asks| Sourced { asks, failed: None }),
             disposed: false,
             waiting: Vec::new(),
@@ -104,7 +104,7 @@ impl Model {
             quiet: None,
             longest_backoff,
             asked: false,
-            // A source is asked before anybody wants a token.
+            // The source is asked before the first request.
             requested: setup.source.is_some_and(|asks| asks.prewarm),
             failed_once: false,
             gave_up: false,
@@ -131,22 +131,22 @@ impl Model {
         self.source.as_ref()?.failed
     }
 
-    /// What the last failure belongs to, or else the token held.
+    /// The source token of the last failure, or else of the held token.
     pub fn usual_source(&self) -> Option<Source> {
         self.failed_source().or_else(|| self.held.as_ref()?.source)
     }
 
-    /// The secrets that a machine may have: the token held, and the one rejected before it.
+    /// The secrets that a machine may have: the held token, and the one rejected before it.
     pub fn secrets(&self) -> usize {
         usize::from(self.held.is_some()) + usize::from(self.reasons.rejected.is_some())
     }
 
-    /// The token that a request would have to get.
+    /// The token that a request must get.
     pub fn held(&self, now: Now) -> Option<&Held> {
         self.held.as_ref().filter(|held| !held.expiry.come(now))
     }
 
-    /// The token that is the machine's to drop, expired or not.
+    /// The token that the machine must drop on dispose, expired or not.
     pub fn held_mut(&mut self) -> Option<&mut Held> {
         self.held.as_mut()
     }
@@ -155,7 +155,7 @@ impl Model {
         self.held.as_ref().map(|held| held.expiry)
     }
 
-    /// Something is about to happen: what either clock says is over, is over for good.
+    /// Called before an event: a wait that either clock shows over stays over.
     pub fn before_event(&mut self, now: Now) {
         self.events += 1;
         self.asked = false;
@@ -173,7 +173,7 @@ impl Model {
         }
     }
 
-    /// It has happened: a token seen expired is expired for good, and a refresh seen overdue is over.
+    /// Called after an event: a token seen expired stays expired, and an overdue refresh is over.
     pub fn after_event(&mut self, now: Now) {
         if self.held.take_if(|held| held.expiry.come(now)).is_some() {
             self.expired += 1;
@@ -212,7 +212,7 @@ impl Model {
         self.next.retain(|other| *other != waiter);
     }
 
-    /// Whether one more who asks now changes nothing for those who wait.
+    /// Whether one more request now changes nothing for the waiters.
     pub fn may_be_joined(&self) -> bool {
         let shares = self.flight.as_ref().is_none_or(|flight| flight.stage == Stage::Checking);
         !self.waiting.is_empty() && (!self.checks_each_request() || shares || !self.next.is_empty())
@@ -232,13 +232,13 @@ impl Model {
     }
 
     pub fn hold(&mut self, text: String, left: u64, source: Option<Source>, now: Now) {
-        let half = if self.knobs.renew_before_half { 0 } else { left / 2 };
+        let half = if self.options.renew_before_half { 0 } else { left / 2 };
         let half = self.at_least(half, now);
         let replaces = std::mem::take(&mut self.replaces);
         if !replaces {
             self.reasons.forget_rejections();
         }
-        let probation = self.knobs.retry.filter(|_| replaces).map(|(_, max)| Ends::after(now, max));
+        let probation = self.options.retry.filter(|_| replaces).map(|(_, max)| Ends::after(now, max));
         self.held = Some(Held { text, token: None, source, expiry: Ends::after(now, left), half, probation });
         (self.reasons.origin, self.reasons.rejected) = (None, None);
         if let Some(source) = &mut self.source {
@@ -246,9 +246,9 @@ impl Model {
         }
     }
 
-    /// So long at least before the token is renewed.
+    /// How long at least until the token is renewed.
     pub(super) fn at_least(&self, half: u64, now: Now) -> Option<Ends> {
-        let half = if self.knobs.jitter > 0.0 { 0 } else { half };
+        let half = if self.options.jitter > 0.0 { 0 } else { half };
         Some(Ends::after(now, half.max(1))).filter(|half| !half.come(now))
     }
 
@@ -282,26 +282,27 @@ impl Model {
             source.failed = flight.source.filter(|_| flight.stage == Stage::Refreshing);
         }
         self.failures += 1;
-        self.gave_up = self.knobs.retry.is_none();
+        self.gave_up = self.options.retry.is_none();
         self.requested &= self.source.is_some();
         let left = self.held.as_ref().map_or(0, |held| held.expiry.left(now));
-        self.reasons.failed(fails, &self.knobs, left, now);
+        self.reasons.failed(fails, &self.options, left, now);
         self.back_off(fails, now);
         self.end_check();
     }
 
-    /// At most so long is a request refused, and at least so long the refresher left alone.
+    /// How long at most a request gets an error, and how long at least the refresher is not called.
     pub(super) fn back_off(&mut self, fails: Fails, now: Now) {
         self.failed_once = true;
-        let Some((initial, max)) = self.knobs.retry else { return };
+        let Some((initial, max)) = self.options.retry else { return };
         self.longest_backoff = self.longest_backoff.max(fails.retry_after.unwrap_or(0));
         let asked = fails.retry_after.unwrap_or(0).min(max);
         let (most, least) = if fails.permanent {
-            (max, if self.knobs.jitter == 0.0 { max } else { asked })
+            (max, if self.options.jitter == 0.0 { max } else { asked })
         } else {
             let half = self.held(now).map_or(u64::MAX, |held| held.expiry.left(now) / 2);
-            let calm = if self.knobs.jitter == 0.0 { initial.min(self.knobs.request_backoff_max).min(half) } else { 0 };
-            (max.min(self.knobs.request_backoff_max).max(asked).max(self.knobs.floor), asked.max(calm))
+            let calm =
+                if self.options.jitter == 0.0 { initial.min(self.options.request_backoff_max).min(half) } else { 0 };
+            (max.min(self.options.request_backoff_max).max(asked).max(self.options.min_interval), asked.max(calm))
         };
         let later = |end: Option<Ends>, millis: u64| {
             let new = Ends::after(now, millis);
@@ -309,20 +310,20 @@ impl Model {
         };
         self.request_backoff = later(self.request_backoff, most.max(1));
         self.timer_backoff =
-            later(self.timer_backoff, max.max(fails.retry_after.unwrap_or(0)).max(self.knobs.floor).max(1));
-        // In a batch it is not known when the backoff began.
+            later(self.timer_backoff, max.max(fails.retry_after.unwrap_or(0)).max(self.options.min_interval).max(1));
+        // In a batch the start of the backoff is not known.
         if self.events == 1 {
             self.quiet = later(self.quiet, least.max(1)).filter(|end| !end.come(now));
         }
     }
 
-    /// So many failures were reported, some of them perhaps of refreshes that were never announced.
+    /// This many failures were reported. Some may belong to refreshes that were never announced.
     pub fn failures_seen(&mut self, seen: u32, now: Now) {
         let known = self.failures + self.rejections + self.unseen;
         if seen > known {
             self.unseen += seen - known;
             self.back_off(Fails { permanent: false, retry_after: None }, now);
-            self.reasons.failed_unseen(&self.knobs, now);
+            self.reasons.failed_unseen(&self.options, now);
             if let Some(source) = &mut self.source {
                 source.failed = None;
             }
@@ -338,7 +339,7 @@ impl Model {
         if held.probation.is_some() {
             self.rejections += 1;
             self.requested &= self.source.is_some();
-            self.reasons.rejection_failed(&self.knobs, now);
+            self.reasons.rejection_failed(&self.options, now);
             self.back_off(Fails { permanent: false, retry_after: None }, now);
             if let Some(source) = &mut self.source {
                 source.failed = held.source;
@@ -346,7 +347,7 @@ impl Model {
         }
     }
 
-    /// `due`: the token held is; `in_flight`: a refresh is.
+    /// `due`: the held token is due. `in_flight`: a refresh is in flight.
     pub fn retry_now(&mut self, due: bool, in_flight: bool, now: Now) {
         self.start_clean();
         self.requested = self.source.is_some() || (due || self.held(now).is_none()) && !in_flight;
@@ -361,10 +362,10 @@ impl Model {
     }
 
     pub(super) fn start_interval(&mut self, now: Now) {
-        self.min_interval = (self.knobs.floor > 0).then(|| Ends::after(now, self.knobs.floor));
+        self.min_interval = (self.options.min_interval > 0).then(|| Ends::after(now, self.options.min_interval));
     }
 
-    /// What a look at what would be drained has told of the refreshes started, and timed out, so far.
+    /// What a preview of the drain says about the refreshes started, and timed out, so far.
     pub fn learn(&mut self, peeked: &Self) {
         self.request_backoff = peeked.request_backoff;
         self.timer_backoff = peeked.timer_backoff;

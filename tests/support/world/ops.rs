@@ -1,4 +1,4 @@
-//! A life as a list of operations.
+//! A run as a list of operations.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ mod bytes;
 #[allow(unused_imports, reason = "each includer uses a part of it")]
 pub use bytes::{SETUP, SOURCES, kind, ops};
 
-/// How a life begins.
+/// How a run begins.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    pub knobs: Knobs,
-    /// With a source there is none.
+    pub options: Options,
+    /// Always `None` with a source.
     pub initial: Option<Brings>,
     pub source: Option<Asks>,
     pub start: Now,
@@ -22,7 +22,7 @@ pub struct Setup {
 
 impl Setup {
     pub fn policy(&self) -> Policy {
-        let policy = self.knobs.policy();
+        let policy = self.options.policy();
         let Some(asks) = self.source else { return policy };
         let check = if asks.each_request { CheckSource::EachRequest } else { CheckSource::OnRefresh };
         let policy = policy.to_builder().check_source(check).source_check_timeout(duration(asks.timeout));
@@ -39,15 +39,15 @@ pub struct Asks {
     pub timeout: u64,
 }
 
-/// Options whose values the laws can see. Milliseconds; `u64::MAX` stands for [`Duration::MAX`].
+/// Options whose values the laws can see. In milliseconds; `u64::MAX` means [`Duration::MAX`].
 #[derive(Clone, Debug)]
-pub struct Knobs {
+pub struct Options {
     pub proactive: bool,
     pub window: u64,
     pub background_window: u64,
-    pub floor: u64,
+    pub min_interval: u64,
     pub renew_before_half: bool,
-    /// The first backoff and the longest; `None`: no retry.
+    /// The first backoff and the longest. `None`: no retry.
     pub retry: Option<(u64, u64)>,
     pub request_backoff_max: u64,
     pub timeout: Option<u64>,
@@ -60,56 +60,56 @@ pub struct Knobs {
 #[derive(Clone, Copy, Debug)]
 pub enum Op {
     Request,
-    /// Cancels the n-th of those who wait.
+    /// Cancels the n-th waiter.
     Cancel(u8),
-    /// Somebody joins those who wait, and is cancelled before it could matter.
+    /// A ghost: a waiter that joins and is cancelled before it can matter.
     Ghost,
     Answer(Brings),
     /// Answers a call that is no longer in flight.
     AnswerLate(u8, Brings),
-    /// The refresher fails; or the source does, if that is asked.
+    /// The refresher fails, or the source if a check is in flight.
     Fail(Fails),
     FailLate(u8, Fails),
-    /// The source gives this; or gives another while the refresher is at work.
+    /// The source returns this, in a check or while the refresher works.
     Gives(Gives),
-    /// The same for a check that is no longer in flight.
+    /// The same, for a check that is no longer in flight.
     GivesLate(u8, Gives),
     Reject(Rejects),
     RetryNow,
     Dispose,
-    /// Time passes; the host sleeps exactly until each deadline.
+    /// Time passes. The host sleeps exactly until each deadline.
     Advance(Span),
-    /// Time passes, and the host sleeps through it all.
+    /// Time passes. The host sleeps through all deadlines.
     Oversleep(Span),
-    /// The wall clock alone goes on.
+    /// Only the wall clock runs.
     Suspend(Span),
     StepWall {
         back: bool,
         by: Span,
     },
-    /// What must not happen, and must do no harm.
+    /// An event that must not happen, and must do no harm.
     StepMonotonicBack(Span),
     /// A spurious wake-up.
     Look,
-    /// The next so many events come before the host drains the actions.
+    /// This many events come before the host drains the actions.
     Hold(u8),
 }
 
 #[derive(Clone, Copy, Debug)]
 pub enum Span {
     Millis(u64),
-    /// Until the deadline, and so much more.
+    /// Until the deadline, and this much longer.
     Deadline(i64),
-    /// Until the held token has expired, and so much more.
+    /// Until the held token has expired, and this much longer.
     Expiry(i64),
 }
 
-/// What a token is like that comes in.
+/// The form of a new token.
 #[derive(Clone, Copy, Debug)]
 pub enum Brings {
-    /// A JWT for about so long.
+    /// A JWT valid for about this long.
     Jwt(u64),
-    /// The same, and its `iat`: so many seconds ago.
+    /// The same, and its `iat`: this many seconds ago.
     Issued(u64, i64),
     /// A string and its expiry.
     Until(u64),
@@ -117,19 +117,19 @@ pub enum Brings {
     Lasting(u64),
     Opaque,
     Blank,
-    /// Expired so many milliseconds ago.
+    /// Expired this many milliseconds ago.
     Expired(u64),
-    /// A JWT that expires at the end of time.
+    /// A JWT that expires at the last possible time.
     Endless,
 }
 
-/// What a source gives: several versions, of two users.
+/// What a source returns: several versions, of two users.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Gives {
     First,
     /// Of the same user.
     Second,
-    /// Of another user, as are all that follow.
+    /// Of another user, like all later variants.
     Third,
     Fourth,
 }
@@ -156,11 +156,11 @@ pub struct Fails {
 pub enum Rejects {
     Held,
     Older(u8),
-    /// One that reads like the held one.
+    /// A token with the same text as the held one.
     Impostor,
 }
 
-/// What the contract says of a token that comes in.
+/// What the contract says about a new token.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdict {
     Invalid,
@@ -169,21 +169,21 @@ pub enum Verdict {
 }
 
 impl Brings {
-    /// The token, and what is to become of it; `asked` is when its refresh started.
-    pub fn make(self, text: &str, knobs: &Knobs, asked: Now, now: Now) -> (NewToken, Verdict) {
+    /// The token, and what must become of it. `asked` is when its refresh started.
+    pub fn make(self, text: &str, options: &Options, asked: Now, now: Now) -> (NewToken, Verdict) {
         let wall = now.unix.as_millis();
-        let secs = |life: u64| wall.saturating_add_unsigned(life).div_euclid(1_000);
+        let secs = |lifetime: u64| wall.saturating_add_unsigned(lifetime).div_euclid(1_000);
         let jwt = |claims: String| {
             let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims);
             NewToken::new(format!("e30.{payload}.{text}"))
         };
         match self {
-            Self::Jwt(life) => {
-                let exp = secs(life);
+            Self::Jwt(lifetime) => {
+                let exp = secs(lifetime);
                 (jwt(format!("{{\"exp\":{exp}}}")), alive(exp.saturating_mul(1_000), wall))
             }
-            Self::Issued(life, age) => {
-                let (exp, iat) = (secs(life), secs(0).saturating_sub(age));
+            Self::Issued(lifetime, age) => {
+                let (exp, iat) = (secs(lifetime), secs(0).saturating_sub(age));
                 let (until, since) = (exp.saturating_mul(1_000), iat.saturating_mul(1_000));
                 let verdict = match alive(until, wall) {
                     Verdict::Alive { left } if since < until => Verdict::Alive { left: left.min(apart(until, since)) },
@@ -191,17 +191,17 @@ impl Brings {
                 };
                 (jwt(format!("{{\"iat\":{iat},\"exp\":{exp}}}")), verdict)
             }
-            Self::Until(life) => {
-                let expires_on = wall.saturating_add_unsigned(life);
+            Self::Until(lifetime) => {
+                let expires_on = wall.saturating_add_unsigned(lifetime);
                 (NewToken::new(text).with_expires_on(UnixTime::from_millis(expires_on)), alive(expires_on, wall))
             }
-            Self::Lasting(life) => {
-                let left = Ends::after(asked, life).left(now);
+            Self::Lasting(lifetime) => {
+                let left = Ends::after(asked, lifetime).left(now);
                 let verdict = if left == 0 { Verdict::Expired } else { Verdict::Alive { left } };
-                (NewToken::new(text).with_expires_in(duration(life)), verdict)
+                (NewToken::new(text).with_expires_in(duration(lifetime)), verdict)
             }
-            Self::Opaque if knobs.reject_undecodable => (NewToken::new(text), Verdict::Invalid),
-            Self::Opaque => (NewToken::new(text), Verdict::Alive { left: knobs.opaque_lifetime }),
+            Self::Opaque if options.reject_undecodable => (NewToken::new(text), Verdict::Invalid),
+            Self::Opaque => (NewToken::new(text), Verdict::Alive { left: options.opaque_lifetime }),
             Self::Blank => (NewToken::new(" \t\n"), Verdict::Invalid),
             Self::Expired(ago) => {
                 let expires_on = wall.saturating_sub_unsigned(ago);
@@ -222,16 +222,16 @@ fn apart(later: i64, earlier: i64) -> u64 {
 
 impl Fails {
     pub fn make(self) -> RefresherError {
-        let error = RefresherError::new("no luck");
+        let error = RefresherError::new("it failed");
         let error = if self.permanent { error.permanent() } else { error };
         self.retry_after.map_or(error.clone(), |delay| error.with_retry_after(duration(delay)))
     }
 }
 
-/// The last moment there is on the monotonic clock.
+/// The last possible moment of the monotonic clock.
 const LAST: u64 = u64::MAX - 1;
 
-/// The end of a wait on both clocks, as the contract has it.
+/// The end of a wait on both clocks, as the contract defines it.
 #[derive(Clone, Copy, Debug)]
 pub struct Ends {
     pub mono: u64,
@@ -256,18 +256,18 @@ impl Ends {
         now.monotonic.as_millis() >= self.mono || now.unix.as_millis() >= self.wall
     }
 
-    /// Come, and over: by either clock it is later than that.
+    /// The wait is over: either clock is past its end.
     pub fn past(self, now: Now) -> bool {
         now.monotonic.as_millis() > self.mono || now.unix.as_millis() > self.wall
     }
 
-    /// What is left by either clock; nothing once it is past by the monotonic one, if that is never set back.
+    /// The time left by either clock. Zero when it is past by the monotonic clock, which is never set back.
     pub fn ahead(self, now: Now) -> Option<(u64, i64)> {
         let steady = self.mono.checked_sub(now.monotonic.as_millis())?;
         Some((steady, self.wall - now.unix.as_millis()))
     }
 
-    /// So much later on both clocks.
+    /// This much later on both clocks.
     pub fn plus(self, millis: u64) -> Self {
         Self { mono: self.mono.saturating_add(millis).min(LAST), wall: self.wall.saturating_add_unsigned(millis) }
     }
@@ -281,13 +281,13 @@ pub fn duration(millis: u64) -> Duration {
     if millis == u64::MAX { Duration::MAX } else { Duration::from_millis(millis) }
 }
 
-impl Knobs {
+impl Options {
     pub fn standard() -> Self {
         Self {
             proactive: false,
             window: 600_000,
             background_window: 120_000,
-            floor: 1_000,
+            min_interval: 1_000,
             renew_before_half: false,
             retry: Some((1_000, 300_000)),
             request_backoff_max: 30_000,
@@ -302,7 +302,7 @@ impl Knobs {
     pub fn reference() -> Self {
         Self {
             background_window: 0,
-            floor: 0,
+            min_interval: 0,
             renew_before_half: true,
             retry: None,
             request_backoff_max: 0,
@@ -311,7 +311,7 @@ impl Knobs {
         }
     }
 
-    /// So many failures in a row, or more, and the backoff after the next is the longest.
+    /// After this many failures in a row, the next backoff is the longest.
     pub fn long_streak(&self) -> u32 {
         let (initial, max) = self.retry.unwrap_or_default();
         (0..64).find(|row| initial.saturating_mul(1 << row) >= max).unwrap_or(u32::MAX)
@@ -324,7 +324,7 @@ impl Knobs {
             .refresh_proactively(self.proactive)
             .refresh_window(duration(self.window))
             .background_window(duration(self.background_window))
-            .min_refresh_interval(duration(self.floor))
+            .min_refresh_interval(duration(self.min_interval))
             .renew_before_half(self.renew_before_half)
             .request_backoff_max(duration(self.request_backoff_max))
             .refresh_timeout(self.timeout.map(duration))

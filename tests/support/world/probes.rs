@@ -1,4 +1,4 @@
-//! What is checked of a drained machine: that it is settled, and, on copies of it, what would happen if somebody asked.
+//! Checks of a drained machine: that it is settled and, on copies of it, what a request would get.
 
 use acs_common::{Action, Error, Event, Machine, Now};
 
@@ -18,7 +18,7 @@ impl World {
         let right = if model.disposed {
             seen.changed + seen.failed + seen.expired == 0 && seen.disposed <= 1
         } else {
-            // In a batch a refresh may fail that was never announced.
+            // In a batch, a refresh that was never announced may fail.
             let failures = model.failures + model.rejections;
             seen.changed == model.accepted
                 && seen.expired == model.expired
@@ -36,13 +36,13 @@ impl World {
         self.check(Law::Order, self.machine.clone().poll_action().is_none(), |_| "an action after the last".to_owned());
         if self.model.disposed {
             let silent = self.model.waiting.is_empty() && deadline.is_none() && self.model.flight.is_none();
-            self.check(Law::Disposed, silent, |world| format!("it lives on: {:?}", world.model));
+            self.check(Law::Disposed, silent, |world| format!("it is not disposed: {:?}", world.model));
             let gone = self.machine.token(now).is_none() && self.machine.snapshot().is_none();
             self.check(Law::Disposed, gone, |_| "it still has a token".to_owned());
         }
         if self.model.held(now).is_some() && !(self.model.checks_each_request() && self.model.flight.is_some()) {
             let waiting = self.model.waiting.clone();
-            self.check(Law::Punctual, waiting.is_empty(), |_| format!("{waiting:?} wait though a token is held"));
+            self.check(Law::Punctual, waiting.is_empty(), |_| format!("{waiting:?} wait, but a token is held"));
         }
         if at_the_end {
             return;
@@ -77,7 +77,7 @@ impl World {
         (machine, actions)
     }
 
-    /// Looking again at the same moment: the spent timer is armed again, and that is all.
+    /// Another look at the same moment only arms the spent timer again.
     fn probe_settled(&mut self) {
         let (machine, actions) = self.copy_after(Event::TimeAdvanced, self.now);
         let rearmed = match &actions[..] {
@@ -114,7 +114,7 @@ impl World {
         if let Some(snapshot) = snapshot {
             let same = held.is_some_and(|held| held.ptr_eq(&snapshot));
             self.check(Law::Snapshot, same && actions.len() == 1, |_| {
-                format!("the snapshot says no more than {snapshot:?} happens, but it is {actions:?}")
+                format!("the snapshot says that only {snapshot:?} happens, but {actions:?} do")
             });
         }
         if self.model.disposed {
@@ -123,7 +123,7 @@ impl World {
         }
     }
 
-    /// A token is alive to the last millisecond, and then expired by either clock alone.
+    /// A token is valid up to its last millisecond, and then expired by either clock alone.
     fn probe_boundaries(&mut self) {
         let (now, Some(end)) = (self.now, self.model.expiry()) else { return };
         if self.model.held(now).is_none() {
@@ -140,11 +140,13 @@ impl World {
             (at(mono, end.wall), false),
         ] {
             let says = self.machine.token(moment).is_some();
-            self.check(Law::HandOut, says == alive, |_| format!("at {moment:?} it says {says} of the token's life"));
+            self.check(Law::HandOut, says == alive, |_| {
+                format!("at {moment:?} it says {says} about the token's validity")
+            });
         }
     }
 
-    /// A snapshot holds for as long as it says, with no event in between, if the clocks run in step.
+    /// A snapshot is valid for as long as it says, without an event in between, if both clocks run at the same speed.
     fn probe_snapshot_later(&mut self) {
         let Some(snapshot) = self.machine.snapshot() else { return };
         let left = self.model.expiry().map_or(0, |end| end.left(self.now));
@@ -159,9 +161,9 @@ impl World {
         }
     }
 
-    /// A refusal says when asking makes sense: before that it does not, from then on it does.
+    /// An error says when to ask again: a request before that gets an error, and from then on a refresh starts.
     fn probe_promises(&mut self) {
-        // What happened after the refusal, and before the drain, may have made another promise.
+        // What happened after the error, and before the drain, may have changed that time.
         if self.model.disposed || self.batch || self.model.checks_each_request() {
             return;
         }
@@ -205,7 +207,7 @@ impl World {
     fn answer_well(&mut self) -> bool {
         match self.model.flight.as_ref().map(|flight| (flight.request, flight.stage)) {
             Some((request, Stage::Checking)) => {
-                // Whatever is not better than the last.
+                // An answer that is not better than the last one.
                 let source = self.model.usual_source().unwrap_or(Gives::First.make());
                 self.source_checked(request, source);
             }
@@ -215,7 +217,7 @@ impl World {
         true
     }
 
-    /// Somebody asks, waits if need be, and asks again when told to.
+    /// A caller asks, waits if necessary, and asks again when the error says so.
     fn recover_asking(&mut self) {
         let start = self.now.monotonic.as_millis();
         let patience = self.model.patience(self.now);
@@ -239,18 +241,18 @@ impl World {
                 Some(Ok(())) => return,
                 Some(Err(Some(wait))) if wait < AGES => self.pass(wait),
                 Some(Err(_)) => {
-                    // Nobody sees the end of that backoff.
+                    // The end of that backoff is never reached.
                     self.retry_now();
                 }
                 None => break,
             }
         }
-        self.check(Law::Recovery, false, |_| "asking again and again brings no token".to_owned());
+        self.check(Law::Recovery, false, |_| "repeated requests get no token".to_owned());
     }
 
-    /// Nobody asks: a proactive credential finds the way back by itself.
+    /// Without a request: a proactive credential gets a token again by itself.
     fn recover_waiting(&mut self) {
-        if !self.model.knobs.proactive || self.model.knobs.retry.is_none() && self.model.failed_once {
+        if !self.model.options.proactive || self.model.options.retry.is_none() && self.model.failed_once {
             return;
         }
         let start = self.now.monotonic.as_millis();
@@ -258,7 +260,7 @@ impl World {
             if self.model.held(self.now).is_some() {
                 let took = self.now.monotonic.as_millis() - start;
                 return self.check(Law::Recovery, took <= self.model.longest_backoff, |_| {
-                    format!("unasked, it took {took} ms")
+                    format!("without a request, it took {took} ms")
                 });
             }
             if self.answer_well() {
@@ -272,6 +274,6 @@ impl World {
             }
             self.advance(wait);
         }
-        self.check(Law::Recovery, false, |_| "it finds no way back".to_owned());
+        self.check(Law::Recovery, false, |_| "it gets no token again".to_owned());
     }
 }

@@ -1,27 +1,27 @@
-//! Why the refresher is called, by bookkeeping apart from the machine's: how the last token was lost, what led to the first call since one
-//! was accepted, how many refreshes in a row have failed, and which token was rejected.
+//! Why the refresher is called, from records separate from the machine's: how the last token was lost, what caused the
+//! first call since a token was accepted, how many refreshes in a row have failed, and which token was rejected.
 //!
-//! Without jitter it is known exactly when a streak ends. With jitter there are two bounds, and in between a streak may be
-//! over or not: then what the machine says decides.
+//! Without jitter, the end of a streak is known exactly. With jitter there are two bounds. Between them a streak may be
+//! over or not: then the machine decides.
 
 use acs_common::{Now, Reason, Token, Trigger};
 
-use super::ops::{Ends, Fails, Knobs};
+use super::ops::{Ends, Fails, Options};
 
 /// The earliest and the latest moment at which a wait can end.
 type Bounds = [Ends; 2];
 
 #[derive(Clone, Debug)]
 pub struct Reasons {
-    /// Why no token is held, if none is.
+    /// Why no token is held. `None` while one is held.
     pub lost: Trigger,
-    /// What led to the first call since a token was accepted.
+    /// What caused the first call since a token was accepted.
     pub origin: Option<Trigger>,
     pub rejected: Option<Token>,
-    /// The failures in a row, as far as they are known: one number, or several.
+    /// The possible numbers of failures in a row: one, or several.
     failures: Vec<u32>,
     streak: Option<Bounds>,
-    /// A bound that has come is none any more.
+    /// A bound is removed when its time comes.
     timer: [Option<Ends>; 2],
     /// Rejections of replacements in a row; `None` if it is not known.
     rejections: Option<u32>,
@@ -65,48 +65,48 @@ impl Reasons {
         (self.failures, self.streak, self.timer) = (vec![0], None, [None; 2]);
     }
 
-    /// What replaced a rejected token was not rejected in time; or its failures do not count any more.
+    /// The replacement of a rejected token was not rejected in time, or its failures no longer count.
     pub fn forget_rejections(&mut self) {
         (self.rejections, self.rejection_streak) = (Some(0), None);
     }
 
-    pub fn failed(&mut self, fails: Fails, knobs: &Knobs, left: u64, now: Now) {
+    pub fn failed(&mut self, fails: Fails, options: &Options, left: u64, now: Now) {
         self.failures.iter_mut().for_each(|count| *count = count.saturating_add(1));
         let count = if let [count] = self.failures[..] { Some(count) } else { None };
-        self.back_off(fails, count, knobs, left, now);
+        self.back_off(fails, count, options, left, now);
     }
 
-    pub fn rejection_failed(&mut self, knobs: &Knobs, now: Now) {
+    pub fn rejection_failed(&mut self, options: &Options, now: Now) {
         self.rejections = self.rejections.map(|count| count.saturating_add(1));
-        self.back_off(Fails { permanent: false, retry_after: None }, self.rejections, knobs, 0, now);
+        self.back_off(Fails { permanent: false, retry_after: None }, self.rejections, options, 0, now);
         self.rejection_streak = self.streak;
     }
 
-    /// A refresh failed that nobody was told of.
-    pub fn failed_unseen(&mut self, knobs: &Knobs, now: Now) {
+    /// A refresh failed that was never announced.
+    pub fn failed_unseen(&mut self, options: &Options, now: Now) {
         let more: Vec<_> = self.failures.iter().map(|count| count.saturating_add(1)).collect();
         self.failures.extend(more);
         let most = Ends::after(now, u64::MAX);
-        self.streak = knobs.retry.map(|_| [Ends::after(now, 0), most]);
-        self.timer = [None, knobs.retry.map(|_| most)];
+        self.streak = options.retry.map(|_| [Ends::after(now, 0), most]);
+        self.timer = [None, options.retry.map(|_| most)];
     }
 
-    fn back_off(&mut self, fails: Fails, streak: Option<u32>, knobs: &Knobs, left: u64, now: Now) {
-        let Some((initial, max)) = knobs.retry else { return };
+    fn back_off(&mut self, fails: Fails, streak: Option<u32>, options: &Options, left: u64, now: Now) {
+        let Some((initial, max)) = options.retry else { return };
         let asked = fails.retry_after.unwrap_or(0);
-        let least = asked.max(knobs.floor.min(max)).max(1);
-        let most = max.max(asked).max(knobs.floor).max(1);
+        let least = asked.max(options.min_interval.min(max)).max(1);
+        let most = max.max(asked).max(options.min_interval).max(1);
         let bounds = match streak {
-            _ if knobs.jitter > 0.0 => [least, most],
+            _ if options.jitter > 0.0 => [least, most],
             _ if fails.permanent => [max.max(least); 2],
             Some(streak) => {
                 let base = initial.saturating_mul(1_u64.checked_shl(streak - 1).unwrap_or(u64::MAX)).min(max);
                 let calm = if left > 0 { base.min(left / 2) } else { base };
-                [calm.max(asked).max(knobs.floor).max(1); 2]
+                [calm.max(asked).max(options.min_interval).max(1); 2]
             }
             None => [least, most],
         };
-        // A backoff that is running is never shortened.
+        // A running backoff is never shortened.
         let later = |before: Option<Ends>, millis| {
             let end = Ends::after(now, millis);
             before.map_or(end, |before| before.later(end))
@@ -116,7 +116,8 @@ impl Reasons {
         self.streak = Some(timer.map(|end| end.plus(max).plus(1)));
     }
 
-    /// What leads to a call that starts now; `due`: the valid token held is due for renewal, `None` if none is held.
+    /// The trigger of a call that starts now. `due`: the held valid token is due for renewal; `None` if no token is
+    /// held.
     pub fn start(&mut self, due: Option<bool>, requested: bool, said: &Reason) -> Trigger {
         let is_first = self.origin.is_none();
         let cause = match due {
@@ -134,7 +135,7 @@ impl Reasons {
         }
     }
 
-    /// Whether the machine says what is true; the trigger is known from the start.
+    /// Whether the machine's reasons are true. The trigger is known from the start.
     pub fn judge(&mut self, trigger: Trigger, said: &Reason) -> Result<(), String> {
         let first = self.origin.unwrap_or(trigger);
         let same_rejected = match (&self.rejected, &said.rejected) {
@@ -150,13 +151,13 @@ impl Reasons {
         Ok(())
     }
 
-    /// For a search: all that can still be seen of it.
+    /// For a search: the parts that the host can still observe.
     pub fn state(&self, holds: bool, most: u32, now: Now) -> String {
         let Self { lost, origin, rejected, failures, streak, timer, rejections, rejection_streak } = self;
         let ahead = |bounds: &Option<Bounds>| bounds.map(|bounds| bounds.map(|end| end.ahead(now)));
         let runs = |bounds: &Option<Bounds>| ahead(bounds).filter(|bounds| bounds[1].is_some());
         let lost = (!holds).then_some(lost);
-        // Those whose streak is over are none.
+        // Failures of a streak that is over do not count.
         let is_over = streak.is_some() && runs(streak).is_none();
         let failures: Vec<_> = failures.iter().map(|count| if is_over { 0 } else { *count.min(&most) }).collect();
         let rejections = runs(rejection_streak).and(rejections.map(|count| count.min(most)));

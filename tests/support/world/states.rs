@@ -1,11 +1,11 @@
-//! What a search needs to know of a world: which ones have the same future, and what may happen next.
+//! What a search needs to know about a world: which worlds have the same future, and what may happen next.
 //!
-//! A world's state is a text: the machine's `Debug` text and all that the host and the model keep, less what cannot
-//! matter any more. Whatever is not named here is left in, so a field added to the machine tells more worlds apart until
-//! somebody thinks about it; it never merges two that differ.
-//! - Times are written as distances from now on both clocks; a wait that is over is over, however long since.
-//! - Callers are named by their place among those who wait, calls by whether they are in flight, tokens by being held.
-//! - What is only passed on (an expiry, a text) is left out, and what the host cannot see any more.
+//! A world's state is a text: the machine's `Debug` text and all that the host and the model keep, without what no
+//! longer matters. Fields that this file does not name stay in the text. So a new field of the machine may split equal
+//! worlds, but it never merges different ones.
+//! - Times are written as distances from now on both clocks. All waits that are over are equal.
+//! - Waiters are named by their position, calls by whether they are in flight, tokens by whether they are held.
+//! - It leaves out what is only passed on (an expiry, a text) and what the host can no longer observe.
 
 use std::fmt::Write as _;
 
@@ -21,11 +21,11 @@ pub struct Alphabet {
     pub brings: &'static [Brings],
     pub fails: &'static [Fails],
     pub gives: &'static [Gives],
-    /// By which the wall clock is set forward or back, and never more off than that.
+    /// By how much the wall clock is set forward or back. It is never further off.
     pub step: u64,
 }
 
-/// A state, and the next moment at which something in it is over.
+/// A state, and the next moment at which one of its waits is over.
 #[derive(Debug)]
 pub struct State {
     pub text: String,
@@ -49,19 +49,19 @@ impl World {
             undrained,
             ghost,
             broken,
-            // They only have to be new.
+            // These only have to be new.
             waiters: _,
             texts: _,
-            // It is of the last drain.
+            // These belong to the last drain.
             answers: _,
             effective: _,
             batch: _,
-            // It is of those who look on.
+            // These belong to the observers.
             ghosts_ask: _,
             journal: _,
         } = self;
         let plain = !ended && !undrained && *hold == 0 && ghost.is_none() && broken.is_empty();
-        assert!(plain, "a search has no batches, no ghosts, no ends of time, and ends where a law is broken");
+        assert!(plain, "a search has no batches, no ghosts and no clock limits, and ends at a broken law");
         let mut writer = self.writer();
         writer.machine(&Value::read(&mut format!("{machine:?}").as_str()));
         let late = [checks, calls].map(|known| self.has_late(known));
@@ -74,7 +74,7 @@ impl World {
         State { text, next }
     }
 
-    /// For each of them: what happens, what it leads to.
+    /// For each operation: what happens, and what the result is.
     pub fn futures(&self, setup: &Setup, alphabet: &Alphabet, next: Option<u64>) -> Vec<String> {
         let future = |op: Op| {
             let mut world = Self { journal: Some(Vec::new()), ..self.clone() };
@@ -99,12 +99,12 @@ impl World {
 
     fn writer(&self) -> Writer<'_> {
         let flight = self.model.flight.as_ref().map(|flight| flight.request);
-        // One failure makes a retry of the next call.
-        let (waiting, long_streak) = (&self.model.waiting, self.model.knobs.long_streak().max(1));
+        // After one failure, the next call is a retry.
+        let (waiting, long_streak) = (&self.model.waiting, self.model.options.long_streak().max(1));
         Writer { now: self.now, flight, waiting, long_streak, text: String::with_capacity(512), next: None }
     }
 
-    /// All that may happen in this state.
+    /// All operations that are possible in this state.
     pub fn choices(&self, setup: &Setup, alphabet: &Alphabet, next: Option<u64>) -> Vec<Op> {
         let held = self.model.expiry().is_some();
         let mut ops = vec![Op::RetryNow, Op::Look, Op::Dispose];
@@ -130,7 +130,8 @@ impl World {
         if self.tokens.len() > usize::from(held) {
             ops.push(Op::Reject(Rejects::Older(0)));
         }
-        // On time; just before, which a timer or a request may be; and asleep till the next moment that matters.
+        // On time; just before, since a timer or a request may come early; and asleep until the next moment that
+        // matters.
         if self.timer.is_some() {
             ops.extend([Op::Advance(Span::Deadline(0)), Op::Oversleep(Span::Deadline(-1))]);
         }
@@ -143,13 +144,13 @@ impl World {
     }
 }
 
-/// By how much the wall clock has been set.
+/// By how much the wall clock has been set forward.
 fn skew(start: Now, now: Now) -> i64 {
     let wall = now.unix.as_millis() - start.unix.as_millis();
     wall - i64::try_from(now.monotonic.saturating_since(start.monotonic).as_millis()).unwrap_or(i64::MAX)
 }
 
-/// How long until then; 0 from then on.
+/// How long until then, or 0 after that.
 fn after(moment: u64, now: Now) -> u64 {
     moment.saturating_sub(now.monotonic.as_millis())
 }
@@ -174,19 +175,19 @@ impl Writer<'_> {
         let (backs_off, refuses, streak) = (wait("timer"), wait("request"), wait("streak"));
         for (field, value) in machine.parts.iter().chain(backoff.iter().flat_map(|backoff| &backoff.parts)) {
             match *field {
-                // It never changes; it only has to be new.
+                // These never change, or only have to be new.
                 "policy" | "next_request" => {}
-                // What is in it is looked at by itself.
+                // Its contents are visited separately.
                 "backoff" => {}
-                // After the end there is nothing to wait for, and nothing to say why.
+                // After dispose these waits and reasons no longer matter.
                 "min_interval" | "failures" | "probation" | "requested" | "lost" | "origin" if disposed => {}
-                // The next loss says why.
+                // The next loss sets the reason.
                 "lost" if holds => {}
-                // A failure whose waits are over is none, except that it is told to those who are refused.
+                // A failure whose waits are over matters only for the error that waiters get.
                 "timer" if !backs_off && !until_accepted => {}
                 "request" | "last_failure" if !refuses => {}
                 "streak" if !streak => {}
-                // They count as long as the streak is remembered.
+                // These count as long as the streak is remembered.
                 "failures" if !streak && !until_accepted => {}
                 "failures" => {
                     let _ = write!(self.text, "failures:{},", self.count(value));
@@ -203,7 +204,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Once the refresher is called, why is of no use any more.
+    /// After the refresher is called, the reason no longer matters.
     fn attempt(&mut self, value: &Value<'_>) {
         let Some(attempt) = value.part("") else { return };
         let called = attempt.part("stage").is_some_and(|stage| stage.name == "Refreshing");
@@ -216,7 +217,7 @@ impl Writer<'_> {
         }
     }
 
-    /// What a check in flight, the attempt and the token held need of it.
+    /// The parts that a check in flight, the attempt and the held token need.
     fn source(&mut self, machine: &Value<'_>, value: &Value<'_>) {
         let Some(source) = value.part("") else { return };
         let attempt = machine.part("attempt").and_then(|attempt| attempt.part(""));
@@ -236,10 +237,10 @@ impl Writer<'_> {
         }
     }
 
-    /// Of a token yet to come, or as long as its rejection is a failure.
+    /// Matters for a future token, or as long as its rejection is a failure.
     fn probation(&mut self, value: &Value<'_>) {
         let Some(probation) = value.part("") else { return };
-        let part = |field| probation.part(field).expect("of a probation");
+        let part = |field| probation.part(field).expect("a probation has this part");
         let (until, streak) = (part("until"), part("streak"));
         if until.name == "Some" && !self.runs(until) {
             return;
@@ -266,7 +267,7 @@ impl Writer<'_> {
                 self.next = [self.next, Some(left)].into_iter().flatten().filter(|left| *left > 0).min();
                 let _ = write!(self.text, "{steady}/{wall}");
             }
-            // What is over is forgotten at the next event, whichever that is. Expiry and timeout make themselves felt.
+            // Any next event forgets the waits that are over. Expiry and timeout have visible effects.
             "Some"
                 if !matches!(field, "expiry" | "timeout")
                     && value.part("").is_some_and(|end| end.name == "Until")
@@ -302,7 +303,8 @@ impl Writer<'_> {
                 }
                 self.text.push('(');
                 for (inner, value) in &value.parts {
-                    // It matters for lifetimes, which no answer of a search has; it is for the caller to read.
+                    // `started` matters only for lifetimes, which no answer in a search has. `expires_on` is only
+                    // passed on.
                     if !matches!(*inner, "started" | "expires_on") {
                         self.value(if inner.is_empty() { field } else { inner }, value);
                         self.text.push(',');
@@ -320,13 +322,13 @@ impl Writer<'_> {
         Ends { mono, wall }.ahead(self.now).filter(|left| left.0 > 0)
     }
 
-    /// Whether there is such a wait, and it is not over by the clock that is never set back.
+    /// Whether this wait exists and is not over by the clock that is never set back.
     fn runs(&self, wait: &Value<'_>) -> bool {
         wait.part("").is_some_and(|until| self.left(until).is_some())
     }
 }
 
-/// A `Debug` text, read.
+/// A parsed `Debug` text.
 #[derive(Debug)]
 struct Value<'a> {
     name: &'a str,
