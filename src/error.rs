@@ -229,8 +229,7 @@ impl fmt::Display for FailureCause {
             Self::Refresher(error) => write!(f, "the refresher failed: {error}"),
             Self::ExpiredToken { expires_on } => write!(
                 f,
-                "the refresher's token had already expired (at Unix time {} s): return a new token, not a cached one, and check this machine's clock",
-                expires_on.as_secs(),
+                "the refresher's token had already expired at {expires_on}: return a new token, not a cached one, and check this machine's clock",
             ),
             Self::InvalidToken(error) => write!(f, "the refresher returned an invalid token: {error}"),
             Self::TimedOut { timeout } => write!(
