@@ -447,5 +447,7 @@ impl TokenError {
 #[error(
     "the token holds a space, a quote or other characters no bearer token has: hand in the bare token, without `Bearer`, quotes or JSON round it"
 )]
+///
+/// Needs the feature `http`.
 #[expect(clippy::exhaustive_structs, reason = "there is nothing to say but that")]
 pub struct BearerError;

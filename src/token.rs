@@ -108,6 +108,8 @@ impl Token {
     /// 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)), without white space round it; marked as sensitive, and
     /// wiped from memory with its last clone. Built at the first call, for all clones of this token.
     ///
+    /// Needs the feature `http`.
+    ///
     /// ```
     /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
     ///
