@@ -33,16 +33,15 @@ fn run(mut machine: Machine<Name>, mut host: Host, mut poll: Poll, program: &Rec
     let mut happened = VecDeque::from([Event::TimeAdvanced]);
     let mut ready = Events::with_capacity(8);
     let mut timer = None;
-    // [loop]
     loop {
         // Tell the machine what happened, and do what it says.
+        // [loop]
         while let Some(event) = happened.pop_front() {
             machine.handle(event, host.now());
             while let Some(action) = machine.poll_action() {
                 match action {
                     Action::ReturnToken { waiter, result } => host.answer(waiter, result),
-                    // Only a credential with a source has it asked.
-                    Action::CheckSource { .. } => {}
+                    Action::CheckSource { .. } => {} // Only for Entra users.
                     Action::CallRefresher { request, .. } => happened.extend(host.call_issuer(request)),
                     Action::CancelRefresher { request } => host.hang_up(request),
                     Action::ScheduleTimer { at } => timer = at,
@@ -51,6 +50,7 @@ fn run(mut machine: Machine<Name>, mut host: Host, mut poll: Poll, program: &Rec
                 }
             }
         }
+        // [/loop]
         // Sleep until something happens or the timer's moment comes, but look at the clocks once a minute.
         let left = timer.map_or(SLICE, |at: Monotonic| at.saturating_since(host.now().monotonic));
         poll.poll(&mut ready, Some(left.min(SLICE))).or_else(unless_interrupted)?;
@@ -63,7 +63,6 @@ fn run(mut machine: Machine<Name>, mut host: Host, mut poll: Poll, program: &Rec
         // Early, late or for nothing: saying that time went by is always right.
         happened.push_back(Event::TimeAdvanced);
     }
-    // [/loop]
 }
 
 fn unless_interrupted(error: io::Error) -> io::Result<()> {

@@ -110,6 +110,8 @@ impl Token {
     /// It is marked as sensitive, and wiped from memory with its last clone. The first call builds it for all clones of this
     /// token.
     ///
+    /// Needs the feature `http`.
+    ///
     /// ```
     /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
     ///

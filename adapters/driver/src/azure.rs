@@ -1,4 +1,6 @@
 //! The Azure SDK for Rust: its credentials as sources of Entra tokens, and ours as a credential of its.
+//!
+//! Needs the feature `azure`.
 
 use std::fmt;
 use std::pin::Pin;

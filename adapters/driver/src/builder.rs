@@ -62,6 +62,8 @@ impl<C: Clock> CommunicationTokenCredential<C> {
 
     /// A credential for an Entra user: asks `source` for an Entra token, and has `client` exchange it.
     ///
+    /// Needs the feature `entra` (on by default).
+    ///
     /// ```
     /// use acs_common_driver::entra::{EntraOptions, EntraTokenRequest, HttpRequest, HttpResponse};
     /// use acs_common_tokio::CommunicationTokenCredential;

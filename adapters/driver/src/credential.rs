@@ -139,6 +139,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "invalidate")]
     pub fn reject(&self, token: &Token) {
         self.shared().lock().handle(Event::TokenRejected { token: token.clone() });
     }
@@ -172,6 +173,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// assert!(matches!(credential.try_token(), Err(Error::Disposed)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "close")]
     pub fn dispose(&self) {
         self.shared().lock().handle(Event::Disposed);
     }

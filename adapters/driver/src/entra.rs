@@ -1,4 +1,6 @@
 //! Credentials for Entra users: a source of Entra tokens, an HTTP client, and what puts them together.
+//!
+//! Needs the feature `entra` (on by default).
 
 use std::error::Error;
 use std::pin::Pin;

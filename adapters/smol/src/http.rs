@@ -28,6 +28,8 @@ use smol_hyper::rt::FuturesIo;
 /// Sends the exchange's requests with `hyper` on smol: keeps connections, checks certificates as the operating system
 /// would, follows no redirects, and waits 10 seconds for a connection and 30 for an answer. Knows no proxies.
 ///
+/// Needs the feature `hyper`.
+///
 /// ```
 /// use acs_common_smol::entra::{EntraOptions, EntraTokenRequest};
 /// use acs_common_smol::{CommunicationTokenCredential, HyperClient};
@@ -224,6 +226,8 @@ impl Write for Stream {
 }
 
 /// TLS cannot be had on this system.
+///
+/// Needs the feature `hyper`.
 ///
 /// ```
 /// use acs_common_smol::{HyperClient, TlsError};

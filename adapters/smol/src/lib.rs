@@ -1,4 +1,24 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Where to find what
+//!
+//! The handle is generic over its clock, and its methods are in [`generic`]; [`CommunicationTokenCredential`], [`Reader`],
+//! [`Notices`] and [`GetToken`] name these types for smol.
+//!
+//! | to | |
+//! |---|---|
+//! | make a credential | [`with_refresher`](generic::CommunicationTokenCredential::with_refresher), `with_entra` (feature `entra`), [`with_static_token`](generic::CommunicationTokenCredential::with_static_token), [`Builder`] |
+//! | get a token | [`get_token`](generic::CommunicationTokenCredential::get_token), [`try_token`](generic::CommunicationTokenCredential::try_token) |
+//! | get a token in a plain thread | [`get_token_blocking`](generic::CommunicationTokenCredential::get_token_blocking), [`get_token_blocking_for`](generic::CommunicationTokenCredential::get_token_blocking_for) |
+//! | say that the service refused a token (401) | [`reject`](generic::CommunicationTokenCredential::reject), [`Reader::reject`](generic::Reader::reject) |
+//! | try again at once after failures | [`retry_now`](generic::CommunicationTokenCredential::retry_now) |
+//! | hear of new tokens and failures | [`notices`](generic::CommunicationTokenCredential::notices), [`Notice`] |
+//! | end the credential | [`dispose`](generic::CommunicationTokenCredential::dispose) |
+//! | ask very often | [`reader`](generic::CommunicationTokenCredential::reader), [`Reader`](generic::Reader) |
+//! | use a token | [`Token`], [`Secret::expose`] |
+//! | return a token, or fail, in a refresher | [`IntoRefresher`], [`NewToken`], [`RefresherError`], [`Reason`] |
+//! | set options | [`PolicyBuilder`] |
+//! | handle errors | [`Error`], [`FailureCause`], [`BuildError`] |
 
 #[cfg(feature = "hyper")]
 mod http;
@@ -17,12 +37,18 @@ pub use acs_common_driver::{
 #[cfg(feature = "hyper")]
 pub use http::{HyperClient, TlsError};
 
+/// The handle and what it gives, for any clock: every method is documented here.
+pub mod generic {
+    #[doc(inline)]
+    pub use acs_common_driver::{CommunicationTokenCredential, GetToken, Notices, Reader};
+}
+
 use std::time::{Duration, Instant};
 
 use acs_common_driver::{CoarseClock, SystemCoarseClock, wall_clock};
 use async_io::Timer;
 
-/// A credential on smol. See [the type it names](acs_common_driver::CommunicationTokenCredential).
+/// A credential on smol. Its methods: [`generic::CommunicationTokenCredential`].
 ///
 /// ```
 /// use acs_common_smol::CommunicationTokenCredential;
@@ -33,7 +59,7 @@ use async_io::Timer;
 /// ```
 pub type CommunicationTokenCredential = acs_common_driver::CommunicationTokenCredential<Smol>;
 
-/// A reader of a credential on smol. See [the type it names](acs_common_driver::Reader).
+/// A reader of a credential on smol. Its methods: [`generic::Reader`].
 ///
 /// ```
 /// use acs_common_smol::{CommunicationTokenCredential, Reader};
@@ -49,7 +75,7 @@ pub type CommunicationTokenCredential = acs_common_driver::CommunicationTokenCre
 /// ```
 pub type Reader = acs_common_driver::Reader<Smol>;
 
-/// The notices of a credential on smol. See [the type it names](acs_common_driver::Notices).
+/// The notices of a credential on smol. Its methods: [`generic::Notices`].
 ///
 /// ```
 /// use acs_common_smol::{CommunicationTokenCredential, Notices};
@@ -65,7 +91,7 @@ pub type Reader = acs_common_driver::Reader<Smol>;
 /// ```
 pub type Notices = acs_common_driver::Notices<Smol>;
 
-/// A request for a token on smol. See [the type it names](acs_common_driver::GetToken).
+/// A request for a token on smol. Its methods: [`generic::GetToken`].
 ///
 /// ```
 /// use acs_common_smol::{CommunicationTokenCredential, GetToken};

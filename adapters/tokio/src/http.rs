@@ -11,6 +11,8 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 /// Sends the exchange's requests with `reqwest`: keeps connections, checks certificates as the operating system would,
 /// follows no redirects, uses the system's proxies, and waits 10 seconds for a connection and 30 for an answer.
 ///
+/// Needs the feature `reqwest`.
+///
 /// Made from a [`reqwest::Client`] of your own, it is what that is; it must not follow redirects.
 ///
 /// ```
@@ -94,6 +96,8 @@ impl HttpClient for ReqwestClient {
 }
 
 /// TLS cannot be had on this system.
+///
+/// Needs the feature `reqwest`.
 ///
 /// ```
 /// use acs_common_tokio::{ReqwestClient, TlsError};
