@@ -85,7 +85,7 @@ fn only_the_second_part_is_looked_at() {
         ("empty signature", format!("h.{payload}."), GOOD),
         ("empty header", format!(".{payload}.s"), GOOD),
         ("four parts", format!("h.{payload}.s.t"), GOOD),
-        ("header and signature are no base64", format!("*ž*.{payload}.{{}}"), GOOD),
+        ("header and signature are not base64", format!("*ž*.{payload}.{{}}"), GOOD),
         ("ASCII white space round it", format!(" \t\r\n\x0Ch.{payload}\n \t\r\x0C"), GOOD),
         ("white space in the header and in the signature", format!("h h.{payload}.s s"), GOOD),
         ("white space in the payload", format!("h.{} {}.s", &payload[..8], &payload[8..]), Opaque),
@@ -94,13 +94,13 @@ fn only_the_second_part_is_looked_at() {
         ("a no-break space after it", format!("h.{payload}\u{a0}"), Opaque),
         ("one part", payload.clone(), Opaque),
         ("one part, as JSON", format!("{{\"exp\":{EXP}}}"), Opaque),
-        ("the payload third", format!("h.s.{payload}"), Opaque),
+        ("the payload as the third part", format!("h.s.{payload}"), Opaque),
         ("JWE", "eyJhbGciOiJSU0EtT0FFUCJ9.OKOawDo13gRp.48V1_ALb6US0.5eym8TW_c8.XFBoMYUZod".to_owned(), Opaque),
         ("JWE with a direct key", "eyJhbGciOiJkaXIifQ..48V1_ALb6US0.5eym8TW_c8.XFBoMYUZod".to_owned(), Opaque),
-        ("no token at all", "IAmNotAToken".to_owned(), Opaque),
+        ("not a token", "IAmNotAToken".to_owned(), Opaque),
         ("a dot", ".".to_owned(), Opaque),
         ("dots", "....".to_owned(), Opaque),
-        ("a zero-width space, which is none", "\u{200b}".to_owned(), Opaque),
+        ("a zero-width space, which is not white space", "\u{200b}".to_owned(), Opaque),
     ] {
         check(what, &text, expected);
     }

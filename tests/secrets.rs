@@ -138,9 +138,9 @@ fn no_token_shows_wherever_it_is_held_or_has_been() {
     let mut at = 600_000;
     let long = canary("long", START + 7_200) + &"x".repeat(1 << 20);
     for (text, expires) in [
-        (canary("expired on arrival", START), None),
+        (canary("late token", START), None),
         (long, None),
-        (canary("expired as stated", START + 7_200), Some(0)),
+        (canary("late as stated", START + 7_200), Some(0)),
         ("neither.a JSON.object of the canary".to_owned(), None),
         ("a canary that is opaque".to_owned(), Some(7_200)),
     ] {
