@@ -2,7 +2,6 @@
 //! It knows no waiters and no credential, and keeps nothing once it has ended.
 
 use alloc::borrow::ToOwned;
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use core::mem;
@@ -10,11 +9,12 @@ use core::time::Duration;
 
 use super::action::ExchangeAction;
 use super::event::ExchangeEvent;
+use super::hints;
 use super::http::{HttpRequest, HttpResponse};
 use super::options::EntraOptions;
-use super::response::{self, ErrorResponse, ExchangeError};
+use super::refusal::{self, Refusal};
+use super::response::{self, ExchangeError};
 use super::source::EntraToken;
-use super::{hints, scrub};
 use crate::backoff::Random;
 use crate::error::{FailureKind, RefresherError};
 use crate::event::Source;
@@ -22,6 +22,8 @@ use crate::policy::Policy;
 use crate::secret::Secret;
 use crate::time::{Monotonic, Now, Until};
 use crate::token::NewToken;
+
+const BEARER: &str = "Bearer ";
 
 /// How often a try that failed is repeated.
 const RETRIES: u32 = 3;
@@ -73,7 +75,7 @@ pub struct Exchange {
     sent: u32,
     repeated: u32,
     /// The service's refusal of the first Entra token, once a fresh one has been asked for.
-    unauthorized: Option<Box<ErrorResponse>>,
+    unauthorized: Option<RefresherError>,
     stage: Stage,
     /// The host knows of the stage.
     told: bool,
@@ -203,8 +205,8 @@ impl Exchange {
     }
 
     fn acquired(&mut self, token: EntraToken) {
-        if token.is_blank() {
-            return self.end(Err(RefresherError::new("the source gave a blank Entra token: is anybody signed in?")));
+        if let Err(what) = token.check() {
+            return self.end(Err(RefresherError::new(what)));
         }
         self.take_token(token);
         self.enter(Stage::AwaitingStart);
@@ -212,7 +214,7 @@ impl Exchange {
 
     /// Another token than the service refused is worth one more try. The same one is not.
     fn acquired_again(&mut self, token: EntraToken) {
-        if token.is_blank() || self.token.as_ref().is_some_and(|refused| refused.ptr_eq(&token)) {
+        if token.check().is_err() || self.token.as_ref().is_some_and(|refused| refused.ptr_eq(&token)) {
             return self.refuse();
         }
         self.take_token(token);
@@ -232,52 +234,56 @@ impl Exchange {
     fn request(&mut self) -> HttpRequest {
         self.sent = self.sent.saturating_add(1);
         let url = format!("{}{}", self.options.endpoint(), self.options.path());
-        let authorization = Secret::new(format!("Bearer {}", self.entra_text()));
+        // As long as it gets, so that it does not grow and leave itself behind.
+        let mut authorization = String::with_capacity(BEARER.len().saturating_add(self.entra_text().len()));
+        authorization.push_str(BEARER);
+        authorization.push_str(self.entra_text());
+        let authorization = Secret::new(authorization);
         HttpRequest::new(url, authorization, self.request_id.clone(), self.sent)
     }
 
     fn received(&mut self, response: &HttpResponse, now: Now) {
-        if response.status == 200 {
-            let bad =
-                |error| RefresherError::new(ExchangeError::BadResponse(error)).with_kind(FailureKind::BadResponse);
-            return self.end(response::token(response).map_err(bad));
-        }
         let hint = hints::retry_after(response, now.unix);
-        let refusal = self.refusal(response, hint);
+        if response.status == 200 {
+            let result = response::token(response).map_err(|bad| {
+                let bad = bad.or_more(self.refusal(response, hint).response);
+                RefresherError::new(ExchangeError::BadResponse(bad)).with_kind(FailureKind::BadResponse)
+            });
+            return self.end(result);
+        }
+        let refusal = refused(self.refusal(response, hint));
         match response.status {
-            408 | 429 | 500 | 502..=504 | 506..=599 => {
+            408 | 425 | 429 | 500 | 502..=504 | 506..=599 => {
                 if !self.pause(hint, now) {
-                    self.end(Err(refused(refusal)));
+                    self.end(Err(refusal));
                 }
             }
             401 if self.unauthorized.is_none() => {
                 self.unauthorized = Some(refusal);
                 self.enter(Stage::Acquiring { fresh: true });
             }
-            _ => self.end(Err(refused(refusal).permanent())),
+            _ => self.end(Err(refusal)),
         }
     }
 
     /// The service's first refusal is the failure.
     fn refuse(&mut self) {
-        let refusal = self.unauthorized.take().map_or_else(|| RefresherError::new("refused"), refused);
-        self.end(Err(refusal.permanent()));
+        let refusal = self.unauthorized.take().unwrap_or_else(|| RefresherError::new("refused"));
+        self.end(Err(refusal));
     }
 
     /// Pauses before another try. False: that was the last one, or the service asks for more time than there is.
     fn pause(&mut self, hint: Option<u64>, now: Now) -> bool {
+        let most = self.give_up.map_or(u64::MAX, |end| end.left(now)).min(LONGEST_PAUSE);
+        if self.repeated >= RETRIES || hint.is_some_and(|asked| asked > most) {
+            return false;
+        }
         let millis = match hint {
-            _ if self.repeated >= RETRIES => return false,
-            Some(asked) => {
-                let left = self.give_up.map_or(u64::MAX, |end| end.left(now));
-                if asked > left.min(LONGEST_PAUSE) {
-                    return false;
-                }
-                asked
-            }
-            None => {
-                let doubled = FIRST_PAUSE.saturating_mul(1 << self.repeated);
-                self.random.shorten(doubled.min(LONGEST_PAUSE), self.jitter)
+            // The first time the service is taken at its word.
+            Some(asked) if self.repeated == 0 => asked,
+            asked => {
+                let doubled = FIRST_PAUSE.saturating_mul(1 << self.repeated).min(LONGEST_PAUSE);
+                self.random.shorten(doubled, self.jitter).max(asked.unwrap_or_default())
             }
         };
         self.repeated = self.repeated.saturating_add(1);
@@ -296,9 +302,9 @@ impl Exchange {
         self.enter(Stage::Ended);
     }
 
-    fn refusal(&self, response: &HttpResponse, hint: Option<u64>) -> Box<ErrorResponse> {
-        let scrub = |text: &str| scrub::scrub(text, self.entra_text());
-        Box::new(response::error(response, &self.request_id, hint.map(Duration::from_millis), &scrub))
+    fn refusal(&self, response: &HttpResponse, hint: Option<u64>) -> Refusal {
+        let hint = hint.map(Duration::from_millis);
+        refusal::read(response, &self.request_id, hint, self.entra_text())
     }
 
     fn entra_text(&self) -> &str {
@@ -306,13 +312,13 @@ impl Exchange {
     }
 }
 
-fn refused(refusal: Box<ErrorResponse>) -> RefresherError {
-    let retry_after = refusal.retry_after;
-    let error = RefresherError::new(ExchangeError::Refused(refusal));
-    match retry_after {
-        Some(delay) => error.with_retry_after(delay),
-        None => error,
+fn refused(Refusal { response, permanent }: Refusal) -> RefresherError {
+    let retry_after = response.retry_after;
+    let mut error = RefresherError::new(ExchangeError::Refused(response));
+    if let Some(delay) = retry_after {
+        error = error.with_retry_after(delay);
     }
+    if permanent { error.permanent() } else { error }
 }
 
 /// A random GUID ([RFC 9562, section 5.4](https://www.rfc-editor.org/rfc/rfc9562#section-5.4)), to tell exchanges apart.

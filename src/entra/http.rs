@@ -9,6 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
+const AUTHORIZATION: &str = "Authorization";
+
 /// A request to be sent as it is. Redirects are not to be followed: the token is for this URL only.
 ///
 /// ```
@@ -48,9 +50,10 @@ impl HttpRequest {
     /// All headers but those that HTTP clients add by themselves (`Host`, `Content-Length`). One holds the Entra token.
     pub fn expose_headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         [
-            ("Authorization", self.authorization.expose()),
+            (AUTHORIZATION, self.authorization.expose()),
             ("Content-Type", "application/json"),
             ("Accept", "application/json"),
+            ("Accept-Encoding", "identity"),
             ("x-ms-client-request-id", self.request_id.as_str()),
         ]
         .into_iter()
@@ -95,7 +98,8 @@ impl fmt::Debug for HttpRequest {
 /// ```
 pub struct HttpResponse {
     pub(super) status: u16,
-    headers: Vec<(String, String)>,
+    /// Wiped: somebody may have put a token into one.
+    headers: Vec<(String, Zeroizing<String>)>,
     pub(super) body: Zeroizing<Vec<u8>>,
 }
 
@@ -112,7 +116,7 @@ impl HttpResponse {
     /// With this header besides.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
+        self.headers.push((name.to_owned(), Zeroizing::new(value.to_owned())));
         self
     }
 
@@ -147,7 +151,7 @@ impl fmt::Debug for HttpResponse {
     }
 }
 
-/// The request as the `http` crate has it, the Entra token marked as sensitive.
+/// The request as the `http` crate has it, the Entra token marked as sensitive, and wiped with the last clone of its header.
 ///
 /// ```
 /// use acs_common::entra::HttpRequest;
@@ -168,12 +172,25 @@ impl TryFrom<HttpRequest> for http::Request<&'static [u8]> {
 
     fn try_from(request: HttpRequest) -> Result<Self, http::Error> {
         let mut converted = http::Request::builder().method(request.method()).uri(request.url());
-        for (name, value) in request.expose_headers() {
-            let mut value = http::HeaderValue::try_from(value)?;
-            value.set_sensitive(name == "Authorization");
+        for (name, value) in request.expose_headers().filter(|(name, _)| *name != AUTHORIZATION) {
             converted = converted.header(name, value);
         }
-        converted.body(request.body().as_bytes())
+        let body = request.body().as_bytes();
+        let wiped = bytes::Bytes::from_owner(Wiped(request.authorization));
+        let mut authorization = http::HeaderValue::from_maybe_shared(wiped)?;
+        authorization.set_sensitive(true);
+        converted.header(AUTHORIZATION, authorization).body(body)
+    }
+}
+
+/// The bytes of a secret where they are: it is wiped when they are dropped.
+#[cfg(feature = "http")]
+struct Wiped(Secret);
+
+#[cfg(feature = "http")]
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        self.0.expose().as_bytes()
     }
 }
 

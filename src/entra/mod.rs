@@ -17,12 +17,12 @@
 //!   ┌────────────┐
 //!   │ exchanging │◀─────────────────────────────────────────────────────────┐
 //!   └─┬─┬─┬─┬────┘  SendRequest                                             │
-//!     │ │ │ └─ 408, 429, 5xx but 501 and 505, no answer, ──▶ pausing ───────┤ as long as the service asks,
-//!     │ │ │    at most three times                                          │ or 0.8, 1.6, 3.2 s less jitter
+//!     │ │ │ └─ 408, 425, 429, 5xx but 501 and 505, ──▶ pausing ─────────────┤ as long as the service asks,
+//!     │ │ │    no answer; at most three times                               │ or 0.8, 1.6, 3.2 s less jitter
 //!     │ │ └─── 401, once ──▶ asking again, fresh: true ── another token ────┘
 //!     │ │                                              ── the same, none ─────▶ failed
 //!     │ └───── any other status, a fourth time, longer to wait than there is ──▶ failed
-//!     ▼ 200, with a token and its expiry
+//!     ▼ 200, with a token
 //!   accepted
 //! ```
 //!
@@ -69,7 +69,9 @@
 //!
 //! [`ExchangeError`] is found in a [`FailureCause::Refresher`](crate::FailureCause::Refresher) with
 //! [`get_ref`](crate::RefresherError::get_ref). It carries the service's own code, message and details, cut and with
-//! everything taken out that looks like a token, never a raw body.
+//! everything taken out that looks like a token, never a raw body. Only the service itself refuses for good: with 400, 401,
+//! 403, 404 or 409 and its error code in a JSON body, or with 401 and `WWW-Authenticate`. Any other answer may come from
+//! something in between, a gateway or a captive portal, and pass.
 
 mod action;
 mod event;
@@ -77,9 +79,11 @@ mod exchange;
 mod hints;
 mod http;
 mod options;
+mod refusal;
 mod response;
 mod scrub;
 mod source;
+mod unescape;
 
 pub use self::action::ExchangeAction;
 pub use self::event::ExchangeEvent;

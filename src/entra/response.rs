@@ -6,14 +6,11 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use serde_json::value::RawValue;
-use zeroize::Zeroizing;
-
 use super::hints;
 use super::http::HttpResponse;
+use super::unescape;
 use crate::error::{RefresherError, TokenError};
 use crate::json;
-use crate::jwt;
 use crate::secret::Secret;
 use crate::token::NewToken;
 
@@ -23,26 +20,25 @@ pub(super) fn token(response: &HttpResponse) -> Result<NewToken, BadResponse> {
     let [access_token] = json::fields(json, ["accessToken"]).ok_or(BadResponse::NotJson)?;
     let fields = access_token.and_then(|object| json::fields(object, ["token", "expiresOn"]));
     let [token, expires_on] = fields.ok_or(BadResponse::NoToken)?;
-    let token = Zeroizing::new(token.and_then(json::string).ok_or(BadResponse::NoToken)?);
+    let token = token.and_then(unescape::string).ok_or(BadResponse::NoToken)?;
     if token.trim().is_empty() || token.len() >= TokenError::TOO_LONG {
         return Err(BadResponse::NoToken);
     }
-    let expires_on = expires_on.and_then(json::string).and_then(|text| hints::rfc3339(&text));
-    let readable = expires_on.is_some() || jwt::read(&token).is_some();
     let token = NewToken::from(Secret::from_wiped(token));
-    match expires_on {
-        Some(moment) => Ok(token.with_expires_on(moment)),
-        None if readable => Ok(token),
-        None => Err(BadResponse::NoExpiry),
-    }
+    // Without a moment that can be read the token's own counts, or else the policy's.
+    Ok(match expires_on.and_then(unescape::string).and_then(|text| hints::rfc3339(&text)) {
+        Some(moment) => token.with_expires_on(moment),
+        None => token,
+    })
 }
 
-/// The body's text, unless it is too long; `None` if it is none.
-fn body(response: &HttpResponse) -> Result<Option<&str>, BadResponse> {
+/// The body's text, unless it is too long; `None` if it is not text. Without a byte order mark, which is not JSON.
+pub(super) fn body(response: &HttpResponse) -> Result<Option<&str>, BadResponse> {
     if response.body.len() > HttpResponse::MAX_BODY {
         return Err(BadResponse::TooLong);
     }
-    Ok(core::str::from_utf8(&response.body).ok())
+    let text = core::str::from_utf8(&response.body).ok();
+    Ok(text.map(|text| text.strip_prefix('\u{feff}').unwrap_or(text)))
 }
 
 /// What is wrong with a response that says it succeeded.
@@ -52,7 +48,7 @@ fn body(response: &HttpResponse) -> Result<Option<&str>, BadResponse> {
 ///
 /// assert_eq!(BadResponse::NoToken.to_string(), "it has no accessToken.token");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadResponse {
     /// More than 1 MiB.
@@ -61,12 +57,39 @@ pub enum BadResponse {
     /// The body is no JSON object.
     #[error("its body is no JSON object")]
     NotJson,
+    /// Nor is it, and a header says what else: of a captive portal, say.
+    #[error("its body is no JSON object; Content-Type: {content_type}")]
+    OtherType {
+        /// The header `Content-Type`.
+        content_type: String,
+    },
+    /// The body is compressed, although the request says not to.
+    #[error("its body is compressed, which was not asked for; Content-Encoding: {content_encoding}")]
+    Compressed {
+        /// The header `Content-Encoding`.
+        content_encoding: String,
+    },
+    /// No token, but an error of the service.
+    #[error("{0}")]
+    Error(Box<ErrorResponse>),
     /// No `accessToken.token`.
     #[error("it has no accessToken.token")]
     NoToken,
-    /// No `accessToken.expiresOn` that can be read, nor a token that can.
-    #[error("neither its accessToken.expiresOn nor its token's own expiry can be read")]
-    NoExpiry,
+}
+
+impl BadResponse {
+    /// With what else the response says.
+    pub(super) fn or_more(self, response: Box<ErrorResponse>) -> Self {
+        match self {
+            Self::NoToken if response.code.is_some() || response.message.is_some() => Self::Error(response),
+            Self::NotJson => match (response.content_encoding, response.content_type) {
+                (Some(content_encoding), _) => Self::Compressed { content_encoding },
+                (None, Some(content_type)) => Self::OtherType { content_type },
+                (None, None) => Self::NotJson,
+            },
+            Self::TooLong | Self::NoToken | Self::OtherType { .. } | Self::Compressed { .. } | Self::Error(_) => self,
+        }
+    }
 }
 
 /// An answer of any other status than 200.
@@ -90,12 +113,20 @@ pub struct ErrorResponse {
     pub code: Option<String>,
     /// The service's words for it.
     pub message: Option<String>,
-    /// Errors within the error, a few levels deep.
+    /// Errors within the error: a few levels deep, a few of each.
     pub details: Vec<ErrorDetail>,
     /// What the service, or else this library, calls the exchange: to be quoted to support.
     pub request_id: String,
     /// How long the service asked to be left alone.
     pub retry_after: Option<Duration>,
+    /// What the body is, if it is not a JSON object.
+    pub content_type: Option<String>,
+    /// How such a body is compressed, although the request says not to.
+    pub content_encoding: Option<String>,
+    /// Scheme and error code of `WWW-Authenticate`, for a 401.
+    pub challenge: Option<String>,
+    /// The host that a redirect leads to. It is not followed.
+    pub location: Option<String>,
 }
 
 /// An error within an error: of `details`, or an `innererror`.
@@ -120,50 +151,6 @@ pub struct ErrorDetail {
     pub target: Option<String>,
     /// Errors within this one.
     pub details: Vec<Self>,
-}
-
-/// How deep errors within errors are read, and how many of each level.
-const DEPTH: usize = 4;
-const BREADTH: usize = 8;
-
-/// The most bytes of a text that are kept.
-const LONGEST: usize = 1_024;
-
-/// Reads a response of any other status; `scrub` takes secrets out of a text.
-pub(super) fn error(
-    response: &HttpResponse,
-    request_id: &str,
-    retry_after: Option<Duration>,
-    scrub: &dyn Fn(&str) -> String,
-) -> ErrorResponse {
-    let json = body(response).ok().flatten();
-    let object = json.and_then(|json| json::fields(json, ["error"])).and_then(|[error]| error);
-    let detail = object.and_then(|object| read_detail(object, DEPTH, scrub));
-    let (code, message, details) = detail.map_or((None, None, Vec::new()), |it| (it.code, it.message, it.details));
-    let code = code.or_else(|| response.header("x-ms-error-code").map(|code| text(code, scrub)));
-    let request_id = response.header("x-ms-request-id").map_or_else(|| request_id.into(), |id| text(id, scrub));
-    ErrorResponse { status: response.status, code, message, details, request_id, retry_after }
-}
-
-fn read_detail(object: &str, depth: usize, scrub: &dyn Fn(&str) -> String) -> Option<ErrorDetail> {
-    let [code, message, target, details, inner] =
-        json::fields(object, ["code", "message", "target", "details", "innererror"])?;
-    let read = |field: Option<&str>| field.and_then(json::string).map(|value| text(&Zeroizing::new(value), scrub));
-    let deeper = depth.checked_sub(1);
-    let listed = details.and_then(|list| serde_json::from_str::<Vec<&RawValue>>(list).ok()).unwrap_or_default();
-    let within = listed.into_iter().map(RawValue::get).chain(inner);
-    let details = within.filter_map(|object| read_detail(object, deeper?, scrub)).take(BREADTH).collect();
-    Some(ErrorDetail { code: read(code), message: read(message), target: read(target), details })
-}
-
-fn text(value: &str, scrub: &dyn Fn(&str) -> String) -> String {
-    let mut text = scrub(value);
-    if text.len() > LONGEST {
-        let end = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end));
-        text.truncate(end.unwrap_or_default());
-        text.push('…');
-    }
-    text
 }
 
 /// Why an exchange brought no token. Found [in](crate::RefresherError::get_ref) a
@@ -221,6 +208,17 @@ impl fmt::Display for ErrorResponse {
         // The service's own words know more than we do.
         if let Some(message) = self.message.as_deref().or_else(|| advice(self.status)) {
             write!(f, ": {message}")?;
+        }
+        let notes = [
+            ("Location", &self.location, ""),
+            ("WWW-Authenticate", &self.challenge, ""),
+            ("Content-Type", &self.content_type, ""),
+            ("Content-Encoding", &self.content_encoding, ", which was not asked for"),
+        ];
+        for (name, value, more) in notes {
+            if let Some(value) = value {
+                write!(f, "; {name}: {value}{more}")?;
+            }
         }
         write!(f, " [request {}]", self.request_id)
     }

@@ -1,6 +1,9 @@
-//! Taking secrets out of other people's words.
+//! Taking secrets and control characters out of other people's words.
 
 use alloc::string::String;
+use alloc::vec::Vec;
+
+use zeroize::Zeroizing;
 
 /// What is put in a secret's place.
 const REMOVED: &str = "[removed]";
@@ -14,30 +17,115 @@ const PIECE: usize = 12;
 /// No more of a text is looked at: what is kept of it is shorter by far.
 const LONGEST_TEXT: usize = 4_096;
 
-/// The text without `secret`, or a piece of it, and without anything that looks like a token: services quote what they
-/// refuse, in part, or percent-encoded.
-pub(super) fn scrub(text: &str, secret: &str) -> String {
-    // White space round it does not reach the wire.
-    let secret = secret.trim_ascii();
-    let end = (0..=LONGEST_TEXT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
-    let text = text.get(..end).unwrap_or(text);
-    let text = if secret.is_empty() { text.into() } else { text.replace(secret, REMOVED) };
-    let is_piece = |window: &[u8]| secret.as_bytes().windows(PIECE).any(|piece| piece == window);
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text.as_str();
-    while let Some(start) = rest.find(is_token_character) {
-        let (before, from) = rest.split_at(start);
-        let (run, after) = from.split_at(from.find(|c| !is_token_character(c)).unwrap_or(from.len()));
-        clean.push_str(before);
-        let suspicious = run.len() >= LONGEST_RUN || run.contains("eyJ") || run.as_bytes().windows(PIECE).any(is_piece);
-        clean.push_str(if suspicious { REMOVED } else { run });
-        rest = after;
-    }
-    clean.push_str(rest);
-    clean
+/// No more of all texts of one response is looked at.
+const LONGEST_RESPONSE: usize = 32_768;
+
+/// The most bytes of a text that are kept.
+const LONGEST: usize = 1_024;
+
+/// Makes the texts of one response fit to be shown. The work does not grow with the response: a bounded part of it is
+/// looked at, and each piece of that is searched for in an index of the secret.
+pub(super) struct Scrubber<'s> {
+    secret: &'s str,
+    /// Where the secret's pieces start, in the order of the pieces. No copy of the secret is made.
+    pieces: Option<Vec<usize>>,
+    /// How many bytes may still be looked at.
+    left: usize,
 }
 
-/// Of base64 in both alphabets, percent-encoded or not, and the dots between a JWT's parts.
+impl<'s> Scrubber<'s> {
+    pub(super) fn new(secret: &'s str) -> Self {
+        Self { secret, pieces: None, left: LONGEST_RESPONSE }
+    }
+
+    /// The text on one line, without the secret or a piece of it, and without anything that looks like a token: services
+    /// quote what they refuse, in part, or percent-encoded. Cut at 1 KiB.
+    pub(super) fn scrub(&mut self, text: &str) -> String {
+        let start = start_of(text, LONGEST_TEXT.min(self.left));
+        self.left = self.left.saturating_sub(start.len());
+        // First, since what is dropped may stand between the characters of a token.
+        let text = visible(start);
+        let mut clean = String::new();
+        let mut rest = text.as_str();
+        while clean.len() <= LONGEST
+            && let Some(start) = rest.find(is_token_character)
+        {
+            let (before, from) = rest.split_at(start);
+            let (run, after) = from.split_at(from.find(|c| !is_token_character(c)).unwrap_or(from.len()));
+            clean.push_str(before);
+            clean.push_str(if self.is_suspicious(run) { REMOVED } else { run });
+            rest = after;
+        }
+        clean.push_str(rest);
+        if clean.len() > LONGEST {
+            clean.truncate(start_of(&clean, LONGEST).len());
+            clean.push('…');
+        }
+        clean
+    }
+
+    fn is_suspicious(&mut self, run: &str) -> bool {
+        if run.len() >= LONGEST_RUN || run.contains("eyJ") {
+            return true;
+        }
+        if self.secret.len() < PIECE {
+            return !self.secret.is_empty() && run.contains(self.secret);
+        }
+        let secret = self.secret.as_bytes();
+        let pieces = self.pieces.get_or_insert_with(|| {
+            let mut starts: Vec<usize> = (0..=secret.len().saturating_sub(PIECE)).collect();
+            starts.sort_unstable_by_key(|start| piece(secret, *start));
+            starts
+        });
+        run.as_bytes()
+            .windows(PIECE)
+            .any(|window| pieces.binary_search_by_key(&Some(window), |start| piece(secret, *start)).is_ok())
+    }
+}
+
+fn piece(secret: &[u8], start: usize) -> Option<&[u8]> {
+    secret.get(start..)?.get(..PIECE)
+}
+
+/// As many whole characters as fit.
+fn start_of(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or_default()).unwrap_or_default()
+}
+
+/// A space for what breaks a line, and nothing for what cannot be seen: in a log either could pass for something else.
+fn visible(text: &str) -> Zeroizing<String> {
+    // It does not grow and leave itself behind.
+    let mut line = Zeroizing::new(String::with_capacity(text.len()));
+    for c in text.chars() {
+        match c {
+            '\t'..='\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => line.push(' '),
+            c if c.is_control() || is_invisible(c) => {}
+            c => line.push(c),
+        }
+    }
+    line
+}
+
+/// Marks of direction, and characters without width.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+/// Of base64 in both alphabets, percent-encoded or not, the dots between a JWT's parts, and what else a bearer token may
+/// have.
 fn is_token_character(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '=' | '.' | '%')
+    c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '=' | '.' | '%' | '~')
 }

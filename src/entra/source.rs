@@ -4,7 +4,10 @@ use alloc::string::String;
 use core::hash::Hasher as _;
 
 use siphasher::sip::SipHasher24;
+use zeroize::Zeroizing;
 
+use super::unescape;
+use crate::error::TokenError;
 use crate::event::Source;
 use crate::json;
 use crate::jwt;
@@ -30,10 +33,18 @@ pub struct EntraToken {
 }
 
 impl EntraToken {
-    /// A bare token string, without `Bearer`. A blank one is a failure of the source.
+    /// A bare token string, without `Bearer`. ASCII white space around it is dropped. What is then not a bearer token
+    /// ([RFC 6750, section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)) is a failure of the source: nothing is
+    /// sent.
     #[must_use]
     pub fn new(token: impl Into<String>) -> Self {
-        Self { secret: Secret::new(token.into()), expires_on: None }
+        // In place, so that no copy is left behind.
+        let mut text = Zeroizing::new(token.into());
+        let end = text.trim_ascii_end().len();
+        text.truncate(end);
+        let start = text.len().saturating_sub(text.trim_ascii_start().len());
+        text.drain(..start);
+        Self { secret: Secret::from_wiped(text), expires_on: None }
     }
 
     /// States when it expires, if that is known. This is for code that handles the token on its way (a source's cache, a
@@ -53,8 +64,38 @@ impl EntraToken {
         self.secret.expose()
     }
 
-    pub(super) fn is_blank(&self) -> bool {
-        self.expose().trim().is_empty()
+    /// What is wrong with it, and what to hand in instead.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let text = self.expose();
+        let unpadded = text.trim_end_matches('=');
+        if text.len() < TokenError::TOO_LONG && !unpadded.is_empty() && unpadded.bytes().all(is_of_bearer) {
+            return match text {
+                "null" | "undefined" => {
+                    Err("the source gave the word null or undefined for an Entra token: is anybody signed in?")
+                }
+                _ => Ok(()),
+            };
+        }
+        let scheme = text.get(..7).unwrap_or_default();
+        Err(if text.trim().is_empty() {
+            "the source gave a blank Entra token: is anybody signed in?"
+        } else if text.len() >= TokenError::TOO_LONG {
+            "the source gave an Entra token of 1 MiB or more: hand in the token alone"
+        } else if scheme.trim_ascii().eq_ignore_ascii_case("bearer")
+            && scheme.ends_with(|c: char| c.is_ascii_whitespace())
+        {
+            "the source gave an Entra token that starts with `Bearer `: hand in what follows that"
+        } else if text.starts_with(['"', '\'', '`', '“', '‘']) {
+            "the source gave an Entra token in quotes: hand in what is between them"
+        } else if text.starts_with(['{', '[']) {
+            "the source gave JSON for an Entra token: hand in its field `access_token` or `token` alone"
+        } else if text.starts_with('<') {
+            "the source gave HTML or XML for an Entra token: did a sign-in page answer in place of the identity service?"
+        } else if text.contains(char::is_whitespace) {
+            "the source gave an Entra token with white space or a line break in it: hand in the token on one line"
+        } else {
+            "the source gave an Entra token with characters that no bearer token has: hand in the bare token"
+        })
     }
 
     /// Whether both read the same.
@@ -81,11 +122,16 @@ impl EntraToken {
         Source { version, user }
     }
 
-    fn user(&self) -> Option<(String, String)> {
+    fn user(&self) -> Option<(Zeroizing<String>, Zeroizing<String>)> {
         let payload = jwt::payload(self.expose())?;
         let [tenant, object] = json::fields(&payload, ["tid", "oid"])?;
-        Some((json::string(tenant?)?, json::string(object?)?))
+        Some((unescape::string(tenant?)?, unescape::string(object?)?))
     }
+}
+
+/// What a bearer token is made of, except for `=` at its end.
+fn is_of_bearer(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte)
 }
 
 impl From<String> for EntraToken {

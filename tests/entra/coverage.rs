@@ -96,7 +96,7 @@ const TABLE: &[(&str, &[By])] = &[
     (
         ".NET 23: 400, and 200 without a token",
         &[
-            Life("400 is permanent"),
+            Life("400 with the service's own error code is permanent"),
             Life("200 with no accessToken is a bad response, not tried again within the refresh"),
             Test("a_body_without_a_token_in_its_place_is_unusable"),
         ],
@@ -111,7 +111,7 @@ const TABLE: &[(&str, &[By])] = &[
         &[
             Life("a rejected access token is exchanged again with the same Entra token"),
             Life("the same Entra token is not exchanged again while the access token is valid"),
-            Life("clients: an unreadable expiry is an error each time, and the service is asked each time"),
+            Life("clients: an unreadable expiry is that of an opaque token"),
         ],
     ),
     (".NET 27: does not", &[Life("each request: the source is asked first, the held token is the answer")]),
@@ -145,8 +145,8 @@ const TABLE: &[(&str, &[By])] = &[
     (
         "row 81: an unreadable expiry never ends",
         &[
-            Test("an_expiry_that_cannot_be_read_is_no_expiry"),
-            Life("200 with an expiry that cannot be read is a bad response, not tried again within the refresh"),
+            Test("an_expiry_that_cannot_be_read_is_that_of_an_opaque_token"),
+            Life("200 with an expiry that cannot be read has the life of an opaque token"),
         ],
     ),
     (
@@ -157,10 +157,7 @@ const TABLE: &[(&str, &[By])] = &[
             Life("each request: a source that fails while a token is held serves it"),
         ],
     ),
-    (
-        "row 84: a bad answer that poisons",
-        &[Life("clients: an unreadable expiry is an error each time, and the service is asked each time")],
-    ),
+    ("row 84: a bad answer that poisons", &[Life("clients: an unreadable expiry is that of an opaque token")]),
     (
         "row 85: an empty token",
         &[Life("a blank Entra token is a failure of the source"), Life("nobody signed in from the start")],
@@ -170,7 +167,11 @@ const TABLE: &[(&str, &[By])] = &[
     ("row 88: plain http", &[Life("plain http: refused at construction")]),
     (
         "row 89: other statuses than 200",
-        &[Life("201 is permanent"), Life("204 is permanent"), Test("only_what_may_pass_is_tried_again")],
+        &[
+            Life("201 is transient, and not tried again in the refresh"),
+            Life("204 is transient, and not tried again in the refresh"),
+            Test("only_what_may_pass_is_tried_again_and_only_the_service_itself_refuses_for_good"),
+        ],
     ),
     (
         "row 90: what is retried, and when",
@@ -178,7 +179,7 @@ const TABLE: &[(&str, &[By])] = &[
             Life("429 is tried again"),
             Life("502 is tried again"),
             Test("pauses_without_a_hint_double_and_are_cut_by_jitter_within_bounds"),
-            Test("a_hint_is_digits_or_a_date_and_nothing_else"),
+            Test("a_hint_is_a_number_or_a_date_and_nothing_else"),
         ],
     ),
     ("row 91: 401", &[Life("401: the source is asked for a fresh token, and another one is worth a try")]),
@@ -205,6 +206,8 @@ fn every_case_and_defect_of_the_others_is_tried_here() {
         include_str!("../scenarios/own/entra.json"),
         include_str!("../scenarios/own/entra_exchange.json"),
         include_str!("../scenarios/own/entra_reference.json"),
+        include_str!("../scenarios/own/entra_passing_statuses.json"),
+        include_str!("../scenarios/own/entra_retry_after.json"),
         include_str!("../scenarios/own/entra_users.json"),
     ]
     .into_iter()

@@ -9,9 +9,9 @@ use acs_common::{Error, Event, FailureCause, FailureKind, RefresherError};
 use super::support::rig::{MINUTE, Rig, SECOND, jwt};
 use super::{exact, success};
 
-const ENTRA: &str = "entra+canary/of==one";
+const ENTRA: &str = "entra+canary.of~one==";
 
-fn refused_for(entra: &str, response: HttpResponse) -> ErrorResponse {
+pub(crate) fn refused_for(entra: &str, response: HttpResponse) -> ErrorResponse {
     let mut rig = Rig::exchanging(entra, exact());
     rig.respond(response);
     match rig.exchange_error() {
@@ -84,12 +84,12 @@ fn a_refusal_without_words_has_a_status_all_the_same() {
         b"\xff\xfe",
         b"<html>Bad Gateway canary</html>",
         b"{\"error\": null}",
-        b"{\"error\": \"canary\"}",
         b"{\"error\": [{\"code\": \"canary\"}]}",
         b"{\"error\": {}}",
-        b"{\"error\": {\"code\": 5, \"message\": [\"canary\"], \"details\": {}, \"innererror\": \"canary\"}}",
+        b"{\"error\": \" \"}",
+        b"{\"error\": {\"code\": null, \"message\": \"\"}}",
+        b"{\"error\": {\"code\": [5], \"message\": [\"canary\"], \"details\": {}, \"innererror\": \"canary\"}}",
         b"{\"error\": {\"message\": \"\\ud800\"}}",
-        b"{\"code\": \"canary\", \"message\": \"canary\"}",
     ] {
         let error = refused(body);
         let text = String::from_utf8_lossy(body);
@@ -103,7 +103,92 @@ fn a_refusal_without_words_has_a_status_all_the_same() {
     assert_eq!(refused(too_long).code, None);
 }
 
-/// Fails when `read_detail` goes as deep, or as broad, as it is led.
+/// Fails when `body` knows Azure's own form alone: what answers may be Entra, API Management, a gateway or a proxy.
+#[test]
+fn errors_are_read_in_the_forms_there_are() {
+    for (body, code, message) in [
+        (
+            r#"{"error":"invalid_grant","error_description":"it has expired"}"#,
+            Some("invalid_grant"),
+            Some("it has expired"),
+        ),
+        (r#"{"error":"invalid_grant"}"#, Some("invalid_grant"), None),
+        (r#"{"error":"invalid_grant","code":"B","message":"m"}"#, Some("invalid_grant"), Some("m")),
+        (r#"{"error":"Not Found","status":404}"#, Some("Not Found"), None),
+        (r#"{"statusCode":401,"message":"Access denied"}"#, None, Some("Access denied")),
+        (
+            r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"no role"}"#,
+            Some("Forbidden"),
+            Some("no role"),
+        ),
+        (r#"{"title":"Forbidden","code":"NoRole","detail":"no role"}"#, Some("NoRole"), Some("no role")),
+        (r#"{"code":"Denied","message":"no role"}"#, Some("Denied"), Some("no role")),
+        (r#"{"error":{"code":403,"message":"no role"}}"#, Some("403"), Some("no role")),
+        (r#"{"error":{"code":-1.5,"message":"no role"}}"#, Some("-1.5"), Some("no role")),
+        ("\u{feff}{\"error\":{\"code\":\"Denied\"}}", Some("Denied"), None),
+        (
+            r#"{"error":{"code":"D\u0065nied","message":"\ud83d\udeab \"no\"\/\\\n\r\t\b\f."}}"#,
+            Some("Denied"),
+            Some("🚫 \"no\"/\\    ."),
+        ),
+        (r#"{"error":{"code":"\ud83d","message":"\udeab\ud83d"}}"#, None, None),
+        (r#"{"error":{"code":"\ud83d\u0041","message":"\ud83d\ud83d"}}"#, None, None),
+    ] {
+        let error = refused(body);
+        assert_eq!((error.code.as_deref(), error.message.as_deref()), (code, message), "{body}");
+        let shown = error.to_string();
+        assert!(shown.contains(code.unwrap_or_default()) && shown.contains(message.unwrap_or_default()), "{shown}");
+    }
+    let header = HttpResponse::new(403).with_header("x-ms-error-code", "H").with_body(br#"{"title":"T"}"#.to_vec());
+    assert_eq!(refused_for(ENTRA, header).code.as_deref(), Some("H"), "a title is but a phrase");
+}
+
+/// Fails when a header that says more is not looked at, or one with a secret is shown as it is.
+#[test]
+fn a_refusal_names_the_challenge_and_where_a_redirect_leads() {
+    let challenge = |value: &str| {
+        let mut rig = Rig::exchanging(ENTRA, exact());
+        rig.respond(HttpResponse::new(401).with_header("WWW-Authenticate", value));
+        rig.sign_in(ENTRA);
+        let ExchangeError::Refused(response) = rig.exchange_error() else { panic!("{rig:?}") };
+        assert_eq!(response.to_string().contains("WWW-Authenticate"), response.challenge.is_some(), "{value}");
+        response.challenge.clone()
+    };
+    for (value, read) in [
+        ("Bearer", Some("Bearer")),
+        (
+            "Bearer realm=\"x, error=no\", Error=\"invalid_token\", error_description=\"a, b\"",
+            Some("Bearer error=invalid_token"),
+        ),
+        ("Bearer error=invalid_token", Some("Bearer error=invalid_token")),
+        ("Bearer last_error=\"x\"", Some("Bearer")),
+        (&format!("Bearer error=\"{ENTRA}\""), Some("Bearer [removed]")),
+        ("Bearer error=\"a\r\nb\"", Some("Bearer error=a  b")),
+        (" ", None),
+    ] {
+        assert_eq!(challenge(value).as_deref(), read, "{value}");
+    }
+    let location = |status, value: &str| {
+        let error = refused_for(ENTRA, HttpResponse::new(status).with_header("Location", value));
+        assert_eq!(error.to_string().contains("Location"), error.location.is_some(), "{value}");
+        error.location
+    };
+    for (value, host) in [
+        ("https://portal.example/sign-in?token=canary", Some("portal.example")),
+        ("HTTP://user:canary@Portal.Example:8080", Some("Portal.Example")),
+        ("//portal.example/x", Some("portal.example")),
+        ("https://[::1]:1/", Some("[::1]")),
+        ("/elsewhere//canary", None),
+        ("https:///", None),
+        ("", None),
+    ] {
+        assert_eq!(location(302, value).as_deref(), host, "{value}");
+        assert_eq!(location(409, value), None, "{value}");
+    }
+    assert_eq!(location(307, &format!("https://{ENTRA}/")).as_deref(), Some("[removed]"));
+}
+
+/// Fails when `detail` goes as deep, or as broad, as it is led.
 #[test]
 fn errors_within_errors_are_read_to_a_depth_and_a_breadth() {
     let mut nested = r#"{"code":"0"}"#.to_owned();
@@ -195,22 +280,54 @@ fn no_token_is_left_in_the_services_words() {
     assert_eq!(error.message.as_deref(), Some(words));
 }
 
+/// Fails when `visible` lets through what a log, or a terminal, takes for something else; or makes it after the tokens are
+/// taken out, which are then whole again.
+#[test]
+fn what_cannot_be_seen_is_not_among_the_services_words() {
+    let breaks = ['\n', '\r', '\t', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'];
+    let unseen = ['\0', '\u{1b}', '\u{8}', '\u{7f}', '\u{9b}', '\u{ad}', '\u{61c}', '\u{200b}', '\u{200d}', '\u{200e}'];
+    let more =
+        ['\u{200f}', '\u{202a}', '\u{202e}', '\u{2060}', '\u{2066}', '\u{2069}', '\u{feff}', '\u{fffa}', '\u{e0041}'];
+    for (c, shown) in breaks.map(|c| (c, " ")).into_iter().chain(unseen.into_iter().chain(more).map(|c| (c, ""))) {
+        let text = format!("no{c}entry");
+        let detail = serde_json::json!({"code": text, "message": text, "target": text});
+        let body = serde_json::json!({"error": {"code": text, "message": text, "innererror": detail}});
+        let response = HttpResponse::new(403).with_header("x-ms-request-id", &text).with_body(body.to_string().into());
+        let error = refused_for(ENTRA, response);
+        let detail = &error.details[0];
+        for kept in [&error.code, &error.message, &detail.code, &detail.message, &detail.target] {
+            assert_eq!(kept.as_deref(), Some(format!("no{shown}entry").as_str()), "{c:?}");
+        }
+        assert!(!error.to_string().contains(c) && !error.request_id.contains(c), "{c:?}");
+        let header = HttpResponse::new(403).with_header("x-ms-error-code", &text);
+        assert_eq!(refused_for(ENTRA, header).code, Some(format!("no{shown}entry")), "{c:?}");
+
+        let spread: String = ENTRA.chars().flat_map(|letter| [letter, c]).collect();
+        let body = serde_json::json!({"error": {"message": spread}});
+        let error = refused_for(ENTRA, HttpResponse::new(403).with_body(body.to_string().into()));
+        assert!(!error.to_string().contains(ENTRA), "{c:?}: {error}");
+    }
+    // What can be seen stays, in any script.
+    let words = "kein Zutritt: Übung № 5, 立入禁止, דרך סגורה, 🚫";
+    assert_eq!(refused(serde_json::json!({"error": {"message": words}}).to_string()).message.as_deref(), Some(words));
+}
+
 /// Fails when a caller's error loses that of the exchange on its way.
 #[test]
 fn a_caller_finds_the_exchanges_error_in_the_one_returned() {
     let mut rig = Rig::exchanging(ENTRA, exact());
     rig.handle(Event::TokenRequested { waiter: 1 });
-    rig.respond(HttpResponse::new(422));
+    rig.respond(HttpResponse::new(403).with_body(br#"{"error":{"code":"Forbidden"}}"#.to_vec()));
     let Some((1, Err(error))) = rig.answers.pop() else { panic!("{:?}", rig.answers) };
     let Error::RefreshFailed { cause: FailureCause::Refresher(cause), retry_in, .. } = &error else {
         panic!("{error}")
     };
     assert!(cause.is_permanent() && retry_in.is_some());
     match cause.get_ref().downcast_ref() {
-        Some(ExchangeError::Refused(response)) => assert_eq!(response.status, 422),
+        Some(ExchangeError::Refused(response)) => assert_eq!(response.status, 403),
         other => panic!("{other:?}"),
     }
-    assert!(error.to_string().contains("status 422"), "{error}");
+    assert!(error.to_string().contains("status 403"), "{error}");
     assert!(error.source().is_none(), "its text says it all");
 }
 

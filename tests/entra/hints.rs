@@ -20,7 +20,7 @@ fn hint(headers: &[(&str, &str)]) -> Option<u64> {
 
 /// Fails when `retry_after` reads a form it does not know, or misses one it should. The start is 22:13:20.
 #[test]
-fn a_hint_is_digits_or_a_date_and_nothing_else() {
+fn a_hint_is_a_number_or_a_date_and_nothing_else() {
     for (value, millis) in [
         ("0", Some(0)),
         ("7", Some(7_000)),
@@ -44,7 +44,50 @@ fn a_hint_is_digits_or_a_date_and_nothing_else() {
         (" ", None),
         ("-7", None),
         ("+7", None),
-        ("7.5", None),
+        ("30.0", Some(30_000)),
+        ("29.997", Some(30_000)),
+        ("7.000000000000000000000000000001", Some(8_000)),
+        ("0.0", Some(0)),
+        (".5", Some(1_000)),
+        ("7.", Some(7_000)),
+        ("18446744073709551615.5", Some(u64::MAX)),
+        ("Tue, 14 Nov 2023 22:13:27 UTC", Some(7_000)),
+        ("Tue, 14 Nov 2023 22:13:27 UT", Some(7_000)),
+        ("Tue, 14 Nov 2023 22:13:27 Z", Some(7_000)),
+        ("tue, 14 nov 2023 22:13:27 gmt", Some(7_000)),
+        ("Tue, 14 Nov 2023 23:13:27 +0100", Some(7_000)),
+        ("Tue, 14 Nov 2023 17:13:27 -05:00", Some(7_000)),
+        ("Tue, 14 Nov 2023 14:13:27 PST", Some(7_000)),
+        ("Tue, 14 Nov 2023 15:13:27 PDT", Some(7_000)),
+        ("Tue, 14 Nov 2023 22:13:27", Some(7_000)),
+        ("Tue, 4 Nov 2025 22:13:27 GMT", Some(62_294_407_000)),
+        ("14 Nov 2023 22:13 GMT", Some(0)),
+        ("14 November 2023 22:13:27 GMT", Some(7_000)),
+        ("Tue, 14-Nov-2023 22:13:27 GMT", Some(7_000)),
+        ("Tue, 14-Nov-23 22:13:27 GMT", Some(7_000)),
+        ("Tuesday, 14-Nov-2023 22:13:27 UTC", Some(7_000)),
+        ("Friday, 14-Nov-49 22:13:27 GMT", Some(820_540_807_000)),
+        ("Tue Nov 14 22:13:27 GMT 2023", Some(7_000)),
+        ("Tue Nov 14 2023 23:13:27 GMT+0100 (Central European Standard Time)", Some(7_000)),
+        ("2023-11-14T22:13:27Z", Some(7_000)),
+        ("2023-11-14T22:13:27.5Z", Some(7_500)),
+        ("2023-11-14T22:13:27.1234567890123Z", Some(7_123)),
+        ("2023-11-14T23:13:27+01:00", Some(7_000)),
+        ("2023-11-14T17:13:27-0500", Some(7_000)),
+        ("2023-11-14T23:13:27+01", Some(7_000)),
+        ("2023-11-14T22:13:27", Some(7_000)),
+        ("2023-11-14 22:13:27", Some(7_000)),
+        ("2023-11-14 22:13:27 UTC", Some(7_000)),
+        ("2023-11-14 23:13:27 +0100", Some(7_000)),
+        ("2023-11-14T22:14Z", Some(40_000)),
+        ("2023-11-15", Some(6_400_000)),
+        ("2023-11-14", Some(0)),
+        ("Wed, 14 Nov 2023 22:13:27 GMT", Some(7_000)),
+        ("9999-12-31T23:59:59-23:59", Some(251_702_300_799_000 + 86_340_000)),
+        ("7..5", None),
+        ("7.5.", None),
+        (".", None),
+        ("-0.5", None),
         ("7,5", None),
         ("7s", None),
         ("1e3", None),
@@ -52,13 +95,34 @@ fn a_hint_is_digits_or_a_date_and_nothing_else() {
         ("７", None),
         ("soon", None),
         ("7 7", None),
-        ("2023-11-14T22:13:27Z", None),
-        ("Wed, 14 Nov 2023 22:13:27 GMT", None),
         ("Tue, 31 Nov 2023 22:13:27 GMT", None),
         ("Tue, 14 Nov 2023 24:13:27 GMT", None),
-        ("Tue, 14 Nov 2023 22:13:27 PST", None),
-        ("Tue, 14 Nov 2023 22:13:27", None),
         ("Tue, 14 Nov 2023 22:13:27 GMT junk", None),
+        ("Tue, 14 Nov 2023 22:13:27 GMT GMT", None),
+        ("Tue, 14 Nov 2023 22:13:27 CET", None),
+        ("Tue, 14 Nov 2023 22:13:27 +2400", None),
+        ("Tue, 14 Nov 2023 22:13:27 +0160", None),
+        ("Tue, 14 Nov 2023 22:13:27 GMT (", None),
+        ("Tue, 14 Nov 2023 22:13:61 GMT", None),
+        ("Tue, 14 Nov 2023 22 GMT", None),
+        ("Tue, 14 Nov 2023", None),
+        ("Tue, 14 Nov 123 22:13:27 GMT", None),
+        ("Tue, 14 Nov 12023 22:13:27 GMT", None),
+        ("Tue, 14 No 2023 22:13:27 GMT", None),
+        ("Tue, 14 14 Nov 2023 22:13:27 GMT", None),
+        ("Tue, 14 Nov 22:13:27 GMT", None),
+        ("Nov 2023 22:13:27 GMT", None),
+        ("Tue", None),
+        ("2023-11-14T", None),
+        ("2023-11-14T22Z", None),
+        ("2023-11-14T22:13:27.Z", None),
+        ("2023-11-14T22:13:27Zulu", None),
+        ("2023-11-14T24:00:00Z", None),
+        ("2023-02-29T22:13:27Z", None),
+        ("2023-11-14T22:13:27+1", None),
+        ("2023-1-14T22:13:27Z", None),
+        ("+2023-11-14T22:13:27Z", None),
+        ("２０２３-11-14T22:13:27Z", None),
     ] {
         assert_eq!(hint(&[("Retry-After", value)]), millis, "{value:?}");
     }
@@ -70,12 +134,61 @@ fn a_hint_is_digits_or_a_date_and_nothing_else() {
             ("99999999999999999999999999", Some(u64::MAX)),
             ("", None),
             ("-1", None),
-            ("7.5", None),
+            ("7.5", Some(8)),
+            ("750.000", Some(750)),
             ("Tue, 14 Nov 2023 22:13:27 GMT", None),
         ] {
             assert_eq!(hint(&[(name, value)]), millis, "{name}: {value:?}");
         }
     }
+}
+
+/// Fails when a date is held against this host's clock although the answer has the service's own, or against a clock that
+/// cannot be read.
+#[test]
+fn a_date_is_measured_against_the_answers_own() {
+    let after = "Tue, 14 Nov 2023 22:13:27 GMT";
+    for (date, millis) in [
+        ("Tue, 14 Nov 2023 22:13:20 GMT", 7_000),
+        ("Tue, 14 Nov 2023 22:13:00 GMT", 27_000),
+        ("Sun, 12 Nov 2023 22:13:27 GMT", 172_800_000),
+        ("Tue, 14 Nov 2023 23:13:20 GMT", 0),
+        ("2023-11-14T22:13:26Z", 1_000),
+        ("", 7_000),
+        ("today", 7_000),
+        ("7", 7_000),
+    ] {
+        assert_eq!(hint(&[("Date", date), ("Retry-After", after)]), Some(millis), "{date:?}");
+        assert_eq!(hint(&[("Date", date), ("Retry-After", "5")]), Some(5_000), "{date:?}");
+        assert_eq!(hint(&[("Date", date)]), None, "{date:?}");
+    }
+}
+
+/// Fails when a hint shortens a pause other than the first: with `0`, or a date that is past, all tries were made at once.
+#[test]
+fn from_the_second_wait_on_a_hint_only_lengthens() {
+    for (value, pauses) in [
+        ("0", [0, 1_600, 3_200]),
+        ("Tue, 14 Nov 2023 22:13:20 GMT", [0, 1_600, 3_200]),
+        ("2020-01-01", [0, 1_600, 3_200]),
+        ("1", [1_000, 1_600, 3_200]),
+        ("2", [2_000, 2_000, 3_200]),
+        ("10", [10_000, 10_000, 10_000]),
+        ("soon", [800, 1_600, 3_200]),
+    ] {
+        let mut rig = Rig::exchanging("entra", exact());
+        for pause in pauses {
+            rig.respond(HttpResponse::new(429).with_header("Retry-After", value));
+            let got = if rig.sent.is_some() { 0 } else { rig.pause().expect("it is tried again") };
+            assert_eq!(got, pause, "{value}");
+        }
+    }
+    // Whatever the hint was first, and whatever failed.
+    let mut rig = Rig::exchanging("entra", exact());
+    rig.unreachable(acs_common::RefresherError::new("reset"));
+    assert_eq!(rig.pause(), Some(800));
+    rig.respond(HttpResponse::new(503).with_header("Retry-After", "0"));
+    assert_eq!(rig.pause(), Some(1_600));
 }
 
 /// Fails when the order of the three is another, or garbage in one hides the next.
@@ -126,13 +239,15 @@ fn what_the_service_asks_for_is_kept_to_the_millisecond_or_ends_the_refresh() {
     // No more tries, no more pauses: but the error tells.
     let mut rig = Rig::exchanging("entra", exact());
     for _ in 0..3 {
-        rig.respond(HttpResponse::new(503).with_header("Retry-After", "0"));
+        rig.respond(HttpResponse::new(503));
+        rig.pause();
     }
     rig.respond(HttpResponse::new(503).with_header("Retry-After", "20"));
     assert!(rig.sent.is_none() && rig.failures.len() == 1);
+    let end = rig.at;
     rig.handle(Event::TokenRequested { waiter: 1 });
     assert!(rig.asked.is_none(), "within the backoff");
-    rig.at = 20 * SECOND;
+    rig.at = end + 20 * SECOND;
     rig.handle(Event::TokenRequested { waiter: 2 });
     assert!(rig.asked.is_some(), "after it");
 }
@@ -178,19 +293,63 @@ fn the_same_seed_pauses_the_same_and_another_does_not() {
     assert_ne!(pauses(1), pauses(2));
 }
 
-/// Fails when a status is on the wrong side.
+/// Fails when a status is on the wrong side: what is between the host and the service may answer in its place.
 #[test]
-fn only_what_may_pass_is_tried_again() {
+fn only_what_may_pass_is_tried_again_and_only_the_service_itself_refuses_for_good() {
+    let code = br#"{"error":{"code":"Refused"}}"#;
     for status in 0..=1_000 {
         if matches!(status, 200 | 401) {
             continue;
         }
+        let meant = matches!(status, 408 | 425 | 429) || (500..600).contains(&status) && !matches!(status, 501 | 505);
+        for (body, has_code) in [
+            (&b""[..], false),
+            (b"<html>", false),
+            (b"{}", false),
+            (br#"{"error":{"message":"no"}}"#, false),
+            (br#"{"error":"Not Found"}"#, false),
+            (br#"{"statusCode":404,"message":"Resource not found"}"#, false),
+            (br#"{"title":"Not Found","status":404,"detail":"no route"}"#, false),
+            (code, true),
+            (br#"{"error":"invalid_grant"}"#, true),
+            (br#"{"error":{"code":7}}"#, true),
+            ("\u{feff}{\"code\":\"Refused\"}".as_bytes(), true),
+        ] {
+            let mut rig = Rig::exchanging("entra", exact());
+            let header = [("WWW-Authenticate", "Bearer"), ("x-ms-error-code", "Refused"), ("Location", "https://a/")];
+            let response = HttpResponse::new(status).with_body(body.to_vec());
+            rig.respond(header.iter().fold(response, |it, (name, value)| it.with_header(name, value)));
+            let again = rig.failures.is_empty() && rig.pause() == Some(800);
+            assert_eq!(again, meant, "{status}");
+            assert_eq!(rig.failures.is_empty(), meant, "{status}");
+            let permanent = has_code && matches!(status, 400 | 403 | 404 | 409);
+            let said = String::from_utf8_lossy(body);
+            assert!(rig.failures.iter().all(|it| it.is_permanent() == permanent), "{status} {said}");
+        }
+    }
+}
+
+/// Fails when a 401 without a word of the service's is for good, or one with a challenge is not.
+#[test]
+fn a_401_is_for_good_with_a_challenge_or_a_code() {
+    let respond = |challenge: bool, body: &str, second: &str| {
         let mut rig = Rig::exchanging("entra", exact());
-        rig.respond(HttpResponse::new(status));
-        let again = rig.failures.is_empty() && rig.pause() == Some(800);
-        let meant = matches!(status, 408 | 429) || (500..600).contains(&status) && !matches!(status, 501 | 505);
-        assert_eq!(again, meant, "{status}");
-        assert_eq!(rig.failures.is_empty(), meant, "{status}");
-        assert!(rig.failures.iter().all(acs_common::FailureCause::is_permanent), "{status}");
+        for entra in ["other", "third"] {
+            let response = HttpResponse::new(401).with_body(body.as_bytes().to_vec());
+            rig.respond(if challenge { response.with_header("www-authenticate", "Bearer") } else { response });
+            if rig.failures.is_empty() {
+                rig.sign_in(if second == "same" { "entra" } else { entra });
+            }
+            if !rig.failures.is_empty() {
+                break;
+            }
+        }
+        rig.failure().is_permanent()
+    };
+    for second in ["same", "other"] {
+        assert!(!respond(false, "", second));
+        assert!(!respond(false, "<html>", second));
+        assert!(respond(true, "<html>", second));
+        assert!(respond(false, r#"{"error":{"code":"Refused"}}"#, second));
     }
 }

@@ -4,6 +4,7 @@
 mod support;
 
 mod answers;
+mod bounds;
 mod coverage;
 mod errors;
 mod hints;

@@ -6,7 +6,7 @@ use acs_common::{CheckSource, Policy, RefresherError, Source};
 use super::support::rig::{MINUTE, Rig, SECOND, contoso, jwt, now};
 use super::{exact, success};
 
-const ENTRA: &str = "an unreadable entra token";
+const ENTRA: &str = "an-unreadable-entra-token";
 
 /// What an exchange says of this Entra token.
 fn source(text: &str, policy_seed: u64, exchange_seed: u64) -> Source {
@@ -54,7 +54,7 @@ fn two_users_have_two_numbers() {
         r#"{"tid":"t"}"#,
     ];
     let mut numbers: Vec<u64> = users.map(|payload| of(payload).user).to_vec();
-    numbers.extend(["unreadable", "unreadable too"].map(|text| source(text, 0, 0).user));
+    numbers.extend(["unreadable", "unreadable-too"].map(|text| source(text, 0, 0).user));
     let count = numbers.len();
     numbers.sort_unstable();
     numbers.dedup();
@@ -103,7 +103,7 @@ fn each_request() -> Policy {
 /// That has failed for `ENTRA` for good, and been asked again.
 fn refused_for_good() -> Rig {
     let mut rig = Rig::exchanging(ENTRA, each_request());
-    rig.respond(HttpResponse::new(403));
+    rig.respond(HttpResponse::new(403).with_body(br#"{"error":{"code":"Forbidden"}}"#.to_vec()));
     rig.pass(2 * SECOND);
     rig.request(1);
     rig
@@ -156,10 +156,83 @@ fn a_user_who_signs_out_after_a_401_starts_clean_too() {
 
     // The refusal itself does belong to it.
     let mut rig = Rig::exchanging(ENTRA, each_request());
-    rig.respond(HttpResponse::new(401));
+    rig.respond(HttpResponse::new(401).with_header("WWW-Authenticate", "Bearer"));
     rig.source_answers(ExchangeEvent::EntraTokenFailed { error: RefresherError::new("offline") });
     rig.pass(2 * SECOND);
     rig.request(1);
     rig.sign_in(ENTRA);
     assert!(rig.sent.is_none(), "{rig:?}");
+}
+
+/// What comes of an Entra token that the source gives.
+fn given(text: &str) -> Rig {
+    let mut rig = Rig::of_entra_user(contoso(), exact());
+    rig.sign_in(text);
+    rig
+}
+
+/// Fails when what is not a token is sent, or blamed on the service, or its text gets into the error.
+#[test]
+fn what_is_not_a_bearer_token_is_the_sources_failure_and_is_not_sent() {
+    let long = "a".repeat(1 << 20);
+    let opaque = "canary+0/of-a.bearer_token~==";
+    let table = [
+        (String::new(), "blank"),
+        (" \t\r\n\x0c".to_owned(), "blank"),
+        ("\u{a0}".to_owned(), "blank"),
+        (format!("Bearer {opaque}"), "starts with `Bearer `: hand in what follows"),
+        (format!("bearer\t{opaque}"), "starts with `Bearer `: hand in what follows"),
+        (format!("\"{opaque}\""), "in quotes: hand in what is between"),
+        (format!("'{opaque}'"), "in quotes: hand in what is between"),
+        (format!("{{\"access_token\":\"{opaque}\"}}"), "JSON for an Entra token: hand in its field `access_token`"),
+        (format!("[\"{opaque}\"]"), "JSON"),
+        ("<!doctype html><title>canary</title>".to_owned(), "HTML"),
+        ("null".to_owned(), "is anybody signed in"),
+        (" undefined ".to_owned(), "is anybody signed in"),
+        ("canary one".to_owned(), "white space or a line break"),
+        ("canary\nof two lines".to_owned(), "white space or a line break"),
+        ("canary\r\nX-Evil:1".to_owned(), "white space or a line break"),
+        (format!("canary\u{2028}{opaque}"), "white space or a line break"),
+        ("canary,canary".to_owned(), "characters that no bearer token has"),
+        ("canary\0".to_owned(), "characters that no bearer token has"),
+        ("eyJcanary…".to_owned(), "characters that no bearer token has"),
+        ("canary=canary".to_owned(), "characters that no bearer token has"),
+        ("==".to_owned(), "characters that no bearer token has"),
+        (format!("{long}\n"), "1 MiB or more: hand in the token alone"),
+        (format!("Bearer {long}"), "1 MiB or more"),
+    ];
+    for (text, said) in table {
+        let start: String = text.chars().take(40).collect();
+        let rig = given(&text);
+        assert!(rig.sent.is_none() && rig.failures.len() == 1, "{start:?}");
+        let shown = format!("{} {:?}", rig.failure(), rig.failure());
+        assert!(
+            shown.contains("the source gave") && shown.contains(said) && !shown.contains("canary"),
+            "{start:?}: {shown}"
+        );
+        assert!(!rig.failure().is_permanent(), "{start:?}");
+
+        // After a 401 it is the source that fails, so the 401 is the failure.
+        let mut rig = given(opaque);
+        rig.respond(HttpResponse::new(401));
+        rig.sign_in(&text);
+        assert!(rig.sent.is_none() && rig.failure().to_string().contains("status 401"), "{start:?}");
+    }
+}
+
+/// Fails when white space around a token is sent, or makes it another token.
+#[test]
+fn white_space_around_an_entra_token_is_dropped_for_good() {
+    for text in ["canary+0/of-a.bearer_token~==", "a", "nullable", "Bearer", &"a".repeat((1 << 20) - 1)] {
+        for around in [("", ""), (" ", "\r\n"), ("\t\n\x0c", ""), ("", "\n")] {
+            let mut rig = given(&format!("{}{text}{}", around.0, around.1));
+            let (_, request) = rig.sent.clone().expect("it is sent");
+            let (_, value) = request.expose_headers().find(|(name, _)| *name == "Authorization").unwrap();
+            assert_eq!(value.strip_prefix("Bearer "), Some(text), "{around:?}");
+            drop(request);
+            rig.respond(HttpResponse::new(401));
+            rig.sign_in(text);
+            assert!(rig.sent.is_none(), "the same one again");
+        }
+    }
 }

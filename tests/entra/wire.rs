@@ -117,7 +117,7 @@ fn the_http_crates_request_is_the_same_one() {
         let (name, value) = (name.as_str(), value.to_str().unwrap());
         assert!(plain.to_ascii_lowercase().contains(&format!("\n{name}: {value}\n").to_ascii_lowercase()));
     }
-    assert_eq!(converted.headers().len(), 4);
+    assert_eq!(converted.headers().len(), 5);
     assert!(plain.starts_with(&format!("{} {}\n", converted.method(), converted.uri())));
     assert!(!format!("{converted:?}").contains("entra-token"));
     assert_eq!(*converted.body(), b"{}");

@@ -87,6 +87,10 @@ struct World {
     request_ids: BTreeSet<String>,
     started: Option<Now>,
     interval_over: bool,
+    /// Of the pause in hand: when it began, how many milliseconds it takes at least, and whether they have passed.
+    pause: Option<(Now, u64, bool)>,
+    /// Of the refresh under way.
+    pauses: u32,
     disposed: bool,
     /// The answer in hand is that the user has signed out.
     signed_out: bool,
@@ -125,6 +129,8 @@ impl World {
             request_ids: BTreeSet::new(),
             started: None,
             interval_over: true,
+            pause: None,
+            pauses: 0,
             disposed: false,
             signed_out: false,
             hold: 0,

@@ -125,7 +125,7 @@ fn the_credentials_own_life_is_logged_beside_its_requests() {
 
     let lines = logged([Ok(HttpResponse::new(403))]);
     let failed = lines.iter().find(|line| line.starts_with("WARN acs_common: ")).unwrap();
-    assert!(failed.contains("refused with status 403") && failed.contains("permanent=true"), "{failed}");
+    assert!(failed.contains("refused with status 403") && failed.contains("permanent=false"), "{failed}");
 
     let lines = logged_of([], || Err(SourceError::SignedOut));
     let failed = lines.iter().find(|line| line.starts_with("WARN acs_common: ")).unwrap();

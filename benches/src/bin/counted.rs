@@ -162,7 +162,7 @@ fn living_an_hour() -> NewToken {
 fn entra_refresh() {
     let options = EntraOptions::new("https://contoso.communication.azure.com").expect("a good endpoint");
     let mut credential = Credential::<u32>::of_entra_user(options.with_prewarm(false), Policy::default(), at(0));
-    let entra = || EntraToken::new("an Entra token").with_expires_on(UnixTime::from_secs(32_503_680_000));
+    let entra = || EntraToken::new("an-Entra-token").with_expires_on(UnixTime::from_secs(32_503_680_000));
     let body = format!(r#"{{"accessToken": {{"token": "{}", "expiresOn": "3000-01-01T00:00:00.0+00:00"}}}}"#, jwt());
     let response = || HttpResponse::new(200).with_body(body.clone().into_bytes());
     let mut now = 0;

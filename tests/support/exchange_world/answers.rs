@@ -68,6 +68,9 @@ impl World {
         }
         self.brought = brought;
         self.pass_interval();
+        if asked == Asked::Service {
+            self.begin_pause();
+        }
         self.credential.tell_exchange(request, event, self.now);
         self.drain();
         self.signed_out = false;

@@ -10,6 +10,7 @@ pub(super) const MOST_REQUESTS: u32 = 5;
 impl World {
     pub(super) fn asked(&mut self, request: RequestId, fresh: bool) {
         self.called(request, Asked::Source);
+        self.pause = None;
         if fresh {
             self.goes_on(request);
             self.questions += 1;
@@ -24,6 +25,7 @@ impl World {
         self.secret = None;
         self.questions = 1;
         self.requests = 0;
+        self.pauses = 0;
         self.request_id = None;
         if !self.setup.each_request {
             self.start();
@@ -34,6 +36,7 @@ impl World {
         self.called(request, Asked::Service);
         self.goes_on(request);
         self.requests += 1;
+        self.end_pause();
         let requests = self.requests;
         self.check(attempt == requests && requests <= MOST_REQUESTS, || format!("request {requests} is try {attempt}"));
         let most = MOST_REQUESTS - 2 + self.questions;
@@ -64,10 +67,35 @@ impl World {
 
     /// An interval is over as soon as either clock has said so.
     pub(super) fn pass_interval(&mut self) {
+        self.pass_pause();
         let Some(last) = self.started else { return };
         let mono = self.now.monotonic.as_millis() - last.monotonic.as_millis();
         let wall = self.now.unix.as_millis() - last.unix.as_millis();
         self.interval_over |= mono.max(u64::try_from(wall).unwrap_or_default()) >= self.setup.interval();
+    }
+
+    /// The service has answered, or not in full. If that is tried again, it takes the usual time at least, less jitter: but
+    /// for the first time, when a hint may say less.
+    pub(super) fn begin_pause(&mut self) {
+        let usual = (800_u64 << self.pauses.min(2)) as f64 * (1.0 - self.setup.jitter);
+        let least = if self.pauses == 0 { 0 } else { (usual as u64).saturating_sub(1) };
+        self.pause = Some((self.now, least, least == 0));
+    }
+
+    fn end_pause(&mut self) {
+        let Some((began, least, over)) = self.pause.take() else { return };
+        self.pauses += 1;
+        self.check(over, || format!("a pause of {least} ms that began at {began:?}"));
+    }
+
+    /// It is over as soon as either clock has said so.
+    fn pass_pause(&mut self) {
+        let now = self.now;
+        if let Some((began, least, over)) = &mut self.pause {
+            let mono = now.monotonic.as_millis() - began.monotonic.as_millis();
+            let wall = now.unix.as_millis() - began.unix.as_millis();
+            *over |= mono.max(u64::try_from(wall).unwrap_or_default()) >= *least;
+        }
     }
 
     fn called(&mut self, request: RequestId, asked: Asked) {

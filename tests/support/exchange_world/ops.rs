@@ -60,7 +60,7 @@ impl Entra {
                 let payload = format!(r#"{{"tid":"tenant","oid":"{user}","n":{which}}}"#);
                 format!("eyJhbGciOiJub25lIn0.{}.", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(payload))
             }
-            4 | 5 => format!("an unreadable/canary+{which}"),
+            4 | 5 => format!("an-unreadable/canary+{which}"),
             _ => " \n".to_owned(),
         }
     }

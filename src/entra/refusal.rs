@@ -1,0 +1,158 @@
+//! Reading what the service, or something before it, says of an error.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use serde_json::value::RawValue;
+
+use super::http::HttpResponse;
+use super::response::{self, ErrorDetail, ErrorResponse};
+use super::scrub::Scrubber;
+use super::unescape;
+use crate::json;
+use crate::url::Url;
+
+/// How deep errors within errors are read, how many of each level, and how many of all levels.
+const DEPTH: usize = 4;
+const BREADTH: usize = 8;
+const DETAILS: usize = 32;
+
+/// An answer that brings no token.
+pub(super) struct Refusal {
+    pub(super) response: Box<ErrorResponse>,
+    /// The service itself has refused, and would again: nothing in between says so in this way.
+    pub(super) permanent: bool,
+}
+
+/// Reads it; `secret` is taken out of all texts.
+pub(super) fn read(response: &HttpResponse, request_id: &str, retry_after: Option<Duration>, secret: &str) -> Refusal {
+    let mut reader = Reader { scrubber: Scrubber::new(secret), details: DETAILS };
+    let body = response::body(response).ok().flatten().and_then(|json| reader.body(json));
+    let is_text = body.is_none() && !response.body.is_empty();
+    let body = body.unwrap_or_default();
+    let mut header = |name| response.header(name).and_then(|value| reader.shown(value));
+    let code = body.code.or_else(|| header("x-ms-error-code")).or(body.title);
+    let request_id = header("x-ms-request-id").unwrap_or_else(|| request_id.into());
+    let content_type = is_text.then(|| header("content-type")).flatten();
+    let content_encoding = is_text.then(|| header("content-encoding")).flatten();
+    let challenge = response.header("www-authenticate").filter(|_| response.status == 401).and_then(challenge);
+    let challenge = challenge.and_then(|text| reader.shown(&text));
+    let location = response.header("location").filter(|_| (300..400).contains(&response.status)).and_then(host);
+    let location = location.and_then(|host| reader.shown(host));
+    let permanent = matches!(response.status, 400 | 401 | 403 | 404 | 409) && body.has_code || challenge.is_some();
+    let response = ErrorResponse {
+        status: response.status,
+        code,
+        message: body.message,
+        details: body.details,
+        request_id,
+        retry_after,
+        content_type,
+        content_encoding: content_encoding.filter(|encoding| !encoding.eq_ignore_ascii_case("identity")),
+        challenge,
+        location,
+    };
+    Refusal { response: Box::new(response), permanent }
+}
+
+/// What a JSON body says, in whose form it may be.
+#[derive(Default)]
+struct Body {
+    code: Option<String>,
+    /// The code is one: a service's, and no phrase.
+    has_code: bool,
+    message: Option<String>,
+    /// Of problem+json: a phrase in a code's place.
+    title: Option<String>,
+    details: Vec<ErrorDetail>,
+}
+
+struct Reader<'s> {
+    scrubber: Scrubber<'s>,
+    /// How many more errors within errors are read.
+    details: usize,
+}
+
+impl Reader<'_> {
+    /// Azure's `error` object, OAuth's `error` and `error_description`, problem+json's `title` and `detail`, or `code` and
+    /// `message` without anything around them.
+    fn body(&mut self, json: &str) -> Option<Body> {
+        let [error, description, title, detail] =
+            json::fields(json, ["error", "error_description", "title", "detail"])?;
+        let within = error.and_then(|object| self.detail(object, DEPTH));
+        let word = error.and_then(|error| self.text(error));
+        let (code, message, details) = match within.or_else(|| self.detail(json, DEPTH)) {
+            Some(within) => (within.code, within.message, within.details),
+            None => (None, None, Vec::new()),
+        };
+        let is_word = word.as_ref().is_some_and(|word| !word.contains(char::is_whitespace));
+        let has_code = is_word || code.is_some();
+        let message = message.or_else(|| self.text(description?)).or_else(|| self.text(detail?));
+        let title = title.and_then(|title| self.text(title));
+        Some(Body { code: word.or(code), has_code, message, title, details })
+    }
+
+    fn detail(&mut self, object: &str, depth: usize) -> Option<ErrorDetail> {
+        let [code, message, target, details, inner] =
+            json::fields(object, ["code", "message", "target", "details", "innererror"])?;
+        let code = code.and_then(|code| self.number(code).or_else(|| self.text(code)));
+        let [message, target] = [message, target].map(|field| self.text(field?));
+        let deeper = depth.checked_sub(1);
+        let listed = details.and_then(|list| serde_json::from_str::<Vec<&RawValue>>(list).ok()).unwrap_or_default();
+        let within = listed.into_iter().map(RawValue::get).chain(inner);
+        let details = within.filter_map(|object| self.within(object, deeper?)).take(BREADTH).collect();
+        Some(ErrorDetail { code, message, target, details })
+    }
+
+    fn within(&mut self, object: &str, depth: usize) -> Option<ErrorDetail> {
+        // What is not an object is passed over without a look into it.
+        if !object.starts_with('{') {
+            return None;
+        }
+        self.details = self.details.checked_sub(1)?;
+        self.detail(object, depth)
+    }
+
+    fn text(&mut self, json: &str) -> Option<String> {
+        self.shown(&unescape::string(json)?)
+    }
+
+    fn number(&mut self, json: &str) -> Option<String> {
+        json.starts_with(|c: char| c == '-' || c.is_ascii_digit()).then(|| self.shown(json)).flatten()
+    }
+
+    fn shown(&mut self, text: &str) -> Option<String> {
+        let text = self.scrubber.scrub(text);
+        (!text.trim().is_empty()).then_some(text)
+    }
+}
+
+/// The scheme of a challenge, and its error code.
+fn challenge(value: &str) -> Option<String> {
+    let value = value.trim_ascii();
+    let (scheme, parameters) = value.split_once(' ').unwrap_or((value, ""));
+    let mut quoted = false;
+    let mut parameters = parameters.split(|c| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    });
+    let error = parameters.find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim_ascii().eq_ignore_ascii_case("error").then(|| value.trim_ascii().trim_matches('"'))
+    });
+    match error {
+        _ if scheme.is_empty() => None,
+        Some(error) => Some(format!("{scheme} error={error}")),
+        None => Some(scheme.into()),
+    }
+}
+
+/// The host that a redirect leads to, unless it is the same.
+fn host(location: &str) -> Option<&str> {
+    let (scheme, rest) = location.trim_ascii().split_once("//")?;
+    let is_absolute = scheme.is_empty() || scheme.ends_with(':');
+    Some(Url::split(scheme, rest).host).filter(|host| is_absolute && !host.is_empty())
+}
