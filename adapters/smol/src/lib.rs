@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use acs_common_driver::{CoarseClock, SystemCoarseClock, wall_clock};
 use async_io::Timer;
 
-/// A credential on smol. See [the type it names](acs_common_driver::CommunicationTokenCredential).
+/// A credential on smol. For its methods see [the generic type](acs_common_driver::CommunicationTokenCredential).
 ///
 /// ```
 /// use acs_common_smol::CommunicationTokenCredential;
@@ -33,7 +33,7 @@ use async_io::Timer;
 /// ```
 pub type CommunicationTokenCredential = acs_common_driver::CommunicationTokenCredential<Smol>;
 
-/// A reader of a credential on smol. See [the type it names](acs_common_driver::Reader).
+/// A reader of a credential on smol. For its methods see [the generic type](acs_common_driver::Reader).
 ///
 /// ```
 /// use acs_common_smol::{CommunicationTokenCredential, Reader};
@@ -49,7 +49,7 @@ pub type CommunicationTokenCredential = acs_common_driver::CommunicationTokenCre
 /// ```
 pub type Reader = acs_common_driver::Reader<Smol>;
 
-/// The notices of a credential on smol. See [the type it names](acs_common_driver::Notices).
+/// The notices of a credential on smol. For its methods see [the generic type](acs_common_driver::Notices).
 ///
 /// ```
 /// use acs_common_smol::{CommunicationTokenCredential, Notices};
@@ -65,7 +65,7 @@ pub type Reader = acs_common_driver::Reader<Smol>;
 /// ```
 pub type Notices = acs_common_driver::Notices<Smol>;
 
-/// A request for a token on smol. See [the type it names](acs_common_driver::GetToken).
+/// A request for a token on smol. See [the generic type](acs_common_driver::GetToken).
 ///
 /// ```
 /// use acs_common_smol::{CommunicationTokenCredential, GetToken};
@@ -81,7 +81,7 @@ pub type Notices = acs_common_driver::Notices<Smol>;
 /// ```
 pub type GetToken<'a> = acs_common_driver::GetToken<'a, Smol>;
 
-/// async-io's timer and the system's clocks; runs drivers on smol's global executor.
+/// The clock of smol: async-io's timer and the system's clocks. It runs drivers on smol's global executor.
 ///
 /// ```
 /// use acs_common_smol::{Clock, Smol};
@@ -98,7 +98,7 @@ pub struct Smol {
 
 impl Default for Smol {
     fn default() -> Self {
-        // First: should the process be stopped in between, it is ahead, and not behind.
+        // First: if the process is stopped between the two, the coarse clock is ahead, not behind.
         let coarse_clock = SystemCoarseClock::start();
         Self { origin: Instant::now(), coarse_clock }
     }
