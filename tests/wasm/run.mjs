@@ -1,4 +1,4 @@
-// Runs `src/main.rs`, which can say no more than its exit status.
+// Runs `src/main.rs`; its only output is its exit status.
 import { readFile } from "node:fs/promises";
 
 const module = await WebAssembly.compile(await readFile(process.argv[2]));

@@ -1,5 +1,5 @@
-//! The driver's own sources, on locks that try out the orders in which threads may come to them (shuttle's). A package of
-//! its own, so that neither the driver nor its lock file knows of it: `cargo test --manifest-path
+//! The driver's sources, compiled with shuttle's locks, which try different orders of the threads' steps. This is a
+//! separate package, so that the driver and its lock file do not depend on shuttle: `cargo test --manifest-path
 //! tests/interleavings/Cargo.toml`. The laws are in `tests/laws.rs`.
 
 #[path = "../../../adapters/driver/src/at_work.rs"]

@@ -1,4 +1,4 @@
-//! In the place of the driver's own `sync`.
+//! Replaces the driver's `sync`.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ pub(crate) use shuttle::sync::atomic::AtomicU64;
 pub(crate) use shuttle::sync::{Mutex, MutexGuard, PoisonError};
 pub(crate) use shuttle::thread_local;
 
-/// As much of the real one as the driver uses. Each access is a step between which others may come; how the real one
-/// does without a lock is its own affair.
+/// The part of the real type that the driver uses. Each access is a step, and other threads may run between the steps.
+/// This does not test how the real type works without a lock.
 pub(crate) struct ArcSwapOption<T>(Mutex<Option<Arc<T>>>);
 
 impl<T> ArcSwapOption<T> {
@@ -24,7 +24,7 @@ impl<T> ArcSwapOption<T> {
     }
 
     pub(crate) fn store(&self, value: Option<Arc<T>>) {
-        // What is replaced is dropped with the lock released.
+        // The old value is dropped after the lock is released.
         let _replaced = std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), value);
     }
 }

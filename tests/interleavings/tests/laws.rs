@@ -1,5 +1,5 @@
-//! What must hold in whatever order threads come to the driver's locks. Every thread, lock and waker here is the model's:
-//! if somebody is never woken, everybody ends up waiting, which the model reports.
+//! The laws that must hold in every order of the threads' steps. Every thread, lock and waker here belongs to the model. If
+//! a task is never woken, all threads wait in the end, and the model reports that.
 
 mod model;
 
@@ -13,10 +13,10 @@ use shuttle::thread;
 
 use model::{Calls, Credential, Ends, Toy, begin_and_cancel, build, exhaust, explore, start, start_with, text};
 
-/// Fails when `poll_request` looks for the answer under the lock and puts the waker there under another; and when
+/// Fails when `poll_request` looks for the answer in one locked section and stores the waker in another, or when
 /// `fall_asleep` does not look for commands again.
 #[test]
-fn everybody_who_asks_is_answered_and_by_one_refresh() {
+fn every_request_is_answered_and_by_one_refresh() {
     explore(|| {
         let (clock, calls) = (Toy::default(), Calls::default());
         let (credential, driver) = start(&clock, Ends::Well, &calls);
@@ -30,9 +30,9 @@ fn everybody_who_asks_is_answered_and_by_one_refresh() {
     });
 }
 
-/// Fails when a `GetToken` that is dropped has the refresh dropped too.
+/// Fails when dropping a `GetToken` also drops the refresh.
 #[test]
-fn whoever_gives_up_takes_nothing_from_the_others() {
+fn a_cancelled_request_does_not_affect_the_others() {
     explore(|| {
         let (clock, calls) = (Toy::default(), Calls::default());
         let (credential, driver) = start(&clock, Ends::Well, &calls);
@@ -50,10 +50,10 @@ fn whoever_gives_up_takes_nothing_from_the_others() {
     });
 }
 
-/// Fails when `carry_out` publishes the snapshot it took under the lock after having released it: then one who was slow puts
-/// the token back that another has disposed of.
+/// Fails when `carry_out` takes the snapshot under the lock and publishes it after the lock. Then a slow thread publishes a
+/// token again after another thread has disposed the credential.
 #[test]
-fn once_dispose_has_returned_nobody_gets_a_token() {
+fn once_dispose_has_returned_no_request_gets_a_token() {
     explore(|| {
         let (clock, calls) = (Toy::default(), Calls::default());
         let (credential, driver) = start_with(&clock, Ends::Well, &calls, Some("initial"));
@@ -85,9 +85,9 @@ fn once_dispose_has_returned_nobody_gets_a_token() {
     });
 }
 
-/// Fails when `answer` forgets the waker of whoever it answers.
+/// Fails when `answer` does not call the wakers of the requests.
 #[test]
-fn whoever_waits_while_it_is_disposed_of_is_told_so() {
+fn a_request_that_waits_fails_when_the_credential_is_disposed() {
     explore(|| {
         let (clock, calls) = (Toy::default(), Calls::default());
         let (credential, driver) = start(&clock, Ends::Never, &calls);
@@ -101,16 +101,16 @@ fn whoever_waits_while_it_is_disposed_of_is_told_so() {
     });
 }
 
-/// Fails as `once_dispose_has_returned_nobody_gets_a_token` does, and when `publish` never takes a token back.
+/// Fails in the same case as `once_dispose_has_returned_no_request_gets_a_token`, or when `publish` never withdraws a token.
 #[test]
-fn once_reject_has_returned_that_token_is_not_handed_out_again() {
+fn once_reject_has_returned_that_token_is_not_returned_again() {
     explore(|| {
         let (clock, calls) = (Toy::default(), Calls::default());
         let (credential, driver) = start_with(&clock, Ends::Well, &calls, Some("initial"));
         let reports = || {
             let credential = credential.clone();
             thread::spawn(move || {
-                // Whoever rejects a token in the place of a rejected one gets no other before a rest is over.
+                // After the rejection of a token that replaced a rejected one there is a backoff.
                 let Ok(refused) = block_on(credential.get_token()) else { return };
                 credential.reject(&refused);
                 assert!(!block_on(credential.get_token()).is_ok_and(|token| token.ptr_eq(&refused)));
@@ -124,7 +124,7 @@ fn once_reject_has_returned_that_token_is_not_handed_out_again() {
     });
 }
 
-/// Fails when `latest` reads the version after what was published under it, and when `publish` counts before it stores.
+/// Fails when `latest` reads the version after the snapshot, or when `publish` counts before it stores.
 #[test]
 fn a_reader_does_not_lend_a_token_that_was_rejected_before_it_was_asked() {
     explore(|| {
@@ -136,7 +136,7 @@ fn a_reader_does_not_lend_a_token_that_was_rejected_before_it_was_asked() {
             for _ in 0..4 {
                 let too_late = told.load(Ordering::SeqCst);
                 if let Ok(Some(token)) = reader.token() {
-                    assert!(!(too_late && token.ptr_eq(&reported)), "it lends what was rejected");
+                    assert!(!(too_late && token.ptr_eq(&reported)), "the reader lends a rejected token");
                 }
             }
         });
@@ -148,8 +148,7 @@ fn a_reader_does_not_lend_a_token_that_was_rejected_before_it_was_asked() {
     });
 }
 
-/// Fails when `carry_out` does not wake the driver of a credential that is disposed of, and when a driver forgets a clone of
-/// what it shares.
+/// Fails when `carry_out` does not wake the driver of a disposed credential, or when a driver leaks the shared state.
 #[test]
 fn the_last_handle_ends_the_driver_and_nothing_is_left() {
     explore(|| {
@@ -168,13 +167,13 @@ fn the_last_handle_ends_the_driver_and_nothing_is_left() {
         driver.join().unwrap();
         clones.into_iter().for_each(|clone| clone.join().unwrap());
         assert_eq!(calls.alive(), 0, "the refresh is not dropped");
-        assert!(!held(), "what handles and driver share is not freed");
+        assert!(!held(), "the shared state is not freed");
     });
 }
 
-/// Fails as `once_dispose_has_returned_nobody_gets_a_token` does.
+/// Fails in the same case as `once_dispose_has_returned_no_request_gets_a_token`.
 #[test]
-fn a_token_is_not_handed_out_after_dispose_in_every_order_there_is() {
+fn no_token_is_returned_after_dispose_in_any_order() {
     exhaust(|| {
         let credential = Credential::with_static_token("static").unwrap();
         let other = credential.clone();
@@ -186,10 +185,10 @@ fn a_token_is_not_handed_out_after_dispose_in_every_order_there_is() {
     });
 }
 
-/// Fails as the one below does.
+/// Fails in the same cases as the test below.
 #[test]
 #[ignore = "a million orders of events: half a minute"]
-fn a_driver_that_falls_asleep_misses_no_command_in_every_order_there_is() {
+fn a_driver_that_falls_asleep_misses_no_command_in_any_order() {
     exhaust(|| {
         let (credential, driver) = build(&Toy::default(), Ends::AtOnce, &Calls::default(), None);
         let driver = thread::spawn(move || block_on(driver));
@@ -199,9 +198,9 @@ fn a_driver_that_falls_asleep_misses_no_command_in_every_order_there_is() {
     });
 }
 
-/// Fails when `fall_asleep` does not look for commands again, and when nobody wakes the driver of a credential disposed of.
+/// Fails when `fall_asleep` does not look for commands again, or when a disposal does not wake the driver.
 #[test]
-fn the_last_handle_ends_an_idle_driver_in_every_order_there_is() {
+fn the_last_handle_ends_an_idle_driver_in_every_order() {
     exhaust(|| {
         let (credential, driver) = build(&Toy::default(), Ends::Never, &Calls::default(), Some("initial"));
         let driver = thread::spawn(move || block_on(driver));
@@ -213,9 +212,9 @@ fn the_last_handle_ends_an_idle_driver_in_every_order_there_is() {
     });
 }
 
-/// Fails when `end_driver` answers those who wait, and says under another lock that the driver has ended.
+/// Fails when `end_driver` answers the waiting requests in one locked section, and marks the driver as ended in another.
 #[test]
-fn a_driver_that_is_dropped_strands_nobody() {
+fn when_the_driver_is_dropped_every_request_is_answered() {
     explore(|| {
         let (credential, driver) = build(&Toy::default(), Ends::Never, &Calls::default(), None);
         let mut driver = Box::pin(driver);
@@ -239,7 +238,7 @@ fn a_driver_that_is_dropped_strands_nobody() {
 
 /// Fails when `poll` looks at the timer only while no call is in flight.
 #[test]
-fn a_refresh_that_hangs_is_given_up_whatever_the_clock_does_meanwhile() {
+fn a_refresh_that_hangs_times_out_independent_of_the_clock() {
     explore(|| {
         let (clock, calls) = (Toy::default(), Calls::default());
         let (credential, driver) = start(&clock, Ends::Never, &calls);
@@ -260,9 +259,9 @@ fn a_refresh_that_hangs_is_given_up_whatever_the_clock_does_meanwhile() {
     });
 }
 
-/// Fails when `poll_next` looks for a notice under the lock and puts the waker there under another.
+/// Fails when `poll_next` looks for a notice in one locked section and stores the waker in another.
 #[test]
-fn a_listener_hears_of_everything_and_of_the_end() {
+fn a_listener_gets_every_notice_and_the_end() {
     explore(|| {
         let (credential, driver) = start(&Toy::default(), Ends::Well, &Calls::default());
         let mut notices = credential.notices();
@@ -280,7 +279,7 @@ fn a_listener_hears_of_everything_and_of_the_end() {
     });
 }
 
-/// Asks for a token on a thread of its own.
+/// Asks for a token on a new thread.
 fn asking(credential: &Credential) -> thread::JoinHandle<Result<Token, Error>> {
     let credential = credential.clone();
     thread::spawn(move || block_on(credential.get_token()))

@@ -1,7 +1,7 @@
-//! The recorded lives, played in WebAssembly, where numbers are as wide as elsewhere but addresses are not; and
-//! credentials driven by hand, where std has no clock and no threads, so that code which asks for either ends it all.
+//! The recorded scenarios in WebAssembly, where addresses have 32 bits; and credentials that are polled by hand. On this
+//! target std has no clock and no threads, so code that uses either panics.
 //!
-//! The status is 0, or the number of the first file that fails, or 100 and more for a credential.
+//! The exit status is 0, or the number of the first file that fails, or 100 and more for a credential.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -18,11 +18,11 @@ mod support;
 
 use support::{check, play, scenario};
 
-macro_rules! lives {
+macro_rules! files {
     ($($file:literal),+ $(,)?) => { [$(include_str!(concat!("../../scenarios/", $file))),+] };
 }
 
-const LIVES: [&str; 15] = lives![
+const SCENARIOS: [&str; 15] = files![
     "default/clocks.json",
     "default/curated.json",
     "default/random.json",
@@ -42,8 +42,8 @@ const LIVES: [&str; 15] = lives![
 
 fn main() -> ExitCode {
     let credentials: [fn() -> bool; 2] = [renewed_by_timer, exchanged];
-    let lives = LIVES.iter().zip(1..).find(|(file, _)| !has_its_timelines(file)).map(|(_, number)| number);
-    let failed = lives.or_else(|| credentials.iter().zip(100..).find(|(holds, _)| !holds()).map(|(_, number)| number));
+    let file = SCENARIOS.iter().zip(1..).find(|(file, _)| !has_its_timelines(file)).map(|(_, number)| number);
+    let failed = file.or_else(|| credentials.iter().zip(100..).find(|(holds, _)| !holds()).map(|(_, number)| number));
     failed.map_or(ExitCode::SUCCESS, ExitCode::from)
 }
 
@@ -56,7 +56,7 @@ fn has_its_timelines(file: &str) -> bool {
     !scenarios.is_empty() && scenarios.iter().all(agrees)
 }
 
-/// Fails when the driver asks std for the time: it panics.
+/// Fails when the driver asks std for the time, which panics.
 fn renewed_by_timer() -> bool {
     let clock = Hand::default();
     let calls = Rc::new(Cell::new(0));
@@ -74,11 +74,11 @@ fn renewed_by_timer() -> bool {
         let token = credential.try_token().ok().flatten();
         pending && token.is_some_and(|token| token.secret().expose() == format!("token {}", calls.get()))
     };
-    // Ten minutes before the end, except for the slices of the sleep; the seed that the credential took changes nothing.
+    // The renewal is due ten minutes before the expiry. The driver sleeps in slices. The random seed has no effect here.
     held(0) && held(60_000) && calls.get() == 1 && held(3_000_000) && calls.get() == 2
 }
 
-/// Fails when a request's duration is measured although there is no clock to do so.
+/// Fails when the duration of a request is measured, because there is no clock.
 fn exchanged() -> bool {
     let Ok(options) = EntraOptions::new("https://contoso.communication.azure.com") else { return false };
     let source = |_: EntraTokenRequest| std::future::ready(Ok::<_, SourceError>("eyJ…"));
@@ -96,7 +96,7 @@ fn poll<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Poll<T> {
     Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// A clock set by hand, in milliseconds.
+/// A clock that the test sets, in milliseconds.
 #[derive(Clone, Default)]
 struct Hand(Rc<Cell<u64>>);
 

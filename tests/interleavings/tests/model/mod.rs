@@ -1,5 +1,5 @@
-//! A host in which everything is the test's own: threads, locks and wakers are shuttle's, and time stands still unless the
-//! test moves it.
+//! A host under full control of the test: threads, locks and wakers are shuttle's, and the time stands still unless the test
+//! moves it.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -16,10 +16,10 @@ use shuttle::{Config, Runner};
 
 pub type Credential = CommunicationTokenCredential<Toy>;
 
-/// Far from zero, so that tokens can have expired.
+/// Much later than zero, so that tokens can have expired.
 const START: i64 = 1_700_000_000_000;
 
-/// A clock that stands still until it is set. Its own locks are the real ones: no step between which others may come.
+/// A clock that stands still until it is set. Its locks are real ones, so reading it is not a step of the model.
 #[derive(Clone, Default)]
 pub struct Toy(Arc<Time>);
 
@@ -40,7 +40,7 @@ impl Toy {
         sleepers.into_iter().for_each(Waker::wake);
     }
 
-    /// Upgrades as long as anybody holds this clock: a handle, a driver, a sleep, or the test.
+    /// Tells whether a handle, a driver, a sleep or the test still holds this clock.
     pub fn held(&self) -> impl Fn() -> bool + Send + use<> {
         let held: Weak<Time> = Arc::downgrade(&self.0);
         move || held.strong_count() > 0
@@ -91,7 +91,7 @@ impl Future for Sleep {
     }
 }
 
-/// What a refresher saw: how often it was called, and how many of its futures were alive at most and are now.
+/// Counts of a refresher: its calls, the futures alive now, and the largest number of futures alive at a time.
 #[derive(Clone, Default)]
 pub struct Calls(Arc<Counts>);
 
@@ -136,20 +136,20 @@ impl Drop for Call {
 /// How a refresh ends.
 #[derive(Clone, Copy)]
 pub enum Ends {
-    /// With a token, after others had a chance to do something.
+    /// With a token, after the other threads could run.
     Well,
     /// With a token, in the first poll.
     AtOnce,
     Never,
 }
 
-/// No floor and no rest, so that nothing waits for the time; a refresh is given up after a second.
+/// No minimum interval and no backoff, so that nothing waits for the time. A refresh times out after a second.
 pub fn policy() -> Policy {
     let policy = Policy::builder().min_refresh_interval(Duration::ZERO).retry_initial(Duration::ZERO);
     policy.request_backoff_max(Duration::ZERO).refresh_timeout(Duration::from_secs(1)).build().unwrap()
 }
 
-/// A credential, and its driver at work on a thread.
+/// A credential, and its driver on a thread.
 pub fn start(clock: &Toy, ends: Ends, calls: &Calls) -> (Credential, JoinHandle<()>) {
     start_with(clock, ends, calls, None)
 }
@@ -188,12 +188,12 @@ fn lasting(name: &str) -> NewToken {
     NewToken::new(name).with_expires_in(Duration::from_secs(3_600))
 }
 
-/// What the token reads.
+/// The text of the token.
 pub fn text(token: &acs_common::Token) -> String {
     token.secret().expose().to_owned()
 }
 
-/// Polls once and drops it.
+/// Polls a request once and drops it.
 pub fn begin_and_cancel(credential: &Credential) {
     block_on(async {
         let mut request = Box::pin(credential.get_token());
@@ -205,7 +205,7 @@ pub fn begin_and_cancel(credential: &Credential) {
     });
 }
 
-/// In how many orders of events each law is tried, by each of two ways of choosing them.
+/// The number of orders in which each law is tried, for each of the two ways to choose them.
 fn tries() -> usize {
     match std::env::var("INTERLEAVINGS") {
         Ok(tries) => tries.parse().expect("INTERLEAVINGS is a number"),
@@ -213,8 +213,8 @@ fn tries() -> usize {
     }
 }
 
-/// Tries a scene in many orders of events: by chance, and with few switches at chosen places. One in which everybody
-/// waits for somebody else is a failure, and printed so that it can be replayed.
+/// Tries a scene in many orders: random ones, and orders with few switches at chosen places. A deadlock is a failure; its
+/// order is printed, so that you can replay it.
 pub fn explore(scene: impl Fn() + Send + Sync + 'static) {
     let scene = Arc::new(scene);
     let each = |scheduler: Box<dyn Scheduler + Send>| {
@@ -225,10 +225,10 @@ pub fn explore(scene: impl Fn() + Send + Sync + 'static) {
     each(Box::new(PctScheduler::new(3, tries())));
 }
 
-/// Tries a small scene in every order of events there is.
+/// Tries a small scene in every possible order.
 pub fn exhaust(scene: impl Fn() + Send + Sync + 'static) {
     let most = 10_000_000;
     let tried = Runner::new(DfsScheduler::new(Some(most), false), Config::new()).run(scene);
-    println!("{tried} orders of events, which is all there are");
-    assert!(tried < most, "too large a scene: not every order was tried");
+    println!("all {tried} orders were tried");
+    assert!(tried < most, "the scene is too large: not every order was tried");
 }
