@@ -1,4 +1,4 @@
-//! What the fake answers.
+//! The answers of the fake.
 
 use std::io;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 
-/// Made by one of the constructors, and refined by the methods.
+/// An answer: a constructor makes it, and the methods change it.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub(super) delay: Duration,
@@ -23,7 +23,7 @@ pub(super) enum Kind {
         headers: Vec<(String, String)>,
         body: Content,
     },
-    /// The connection is dropped without a word.
+    /// The connection is closed without a response.
     HangUp,
     Never,
 }
@@ -31,18 +31,18 @@ pub(super) enum Kind {
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     Whole(Vec<u8>),
-    /// Announced as longer than it is: the connection breaks in its midst.
+    /// Shorter than its announced length: the connection breaks in the middle.
     Broken(Vec<u8>),
     Endless,
 }
 
 impl Answer {
-    /// A token that lives for an hour.
+    /// A token with a lifetime of an hour.
     pub fn token(token: &str) -> Self {
         Self::token_for(token, Duration::from_secs(3_600))
     }
 
-    /// A token that lives for so long (to the second).
+    /// A token with this lifetime, in whole seconds.
     pub fn token_for(token: &str, life: Duration) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let identity = "8:acs:00000000-0000-0000-0000-000000000000_wf_tenant_object";
@@ -58,17 +58,17 @@ impl Answer {
         Self { delay: Duration::ZERO, kind }
     }
 
-    /// Status 200 and a body without end, in chunks.
+    /// This status and a body without end, in chunks.
     pub fn endless(status: u16) -> Self {
         Self::status(status).with(Content::Endless)
     }
 
-    /// No answer: the connection is dropped.
+    /// No response: the connection is closed.
     pub fn hang_up() -> Self {
         Self { delay: Duration::ZERO, kind: Kind::HangUp }
     }
 
-    /// No answer, while the connection stays open.
+    /// No response, and the connection stays open.
     pub fn never() -> Self {
         Self { delay: Duration::ZERO, kind: Kind::Never }
     }
@@ -86,13 +86,13 @@ impl Answer {
         self.with(Content::Whole(text.into()))
     }
 
-    /// A body that breaks off in its midst.
+    /// A body that ends in the middle.
     #[must_use]
     pub fn broken_body(self, text: &str) -> Self {
         self.with(Content::Broken(text.into()))
     }
 
-    /// Not at once.
+    /// Sent after this delay.
     #[must_use]
     pub fn after(self, delay: Duration) -> Self {
         Self { delay, ..self }
@@ -106,19 +106,19 @@ impl Answer {
     }
 }
 
-/// As the service writes it, with seven digits behind the point.
+/// In the service's form, with seven digits after the point.
 fn rfc3339(secs: u64) -> String {
     let moment = i64::try_from(secs).ok().and_then(|secs| chrono::DateTime::from_timestamp(secs, 0));
-    moment.expect("a test's token ends within this era").format("%FT%T.0000000+00:00").to_string()
+    moment.expect("chrono knows the expiry of a test's token").format("%FT%T.0000000+00:00").to_string()
 }
 
 const CHUNK: usize = 1 << 16;
 
-/// A body on its way.
+/// A body that is being sent.
 pub(super) struct Outgoing {
     content: Content,
     poured: Arc<AtomicU64>,
-    /// What there was of a broken body has been left to be sent.
+    /// The first part of a broken body has been given to the connection.
     flushed: bool,
 }
 
@@ -142,7 +142,7 @@ impl Body for Outgoing {
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Content::Broken(_) => return Poll::Ready(Some(Err(io::Error::other("as the script says")))),
+            Content::Broken(_) => return Poll::Ready(Some(Err(io::Error::other("planned by the script")))),
             Content::Endless => {
                 poured.fetch_add(CHUNK as u64, Ordering::SeqCst);
                 vec![b' '; CHUNK]

@@ -1,7 +1,7 @@
-//! A fake of the service's exchange endpoint, for tests and examples: HTTP over TLS on loopback, with a certificate made at
-//! start-up that nobody trusts but [`FakeAcs::trusting`]. It answers on a script and records what it was asked.
+//! A fake of the service's exchange endpoint, for tests and examples: HTTP over TLS on loopback. It makes its certificate
+//! at start; only [`FakeAcs::trusting`] trusts that. It answers from a script and records its requests.
 //!
-//! It runs on smol's executor, whatever runtime the client is on.
+//! It runs on smol's executor, independent of the client's runtime.
 #![allow(dead_code, unreachable_pub, reason = "each includer uses a part of it")]
 
 mod answer;
@@ -23,7 +23,7 @@ pub use answer::Answer;
 
 pub struct FakeAcs {
     address: SocketAddr,
-    /// Unless it speaks in the open.
+    /// `None`: plain HTTP.
     certificate: Option<CertificateDer<'static>>,
     shared: Arc<Shared>,
     requests: Receiver<Seen>,
@@ -31,13 +31,13 @@ pub struct FakeAcs {
     _serving: Task<()>,
 }
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub method: String,
     /// Path and query.
     pub target: String,
-    /// In the order they came.
+    /// In the order of arrival.
     pub headers: Vec<(String, String)>,
     pub body: String,
 }
@@ -46,17 +46,17 @@ struct Shared {
     script: Mutex<VecDeque<Answer>>,
     asked: AtomicUsize,
     connections: AtomicUsize,
-    /// Bytes of endless bodies that somebody took.
+    /// Bytes of endless bodies that were sent.
     poured: Arc<AtomicU64>,
     seen: Sender<Seen>,
     closing: Sender<()>,
 }
 
 impl FakeAcs {
-    /// Listens, in TLS.
+    /// Listens with TLS.
     ///
     /// # Errors
-    /// There is no loopback interface, or no random numbers.
+    /// The system has no loopback interface, or no random numbers.
     pub fn start() -> io::Result<Self> {
         let names = ["localhost".to_owned(), Ipv4Addr::LOCALHOST.to_string()];
         let made = rcgen::generate_simple_self_signed(names).map_err(io::Error::other)?;
@@ -71,10 +71,10 @@ impl FakeAcs {
         Self::listen(Some((certificate, TlsAcceptor::from(Arc::new(tls)))))
     }
 
-    /// Listens in the open.
+    /// Listens with plain HTTP.
     ///
     /// # Errors
-    /// There is no loopback interface.
+    /// The system has no loopback interface.
     pub fn start_plain() -> io::Result<Self> {
         Self::listen(None)
     }
@@ -98,13 +98,13 @@ impl FakeAcs {
         Ok(Self { address, certificate, shared, requests, closed, _serving: serving })
     }
 
-    /// Where it is, as a resource's endpoint.
+    /// Its URL, as the endpoint of a resource.
     pub fn endpoint(&self) -> String {
         let scheme = if self.certificate.is_some() { "https" } else { "http" };
         format!("{scheme}://localhost:{}", self.address.port())
     }
 
-    /// A client's configuration that trusts this server and nobody else.
+    /// A client's configuration that trusts only this server.
     pub fn trusting(&self) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(self.certificate.clone());
@@ -115,21 +115,21 @@ impl FakeAcs {
             .with_no_client_auth()
     }
 
-    /// What to answer once what was to be answered before has been. With nothing on the script, the n-th request gets the
-    /// token `acs-token-n` for an hour.
+    /// Adds an answer at the end of the script. If the script is empty, the n-th request gets the token `acs-token-n`, with a
+    /// lifetime of an hour.
     pub fn then(&self, answer: Answer) -> &Self {
         self.shared.script().push_back(answer);
         self
     }
 
-    /// The next request, once it has come.
+    /// Waits for the next request.
     pub async fn request(&self) -> Seen {
-        self.requests.recv().await.expect("it goes on serving")
+        self.requests.recv().await.expect("the server runs")
     }
 
-    /// Until a connection, of those that were not waited for so far, has been closed.
+    /// Waits until one more connection has been closed.
     pub async fn closed(&self) {
-        self.closed.recv().await.expect("it goes on serving");
+        self.closed.recv().await.expect("the server runs");
     }
 
     /// How many requests have come.
@@ -137,12 +137,12 @@ impl FakeAcs {
         self.shared.asked.load(Ordering::SeqCst)
     }
 
-    /// How many connections have been made, whatever became of them.
+    /// How many connections have been made, open or closed.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
-    /// How many bytes of endless bodies it could get rid of.
+    /// How many bytes of endless bodies it has sent.
     pub fn poured(&self) -> u64 {
         self.shared.poured.load(Ordering::SeqCst)
     }
@@ -153,7 +153,7 @@ impl Shared {
         self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What this request gets.
+    /// The answer to this request.
     fn answer(&self) -> Answer {
         let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
         self.script().pop_front().unwrap_or_else(|| Answer::token(&format!("acs-token-{number}")))
@@ -161,7 +161,7 @@ impl Shared {
 }
 
 impl Seen {
-    /// The only header of this name, which is to be given in small letters.
+    /// The only header of this name; `name` is in lower case.
     #[track_caller]
     pub fn header(&self, name: &str) -> &str {
         let mut values = self.headers.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str());
@@ -170,7 +170,7 @@ impl Seen {
         value.unwrap_or_else(|| panic!("no {name}"))
     }
 
-    /// The Entra token it was sent with.
+    /// The Entra token of the request.
     #[track_caller]
     pub fn bearer(&self) -> &str {
         self.header("authorization").strip_prefix("Bearer ").expect("a bearer token")

@@ -18,7 +18,7 @@ use smol_hyper::rt::FuturesIo;
 use super::answer::{Kind, Outgoing};
 use super::{Seen, Shared};
 
-/// Accepts connections for as long as this is polled; those it has are dropped with it.
+/// Accepts connections as long as this future is polled. Dropping it closes them.
 pub(super) async fn serve(listener: Async<TcpListener>, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
     let mut serving = Vec::new();
     while let Ok((stream, _)) = listener.accept().await {
@@ -41,7 +41,7 @@ pub(super) async fn serve(listener: Async<TcpListener>, tls: Option<TlsAcceptor>
 /// Serves one connection to its end.
 async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, shared: &Shared) {
     let service = service_fn(|request| respond(request, shared));
-    // How a connection ends is the client's affair, or the script's.
+    // The client or the script ends a connection, so an error here is expected.
     let _ = http1::Builder::new().serve_connection(FuturesIo::new(stream), service).await;
 }
 
@@ -69,7 +69,7 @@ async fn respond(request: Request<Incoming>, shared: &Shared) -> io::Result<Resp
             }
             response.body(Outgoing::new(body, Arc::clone(&shared.poured))).map_err(io::Error::other)
         }
-        Kind::HangUp => Err(io::Error::other("as the script says")),
+        Kind::HangUp => Err(io::Error::other("planned by the script")),
         Kind::Never => smol::future::pending().await,
     }
 }

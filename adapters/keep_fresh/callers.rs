@@ -1,4 +1,4 @@
-//! Those who need tokens, and one who only listens.
+//! The callers that need tokens, and a listener that prints the notices.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -15,7 +15,7 @@ use super::Runtime;
 use super::http::{Client, Trouble};
 use super::tally::Tally;
 
-/// Between two requests of a caller.
+/// The time between two requests of a caller.
 const PACE: Duration = Duration::from_millis(100);
 
 /// Uses the resource until the credential is disposed.
@@ -39,11 +39,11 @@ pub async fn call<R: Runtime>(
                     Ok(StatusCode::OK) => tally.count(|counts| counts.served += 1),
                     Ok(StatusCode::UNAUTHORIZED) => {
                         credential.reject(&token);
-                        let alive_until = token.expires_on();
-                        tally.refused(asked < alive_until && alive_until <= runtime.now().unix);
+                        let valid_until = token.expires_on();
+                        tally.refused(asked < valid_until && valid_until <= runtime.now().unix);
                     }
-                    Ok(status) => tally.strange(&format!("the resource answered {status}")),
-                    Err(trouble) => tally.strange(&format!("the resource could not be used: {trouble}")),
+                    Ok(status) => tally.unexpected(&format!("unexpected status from the resource: {status}")),
+                    Err(trouble) => tally.unexpected(&format!("the request to the resource failed: {trouble}")),
                 }
             }
             Err(Error::Disposed) => return,
@@ -54,18 +54,18 @@ pub async fn call<R: Runtime>(
     }
 }
 
-/// `get_token`, and how long it took if the answer was not there at once.
+/// `get_token`, and how long the caller waited. `None`: the answer came at once.
 async fn ask<R: Runtime>(credential: &CommunicationTokenCredential<R>) -> (Result<Token, Error>, Option<Duration>) {
     let asked = Instant::now();
     let mut request = pin!(credential.get_token());
-    // "At once" means at the first poll, which does not depend on how busy this machine is.
+    // "At once" means at the first poll. That does not depend on the load of this machine.
     match future::poll_once(&mut request).await {
         Some(answer) => (answer, None),
         None => (request.await, Some(asked.elapsed())),
     }
 }
 
-/// Tells what the credential has to say, and counts it.
+/// Prints the notices of the credential, and counts them.
 pub async fn narrate<R: Runtime>(runtime: R, mut notices: Notices<R>, tally: Arc<Tally>) {
     let _present = tally.enter();
     let mut expiry: Option<UnixTime> = None;
@@ -79,36 +79,36 @@ pub async fn narrate<R: Runtime>(runtime: R, mut notices: Notices<R>, tally: Arc
                 expiry = Some(expires_on);
                 tally.count(|counts| counts.renewed += 1);
                 let good = left(expires_on).unwrap_or_default();
-                tally.tell("credential", &format!("has a new token, good for {:.1} s", good.as_secs_f64()));
+                tally.tell("credential", &format!("has a new token, valid for {:.1} s", good.as_secs_f64()));
             }
             Notice::RefreshFailed { cause, retry_in, .. } => {
                 let kind = kind(&cause);
                 let held = match expiry.and_then(left) {
-                    Some(left) => format!("the token held is good for {:.1} s", left.as_secs_f64()),
-                    None => "no valid token is held".to_owned(),
+                    Some(left) => format!("the token held is valid for {:.1} s", left.as_secs_f64()),
+                    None => "it holds no valid token".to_owned(),
                 };
                 let next = retry_in.map(|wait| format!("; next try in {:.2} s", wait.as_secs_f64()));
                 let next = next.unwrap_or_default();
                 tally.tell("credential", &format!("refresh failed: {kind}{next}; {held}"));
                 tally.count(|counts| *counts.failures.entry(kind).or_default() += 1);
             }
-            Notice::TokenExpired => tally.tell("credential", "its token has expired, and no other came in time"),
+            Notice::TokenExpired => tally.tell("credential", "the token has expired before a new one came"),
             Notice::Disposed => {
-                tally.tell("credential", "is disposed: the token is forgotten, whoever asks is told so")
+                tally.tell("credential", "is disposed: it has wiped the token, and later requests fail")
             }
-            other => tally.tell("credential", &format!("says {other:?}")),
+            other => tally.tell("credential", &format!("notice: {other:?}")),
         }
     }
 }
 
-/// The kind of a failure, in plain words.
+/// The kind of a failure, in words.
 fn kind(cause: &FailureCause) -> String {
     match cause {
-        // What the refresher returned is still there, as the error it was.
+        // The refresher's own error is kept, with its type.
         FailureCause::Refresher(error) if error.get_ref().is::<Trouble>() => error.to_string(),
         FailureCause::ExpiredToken { .. } => "the token had already expired".to_owned(),
-        FailureCause::InvalidToken(TokenError::Undecodable) => "the answer was no token".to_owned(),
-        FailureCause::TimedOut { .. } => "no answer in time".to_owned(),
+        FailureCause::InvalidToken(TokenError::Undecodable) => "the response was not a token".to_owned(),
+        FailureCause::TimedOut { .. } => "no response in time".to_owned(),
         _ => cause.to_string(),
     }
 }
@@ -116,7 +116,7 @@ fn kind(cause: &FailureCause) -> String {
 fn explain(error: &Error) -> String {
     match error {
         Error::RefreshFailed { cause, retry_in: Some(wait), .. } => {
-            format!("{}; asking again makes sense in {:.2} s", kind(cause), wait.as_secs_f64())
+            format!("{}; next try in {:.2} s", kind(cause), wait.as_secs_f64())
         }
         Error::RefreshFailed { cause, .. } => kind(cause),
         _ => error.to_string(),

@@ -1,4 +1,4 @@
-//! Real clocks, moved while the example runs: the wall clock set by days, and the whole process suspended.
+//! Real clocks, changed while the example runs: the test sets the wall clock by days, and suspends the process.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,40 +10,40 @@ use super::EXAMPLE;
 use super::process::{Run, watch};
 
 const NEW_TOKEN: &str = "has a new token";
-/// After a new token: no refresh is in flight, and the next is far off.
+/// This long after a new token no refresh is in flight, and the next one is not due soon.
 const QUIET: Duration = Duration::from_millis(300);
-/// Without being moved, the clocks let a token be renewed this often.
+/// If nobody changes the clocks, the token is renewed after this many seconds.
 const HALF_LIFE: f64 = 2.5;
 
 impl Run {
-    /// No more refreshes than the time that passed brings, one at the start, and so many more.
+    /// Checks the number of refreshes: one at the start, one for each half-life, and `more`.
     #[track_caller]
     fn refreshed_in(&self, running: f64, more: u64) {
         let most = 1 + (running / HALF_LIFE) as u64 + more;
-        assert!(self.number("refreshes were asked for") <= most, "more than {most} refreshes in {self}");
-        assert_eq!(self.number("failed:"), 0, "{self}");
-        // 8 callers, ten times a second each; a quarter of that on a busy machine.
-        assert!(self.number("requests were served") as f64 > running * 20.0, "{self}");
+        assert!(self.number("refreshes were started") <= most, "more than {most} refreshes in {self}");
+        assert_eq!(self.number("refreshes failed:"), 0, "{self}");
+        // 8 callers, each ten times a second; on a busy machine a quarter of that.
+        assert!(self.number("requests to the resource succeeded") as f64 > running * 20.0, "{self}");
     }
 }
 
-/// The library that sets a process's wall clock, where it is installed.
+/// The library that sets the wall clock of a process, if it is installed.
 fn fake_clock() -> Option<PathBuf> {
     let folders = fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path().join("faketime"));
     let local = ["/usr/lib/faketime", "/usr/local/lib/faketime"].map(PathBuf::from);
     folders.chain(local).map(|folder| folder.join("libfaketime.so.1")).find(|path| path.exists())
 }
 
-/// Bites when `Until::left` looks at the monotonic clock only, and when the wall clock in `SystemCoarseClock::now_at_latest` stands still.
+/// Fails when `Until::left` looks at the monotonic clock only, and when the wall clock in `SystemCoarseClock::now_at_latest` stands still.
 #[test]
 fn a_wall_clock_set_by_days_either_way_costs_at_most_one_refresh() {
     let Some(library) = fake_clock() else {
-        println!("skipped: there is no libfaketime (Debian's package `faketime`)");
+        println!("skipped: libfaketime is not installed (Debian's package `faketime`)");
         return;
     };
     let offset = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{EXAMPLE}.{}.clock", std::process::id()));
     let set = |days: i32| {
-        // At once: nobody reads half of it.
+        // By a rename, which is atomic: the example never reads half of the file.
         let new = offset.with_extension("new");
         fs::write(&new, format!("{days:+}d\n"))
             .and_then(|()| fs::rename(&new, &offset))
@@ -62,7 +62,7 @@ fn a_wall_clock_set_by_days_either_way_costs_at_most_one_refresh() {
             return;
         }
         if let Some(forward) = stepped.take() {
-            assert!(forward.elapsed() < Duration::from_secs(2), "the token that died by the wall clock stayed");
+            assert!(forward.elapsed() < Duration::from_secs(2), "the token that expired by the wall clock stayed");
         }
         if let Some(next) = steps.next() {
             sleep(QUIET);
@@ -77,12 +77,12 @@ fn a_wall_clock_set_by_days_either_way_costs_at_most_one_refresh() {
     run.refreshed_in(10.0, 4);
 }
 
-/// Suspended for longer than a token lives, by default; `SUSPEND_SECONDS=60` makes it a minute.
+/// Suspends the process for longer than a token is valid; with `SUSPEND_SECONDS=60` for a minute.
 ///
-/// Bites when neither a lease is ever dead nor a snapshot ever out of date.
+/// Fails when a lease never expires and a snapshot is never out of date.
 #[cfg(unix)]
 #[test]
-fn a_process_that_was_suspended_serves_a_live_token_at_once_and_refreshes_once() {
+fn a_process_that_was_suspended_serves_a_valid_token_at_once_and_refreshes_once() {
     let seconds = std::env::var("SUSPEND_SECONDS").map_or(6, |text| text.parse().expect("SUSPEND_SECONDS is a number"));
     let signal = |name: &str, child: &Child| {
         let killed = Command::new("kill").args([name, &child.id().to_string()]).status();
@@ -95,7 +95,7 @@ fn a_process_that_was_suspended_serves_a_live_token_at_once_and_refreshes_once()
             return;
         }
         if let Some(resumed) = resumed.take() {
-            assert!(resumed.elapsed() < Duration::from_secs(2), "the dead token stayed");
+            assert!(resumed.elapsed() < Duration::from_secs(2), "the expired token stayed");
         }
         if !std::mem::replace(&mut suspended, true) {
             sleep(QUIET);
@@ -105,7 +105,7 @@ fn a_process_that_was_suspended_serves_a_live_token_at_once_and_refreshes_once()
             resumed = Some(Instant::now());
         }
     });
-    assert!(suspended && resumed.is_none(), "no token came after it: {run}");
+    assert!(suspended && resumed.is_none(), "no token came after the suspension: {run}");
     run.kept_every_promise(8);
     run.refreshed_in(5.0, 1);
 }

@@ -1,4 +1,4 @@
-//! An HTTP client: hyper over the runtime's own sockets.
+//! An HTTP client: hyper over the runtime's sockets.
 
 use std::error::Error;
 use std::fmt;
@@ -31,7 +31,7 @@ pub struct Answer {
     pub body: String,
 }
 
-/// Why there is no answer, or not the one wanted.
+/// Why a request failed.
 #[derive(Debug)]
 pub enum Trouble {
     Connecting(io::Error),
@@ -44,7 +44,7 @@ impl<R: Runtime> Client<R> {
         Self { server, connection: None }
     }
 
-    /// One request, on the connection of the last one if that is still open. Dropping this hangs up.
+    /// Sends one request, on the last connection if that is still open. Dropping the future closes the connection.
     pub async fn get(&mut self, path: &str, token: Option<&str>) -> Result<Answer, Trouble> {
         let mut request = Request::get(path).header(HOST, self.server.to_string());
         if let Some(token) = token {
@@ -66,7 +66,7 @@ impl<R: Runtime> Client<R> {
                 body: String::from_utf8_lossy(&body).into_owned(),
             })
         };
-        // What becomes of the connection is told by the exchange.
+        // The exchange reports an error of the connection.
         let answer = future::or(exchange, async {
             let _ = (&mut driver).await;
             future::pending().await
@@ -83,7 +83,7 @@ impl<R: Runtime> Client<R> {
     }
 }
 
-/// The form of `Retry-After` that this issuer uses; the other is a date.
+/// Reads `Retry-After` in seconds. Its other form is a date, which this issuer does not use.
 fn seconds(value: &HeaderValue) -> Option<Duration> {
     value.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }

@@ -1,4 +1,4 @@
-//! Two HTTP servers: the issuer of tokens, in its changing moods, and the resource that lets nobody in without one.
+//! Two HTTP servers: the issuer of tokens, which can fail in several ways, and the resource that requires a token.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -22,23 +22,23 @@ use super::{LIFE, Runtime, start};
 
 /// How the issuer behaves.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Mood {
-    Well,
+pub enum Mode {
+    Normal,
     /// Its port is closed.
     Down,
-    /// It listens and never answers.
+    /// It accepts connections and never responds.
     Hanging,
-    /// It answers 200 with something that is no token.
-    Babbling,
+    /// It responds 200 with a body that is not a token.
+    NotAToken,
     /// Its tokens have expired.
-    Stale,
-    /// It answers 503, with `Retry-After`.
+    Expired,
+    /// It responds 503, with `Retry-After`.
     Busy,
 }
 
-/// What `Retry-After` says.
+/// The value of `Retry-After`.
 const PAUSE: Duration = Duration::from_secs(1);
-/// By how much a client's clock, which counts whole milliseconds, may cut that short.
+/// How much earlier a client may come: its clock counts whole milliseconds.
 const GRACE: Duration = Duration::from_millis(5);
 
 const LOGIN_PAGE: &str = "<!doctype html><title>Wi-Fi</title><p>Please accept our terms to use this network.";
@@ -50,8 +50,8 @@ pub struct Issuer {
 }
 
 struct State {
-    mood: Mood,
-    /// It asked to be left alone until then.
+    mode: Mode,
+    /// The client must not send a request before this moment.
     pause_ends: Option<Instant>,
 }
 
@@ -59,12 +59,12 @@ impl Issuer {
     pub fn new(tally: Arc<Tally>) -> Result<Self, Box<dyn Error>> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)?;
-        let state = Mutex::new(State { mood: Mood::Well, pause_ends: None });
+        let state = Mutex::new(State { mode: Mode::Normal, pause_ends: None });
         Ok(Self { key: SigningKey::from_bytes(&seed), state, tally })
     }
 
-    pub fn set_mood(&self, mood: Mood) {
-        self.with(|state| state.mood = mood);
+    pub fn set_mode(&self, mode: Mode) {
+        self.with(|state| state.mode = mode);
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
@@ -73,23 +73,23 @@ impl Issuer {
 
     async fn issue(&self) -> Response<Full<Bytes>> {
         let now = Instant::now();
-        let (mood, too_soon) = self.with(|state| {
+        let (mode, too_soon) = self.with(|state| {
             let too_soon = state.pause_ends.take().is_some_and(|end| now + GRACE < end);
-            if state.mood == Mood::Busy {
+            if state.mode == Mode::Busy {
                 state.pause_ends = Some(now + PAUSE);
             }
-            (state.mood, too_soon)
+            (state.mode, too_soon)
         });
         if too_soon {
             self.tally.count(|counts| counts.retried_too_soon += 1);
         }
         let token = |age: Duration| respond(StatusCode::OK, "application/jwt", self.token(age));
-        match mood {
-            Mood::Well => token(Duration::ZERO),
-            Mood::Stale => token(LIFE + Duration::from_secs(1)),
-            Mood::Babbling => respond(StatusCode::OK, "text/html", LOGIN_PAGE.to_owned()),
-            Mood::Hanging | Mood::Down => future::pending().await,
-            Mood::Busy => {
+        match mode {
+            Mode::Normal => token(Duration::ZERO),
+            Mode::Expired => token(LIFE + Duration::from_secs(1)),
+            Mode::NotAToken => respond(StatusCode::OK, "text/html", LOGIN_PAGE.to_owned()),
+            Mode::Hanging | Mode::Down => future::pending().await,
+            Mode::Busy => {
                 let mut answer = respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "busy".to_owned());
                 answer.headers_mut().insert(RETRY_AFTER, PAUSE.as_secs().into());
                 answer
@@ -97,7 +97,7 @@ impl Issuer {
         }
     }
 
-    /// A signed JWT (RFC 7519, RFC 8037), issued so long ago.
+    /// A signed JWT (RFC 7519, RFC 8037), issued `age` ago.
     fn token(&self, age: Duration) -> String {
         let encode = |part: Value| URL_SAFE_NO_PAD.encode(part.to_string());
         let issued = unix_now() - age.as_secs_f64();
@@ -107,7 +107,7 @@ impl Issuer {
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
     }
 
-    /// Whether this issuer signed the token, and it has not expired: no leeway.
+    /// Whether this issuer signed the token and it is valid now, without leeway.
     fn is_good(&self, token: &str) -> Option<bool> {
         let (signed, signature) = token.rsplit_once('.')?;
         let (header, claims) = signed.split_once('.')?;
@@ -121,15 +121,15 @@ impl Issuer {
         let header = request.headers().get(AUTHORIZATION).and_then(|header| header.to_str().ok());
         let token = header.and_then(|header| header.strip_prefix("Bearer "));
         if token.and_then(|token| self.is_good(token)) == Some(true) {
-            return respond(StatusCode::OK, "text/plain", "come in".to_owned());
+            return respond(StatusCode::OK, "text/plain", "welcome".to_owned());
         }
-        let mut refusal = respond(StatusCode::UNAUTHORIZED, "text/plain", "a valid token, please".to_owned());
+        let mut refusal = respond(StatusCode::UNAUTHORIZED, "text/plain", "a valid token is required".to_owned());
         refusal.headers_mut().insert(WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"".parse().expect("plain ASCII"));
         refusal
     }
 }
 
-/// Who answers on a port.
+/// The service on a port.
 #[derive(Clone)]
 pub enum Service {
     Tokens(Arc<Issuer>),
@@ -141,16 +141,16 @@ impl Service {
         match (self, request.uri().path()) {
             (Self::Tokens(issuer), "/token") => issuer.issue().await,
             (Self::Resource(issuer), "/resource") => issuer.admit(&request),
-            _ => respond(StatusCode::NOT_FOUND, "text/plain", "there is no such thing here".to_owned()),
+            _ => respond(StatusCode::NOT_FOUND, "text/plain", "not found".to_owned()),
         }
     }
 }
 
-/// Answers whoever connects, for ever.
+/// Serves every connection, indefinitely.
 pub async fn serve<R: Runtime>(runtime: &R, listener: &R::Listener, service: Service) -> Infallible {
     loop {
         let Ok(stream) = R::accept(listener).await else {
-            // Out of file descriptors, say: that passes.
+            // For instance the process has no free file descriptor: that is temporary.
             runtime.sleep(Duration::from_millis(50)).await;
             continue;
         };
@@ -160,7 +160,7 @@ pub async fn serve<R: Runtime>(runtime: &R, listener: &R::Listener, service: Ser
             async move { Ok::<_, Infallible>(answer.await) }
         });
         start(runtime, async move {
-            // A caller that hangs up is no trouble of ours.
+            // A client that closes its connection is not an error.
             let _ = http1::Builder::new().serve_connection(stream, answer).await;
         });
     }
@@ -171,7 +171,7 @@ fn respond(status: StatusCode, kind: &'static str, body: String) -> Response<Ful
     response.body(Full::new(body.into())).expect("a fixed header")
 }
 
-/// Seconds since 1970, to the microsecond or so.
+/// Seconds since 1970, with a precision of about a microsecond.
 fn unix_now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970").as_secs_f64()
 }

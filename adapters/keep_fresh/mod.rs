@@ -1,9 +1,9 @@
-//! The example `keep_fresh`: all of it but what a runtime has to give. Each adapter's example includes this folder, so
-//! that tokio and smol play the same piece.
+//! The example `keep_fresh`: all of it except the runtime's part. Each adapter's example includes this folder, so
+//! that tokio and smol run the same program.
 //!
-//! An issuer of tokens that fails on a script (`script.rs`), a resource that checks them (`issuer.rs`), callers who use
-//! it all the time (`callers.rs`), and between them one credential. What happens is told as it happens, counted, and
-//! held against what was promised (`tally.rs`).
+//! An issuer of tokens fails on a script (`script.rs`). A resource checks the tokens (`issuer.rs`). Callers use the
+//! resource all the time (`callers.rs`). Between them is one credential. The program prints what happens, counts it,
+//! and checks the promises (`tally.rs`).
 #![allow(unreachable_pub, reason = "one folder, included by two examples")]
 
 mod callers;
@@ -30,17 +30,17 @@ use hyper::StatusCode;
 
 use http::{Client, Trouble};
 use issuer::{Issuer, Service};
-pub use options::{Options, Piece};
+pub use options::{Options, Scenario};
 use script::Script;
 use tally::Tally;
 
 /// A future that a runtime runs in the background.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What the example needs of a runtime besides what every adapter has: sockets and ctrl-c.
+/// What the example needs from a runtime, beside what every adapter has: sockets and ctrl-c.
 pub trait Runtime: Clock<Sleep: Send> + Spawn<Task> + Clone + Default + Send + Sync + 'static {
     const NAME: &'static str;
-    /// What the example is called on it.
+    /// The name of the example on this runtime.
     const EXAMPLE: &'static str;
     type Stream: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static;
     type Listener: Send + Sync + 'static;
@@ -48,15 +48,15 @@ pub trait Runtime: Clock<Sleep: Send> + Spawn<Task> + Clone + Default + Send + S
     fn connect(to: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
     fn listen(listener: TcpListener) -> io::Result<Self::Listener>;
     fn accept(listener: &Self::Listener) -> impl Future<Output = io::Result<Self::Stream>> + Send;
-    /// Ready once the user pressed ctrl-c.
+    /// Ready once the user presses ctrl-c.
     fn interrupted() -> impl Future<Output = ()> + Send;
 }
 
-/// How long a token lives.
+/// How long a token is valid.
 pub const LIFE: Duration = Duration::from_secs(5);
 const CALLERS: u32 = 8;
 
-/// Reads the arguments and plays the piece; `block_on` runs a future on the runtime.
+/// Reads the arguments and runs the script; `block_on` runs a future on the runtime.
 pub fn main<R: Runtime>(block_on: impl FnOnce(Pin<Box<dyn Future<Output = ExitCode>>>) -> ExitCode) -> ExitCode {
     match options::read(std::env::args().skip(1)) {
         Ok(None) => {
@@ -67,7 +67,7 @@ pub fn main<R: Runtime>(block_on: impl FnOnce(Pin<Box<dyn Future<Output = ExitCo
             match play::<R>(options).await {
                 Ok(true) => ExitCode::SUCCESS,
                 Ok(false) => ExitCode::from(1),
-                Err(error) => refuse::<R>(&format!("the example cannot go on: {error}")),
+                Err(error) => refuse::<R>(&format!("the example cannot continue: {error}")),
             }
         })),
         Err(wrong) => refuse::<R>(&format!("{wrong}\n\n{}", options::help(R::EXAMPLE))),
@@ -79,7 +79,7 @@ fn refuse<R: Runtime>(wrong: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Prints a line; nobody reading any more is no reason to panic.
+/// Prints a line. A closed standard output must not cause a panic.
 fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }
@@ -87,15 +87,15 @@ fn say(line: &str) {
 /// Whether every promise was kept.
 async fn play<R: Runtime>(options: Options) -> Result<bool, Box<dyn Error>> {
     let runtime = R::default();
-    let tally = Arc::new(Tally::new(options.piece));
+    let tally = Arc::new(Tally::new(options.scenario));
     let issuer = Arc::new(Issuer::new(Arc::clone(&tally))?);
-    let (door, resource) = (bind()?, bind()?);
-    let (issuer_address, resource_address) = (door.local_addr()?, resource.local_addr()?);
+    let (port, resource) = (bind()?, bind()?);
+    let (issuer_address, resource_address) = (port.local_addr()?, resource.local_addr()?);
 
-    // Built and spawned apart, so that the very first notice is not missed.
+    // First build, then spawn: so the first notice is not missed.
     let (credential, driver) = credential::<R>(&runtime, issuer_address, &tally)?;
     let (notices, notices_for_script) = (credential.notices(), credential.notices());
-    let script = Script::new(runtime.clone(), Arc::clone(&issuer), Arc::clone(&tally), door, notices_for_script)?;
+    let script = Script::new(runtime.clone(), Arc::clone(&issuer), Arc::clone(&tally), port, notices_for_script)?;
 
     let performance = async {
         introduce::<R>(options, issuer_address, resource_address);
@@ -116,15 +116,15 @@ async fn play<R: Runtime>(options: Options) -> Result<bool, Box<dyn Error>> {
             Some(seconds) => runtime.sleep(Duration::from_secs(seconds)).await,
             None => future::pending().await,
         };
-        tally.tell("you", "set the time, and it is up");
+        tally.tell("timer", "the time set by --seconds is over");
         Ok(())
     };
     let interrupted = async {
         R::interrupted().await;
-        tally.tell("you", "pressed ctrl-c");
+        tally.tell("you", "press ctrl-c");
         Ok(())
     };
-    // Ctrl-c first, so that it is listened to before anything is said.
+    // Ctrl-c comes first: its handler is in place before the first line is printed.
     let outcome: Result<(), Box<dyn Error>> = future::or(interrupted, future::or(performance, time_is_up)).await;
     tally.close();
     credential.dispose();
@@ -133,7 +133,7 @@ async fn play<R: Runtime>(options: Options) -> Result<bool, Box<dyn Error>> {
     Ok(tally.summarise())
 }
 
-/// The credential that all of this is about.
+/// The credential that the example shows.
 fn credential<R: Runtime>(
     clock: &R,
     issuer: SocketAddr,
@@ -150,7 +150,7 @@ fn credential<R: Runtime>(
     Ok(Builder::new(clock.clone(), refresher).policy(policy()?).build()?)
 }
 
-/// Tokens that live for seconds rather than an hour make for a policy of seconds and less.
+/// The tokens are valid for seconds, not for an hour. So the policy's times are seconds and less.
 fn policy() -> Result<Policy, PolicyError> {
     Policy::builder()
         .refresh_proactively(true)
@@ -163,7 +163,7 @@ fn policy() -> Result<Policy, PolicyError> {
         .build()
 }
 
-/// The refresher: one HTTP request, whose answer's body is the token.
+/// The refresher: one HTTP request. The body of the response is the token.
 async fn fetch_token<R: Runtime>(issuer: SocketAddr) -> Result<NewToken, RefresherError> {
     let answer = Client::<R>::new(issuer).get("/token", None).await?;
     if answer.status == StatusCode::OK {
@@ -173,7 +173,7 @@ async fn fetch_token<R: Runtime>(issuer: SocketAddr) -> Result<NewToken, Refresh
     if let Some(delay) = answer.retry_after {
         failure = failure.with_retry_after(delay);
     }
-    // It is our request that is wrong, and it will be as wrong the next time; but for "too slow" and "too often".
+    // The request is wrong, and the same request will fail again. The exceptions are "too slow" and "too often".
     let too_soon = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
     if answer.status.is_client_error() && !too_soon.contains(&answer.status) {
         failure = failure.permanent();
@@ -182,21 +182,21 @@ async fn fetch_token<R: Runtime>(issuer: SocketAddr) -> Result<NewToken, Refresh
 }
 
 fn introduce<R: Runtime>(options: Options, issuer: SocketAddr, resource: SocketAddr) {
-    let outages = match options.piece {
-        Piece::Outages => {
-            "the issuer of the tokens fails in five ways, one after the other, and the callers must never notice"
+    let outages = match options.scenario {
+        Scenario::Outages => {
+            "The issuer of the tokens fails in five ways, one after the other. The callers must not notice it."
         }
-        Piece::LongOutage => {
-            "the issuer is away for longer than a token lives, so that for a while nobody can have a token"
+        Scenario::LongOutage => {
+            "The issuer is down for longer than a token is valid. So for a while no caller can get a token."
         }
-        Piece::Calm => "nothing fails: set the clock, or suspend this process",
+        Scenario::Calm => "Nothing fails. You can set the clock, or suspend this process.",
     };
     say(&format!(
-        "{CALLERS} callers on {} use a protected resource all the time, with one credential that renews its token ahead of time.\n\
-         On a script {outages}.\n\
-         Tokens live {} s; a renewal is tried from half of that on. Sockets, HTTP, signatures and clocks are all real.\n\
-         Issuer: http://{issuer}/token   resource: http://{resource}/resource\n\n  \
-         time  who         what",
+        "{CALLERS} callers on {} use a protected resource all the time. They share one credential, which renews its token ahead of time.\n\
+        {outages}\n\
+        A token is valid for {} s. The credential renews it after half of that time. Sockets, HTTP, signatures and clocks are real.\n\
+        Issuer: http://{issuer}/token   Resource: http://{resource}/resource\n\n  \
+        time  who         what",
         R::NAME,
         LIFE.as_secs(),
     ));
@@ -207,5 +207,5 @@ fn bind() -> io::Result<TcpListener> {
 }
 
 fn start<R: Runtime>(runtime: &R, task: impl Future<Output = ()> + Send + 'static) {
-    runtime.spawn(Box::pin(task)).expect("this runs within the runtime");
+    runtime.spawn(Box::pin(task)).expect("the caller is inside the runtime");
 }

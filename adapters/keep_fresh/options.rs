@@ -3,31 +3,31 @@
 pub fn help(example: &str) -> String {
     format!(
         "\
-Shows a credential keeping its token fresh while the issuer of the tokens fails in every way it can: a real issuer, a real
-resource and eight callers, all on this machine's loopback interface. It ends by itself within half a minute.
+Shows how a credential keeps its token fresh while the issuer of the tokens fails in many ways. The issuer, the resource
+and the eight callers are real, on the loopback interface of this machine. The program ends within half a minute.
 
 Usage: {example} [--seconds N] [--long-outage | --calm]
 
-  --seconds N     stop after N seconds (1 to 3600); the script starts over if that is longer than it takes
-  --long-outage   one outage, longer than a token lives: what happens when nobody can have a token
-  --calm          no outage, until the time is up: to see what setting the clock or suspending the process does
-  --help          this text
+  --seconds N     stop after N seconds (1 to 3600); if the script ends before that, it starts again
+  --long-outage   one outage that is longer than a token is valid: shows what happens when no caller can get a token
+  --calm          no outage, until you stop it: you can set the clock or suspend the process, and see what happens
+  --help          print this text
 
-Ctrl-c stops it, with the summary so far.
+Ctrl-c stops the program. It then prints the summary so far.
 
-Exit status: 0 every promise was kept; 1 a promise was broken, which the summary names; 2 bad usage, or no sockets."
+Exit status: 0 every promise was kept; 1 a promise was broken (the summary says which); 2 wrong usage, or no sockets."
     )
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     pub seconds: Option<u64>,
-    pub piece: Piece,
+    pub scenario: Scenario,
 }
 
-/// What is played.
+/// The script.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum Piece {
+pub enum Scenario {
     #[default]
     Outages,
     LongOutage,
@@ -35,23 +35,23 @@ pub enum Piece {
 }
 
 impl Options {
-    fn play(&mut self, piece: Piece) -> Result<(), String> {
-        if self.piece != Piece::default() && self.piece != piece {
-            return Err("--long-outage and --calm do not go together".to_owned());
+    fn play(&mut self, scenario: Scenario) -> Result<(), String> {
+        if self.scenario != Scenario::default() && self.scenario != scenario {
+            return Err("--long-outage and --calm exclude each other".to_owned());
         }
-        self.piece = piece;
+        self.scenario = scenario;
         Ok(())
     }
 }
 
-/// `None`: help is wanted.
+/// Reads the arguments. `None`: the user asks for help.
 pub fn read(mut given: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
     let mut options = Options::default();
     while let Some(argument) = given.next() {
         match argument.as_str() {
             "--help" | "-h" => return Ok(None),
-            "--long-outage" => options.play(Piece::LongOutage)?,
-            "--calm" => options.play(Piece::Calm)?,
+            "--long-outage" => options.play(Scenario::LongOutage)?,
+            "--calm" => options.play(Scenario::Calm)?,
             "--seconds" => {
                 let number = given.next().ok_or("--seconds takes a number")?;
                 let seconds = number.parse().ok().filter(|seconds| (1..=3600).contains(seconds));

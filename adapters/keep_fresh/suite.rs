@@ -1,4 +1,4 @@
-//! Runs the example as a process and reads what it prints: included by each adapter's tests, whose `EXAMPLE` names it.
+//! Runs the example as a process and reads its output. Each adapter's tests include this; their `EXAMPLE` is its name.
 
 #![allow(dead_code, unreachable_pub, reason = "included by two packages' tests")]
 
@@ -16,7 +16,7 @@ fn play(arguments: &[&str], at: Option<At<'_>>) -> Run {
     run(EXAMPLE, arguments, at)
 }
 
-/// What the summary says.
+/// The summary.
 impl Run {
     /// The number before this text in the summary.
     #[track_caller]
@@ -31,61 +31,68 @@ impl Run {
         let kept = self.out.lines().filter(|line| line.starts_with("  kept")).count();
         assert!(self.out.ends_with("\nEvery promise was kept.\n") && !self.out.contains("BROKEN"), "{self}");
         assert_eq!((self.status, kept, self.err.as_str()), (Some(0), promises, ""), "{self}");
-        assert_eq!(self.number("failed:"), self.failures().iter().map(|(_, number)| number).sum::<u64>(), "{self}");
+        assert_eq!(
+            self.number("refreshes failed:"),
+            self.failures().iter().map(|(_, number)| number).sum::<u64>(),
+            "{self}"
+        );
     }
 
-    /// What follows the line of all failures: each kind with its number.
+    /// The lines below the number of all failures: each kind with its number.
     fn failures(&self) -> Vec<(&str, u64)> {
-        let kinds = self.out.lines().skip_while(|line| !line.ends_with("  failed:")).skip(1);
+        let kinds = self.out.lines().skip_while(|line| !line.ends_with("  refreshes failed:")).skip(1);
         let pairs = kinds.map_while(|line| line.trim_start().split_once("  "));
         pairs.map_while(|(number, kind)| Some((kind.trim_start(), number.parse().ok()?))).collect()
     }
 }
 
-/// All five outages, if there is time for them.
+/// The script with all five outages.
 pub fn whole_script() {
     let run = play(&[], None);
     run.kept_every_promise(9);
-    assert_eq!(run.number("requests were refused with 401"), 0, "{run}");
-    assert!(run.out.contains("(5 of 5 outages are over)"), "{run}");
-    // 8 callers for over 15 s, ten times a second each; a quarter of that on a busy machine.
-    assert!(run.number("requests were served") > 300, "{run}");
-    assert!(run.number("brought a new token") >= 6, "{run}");
+    assert_eq!(run.number("requests to the resource were refused with status 401"), 0, "{run}");
+    assert!(run.out.contains("(after 5 of 5 outages)"), "{run}");
+    // 8 callers for over 15 s, each ten times a second; on a busy machine a quarter of that.
+    assert!(run.number("requests to the resource succeeded") > 300, "{run}");
+    assert!(run.number("refreshes brought a new token") >= 6, "{run}");
     let kinds: Vec<_> = run.failures().into_iter().map(|(kind, _)| kind).collect();
     let expected = [
         "503 Service Unavailable",
         "connection refused",
-        "no answer in time",
-        "the answer was no token",
+        "no response in time",
+        "the response was not a token",
         "the token had already expired",
     ];
     assert_eq!(kinds, expected, "{run}");
 }
 
-/// Bites when `fail_refresh` drops the lease, and when `fail` always rests `UntilAccepted`.
+/// Fails when `fail_refresh` drops the lease, or when `fail` always starts a backoff `UntilAccepted`.
 #[test]
 fn outages_go_unnoticed_by_the_callers() {
     let run = play(&["--seconds", "8"], None);
     run.kept_every_promise(9);
-    assert_eq!(run.number("requests were refused with 401"), 0, "{run}");
-    assert!(run.out.contains("you         set the time, and it is up"), "{run}");
-    assert!(run.number("connection refused") >= 1 && run.number("no answer in time") >= 1, "both were felt: {run}");
-    assert_eq!(run.number("times a caller was told at once why there is none"), 0, "{run}");
+    assert_eq!(run.number("requests to the resource were refused with status 401"), 0, "{run}");
+    assert!(run.out.contains("timer       the time set by --seconds is over"), "{run}");
+    assert!(
+        run.number("connection refused") >= 1 && run.number("no response in time") >= 1,
+        "both outages caused failures: {run}"
+    );
+    assert_eq!(run.number("times a caller got an error at once"), 0, "{run}");
 }
 
-/// Bites when `settle` lets those wait who ask during a rest, and when `is_dead` never holds.
+/// Fails when `settle` lets requests wait during a backoff, or when a lease never expires.
 #[test]
 fn when_there_can_be_no_token_callers_are_told_and_it_recovers_by_itself() {
     let run = play(&["--long-outage"], None);
     run.kept_every_promise(7);
-    assert!(run.out.contains("credential  its token has expired"), "{run}");
-    assert!(run.out.contains("callers     get no token, and are told why: connection refused; asking again"), "{run}");
-    assert!(run.number("times a caller was told at once why there is none") > 0, "{run}");
+    assert!(run.out.contains("credential  the token has expired"), "{run}");
+    assert!(run.out.contains("callers     get no token: connection refused; next try in"), "{run}");
+    assert!(run.number("times a caller got an error at once") > 0, "{run}");
     assert!(run.out.contains("callers     get tokens again"), "{run}");
-    assert!(run.out.contains("(1 of 1 outages are over)"), "{run}");
+    assert!(run.out.contains("(after 1 of 1 outages)"), "{run}");
 }
 
-/// Bites when `dispose` leaves the kind as it was.
+/// Fails when `dispose` leaves the kind as it was.
 #[cfg(unix)]
 #[test]
 fn ctrl_c_ends_it_with_the_summary_so_far() {
@@ -95,13 +102,13 @@ fn ctrl_c_ends_it_with_the_summary_so_far() {
     };
     let run = play(&[], Some(("OUTAGE 1 of 5", interrupt)));
     run.kept_every_promise(9);
-    assert!(run.out.contains("you         pressed ctrl-c"), "{run}");
-    assert!(run.out.contains("(0 of 1 outages are over)"), "{run}");
+    assert!(run.out.contains("you         press ctrl-c"), "{run}");
+    assert!(run.out.contains("(after 0 of 1 outages)"), "{run}");
     assert!(!run.out.contains("OUTAGE 2 of 5"), "{run}");
 }
 
 #[test]
-fn help_is_given_on_standard_output() {
+fn help_is_printed_on_standard_output() {
     for argument in ["--help", "-h"] {
         let run = play(&[argument], None);
         assert_eq!((run.status, run.err.as_str()), (Some(0), ""), "{run}");
@@ -111,14 +118,14 @@ fn help_is_given_on_standard_output() {
 }
 
 #[test]
-fn what_it_does_not_understand_it_refuses() {
+fn wrong_arguments_are_refused() {
     let wrong: [(&[&str], &str); 7] = [
         (&["--minutes"], "unknown argument \"--minutes\""),
         (&["5"], "unknown argument \"5\""),
         (&["--seconds"], "--seconds takes a number"),
         (&["--seconds", "soon"], "--seconds takes a number from 1 to 3600, not \"soon\""),
-        (&["--calm", "--long-outage"], "--long-outage and --calm do not go together"),
-        (&["--long-outage", "--seconds", "1", "--calm"], "--long-outage and --calm do not go together"),
+        (&["--calm", "--long-outage"], "--long-outage and --calm exclude each other"),
+        (&["--long-outage", "--seconds", "1", "--calm"], "--long-outage and --calm exclude each other"),
         (&["--seconds", "0"], "--seconds takes a number from 1 to 3600, not \"0\""),
     ];
     for (arguments, message) in wrong {

@@ -1,39 +1,39 @@
-//! Counts what really happened, and says at the end what became of the promises.
+//! Counts what happens, and prints at the end which promises were kept.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::script::RECOVERY;
-use super::{Piece, Runtime, say};
+use super::{Runtime, Scenario, say};
 
-/// Longer than this nobody is kept waiting for a token that cannot be had: a refresh's timeout, and time to spare.
+/// No caller waits longer than this: the timeout of a refresh, and some spare time.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub struct Tally {
     started: Instant,
-    piece: Piece,
+    scenario: Scenario,
     counts: Mutex<Counts>,
 }
 
 #[derive(Default)]
 pub struct Counts {
-    /// By the resource.
+    /// Requests that the resource accepted.
     pub served: u64,
     refused: u64,
-    /// Of these, for a token that was alive when it was handed out, and died on its way.
-    died_on_the_way: u64,
-    strange: u64,
-    /// Requests for a token: answered at the first poll, or after a while.
+    /// Refused requests whose token was valid when the caller got it, and expired on the way.
+    expired_on_the_way: u64,
+    unexpected: u64,
+    /// Requests for a token that were answered at the first poll; then those that were answered later.
     at_once: u64,
     waited_at_first: u64,
     waited: u64,
     left_without: u64,
-    /// Of these, without having waited for anything.
+    /// Requests that failed at the first poll.
     told_at_once: u64,
     first_wait: Duration,
     longest_wait: Duration,
-    /// To be told that there is no token.
+    /// The longest wait of a request that failed.
     longest_refusal: Duration,
     refreshes: u64,
     in_flight: u32,
@@ -44,29 +44,29 @@ pub struct Counts {
     outages: u64,
     survived: u64,
     not_survived: u64,
-    /// What had been served when the outage began.
+    /// `served` at the start of the outage.
     served_before: u64,
-    /// The callers get no token at present.
+    /// The last request for a token failed.
     locked_out: bool,
     present: u32,
     ended: Option<Instant>,
 }
 
 impl Tally {
-    pub fn new(piece: Piece) -> Self {
-        Self { started: Instant::now(), piece, counts: Mutex::default() }
+    pub fn new(scenario: Scenario) -> Self {
+        Self { started: Instant::now(), scenario, counts: Mutex::default() }
     }
 
     pub fn count<T>(&self, work: impl FnOnce(&mut Counts) -> T) -> T {
         work(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Prints what happened, and when.
+    /// Prints the time and what happens.
     pub fn tell(&self, who: &str, what: &str) {
         say(&format!("{:6.2}  {who:<10}  {what}", self.started.elapsed().as_secs_f64()));
     }
 
-    /// Whoever is present is waited for at the end.
+    /// The end waits until the guard is dropped.
     pub fn enter(self: &Arc<Self>) -> Guard {
         self.count(|counts| counts.present += 1);
         Guard { tally: Arc::clone(self), leave: |counts| counts.present -= 1 }
@@ -82,7 +82,7 @@ impl Tally {
         Guard { tally: Arc::clone(self), leave: |counts| counts.in_flight -= 1 }
     }
 
-    /// `waited`: it was not there at once; `first`: it was that caller's first.
+    /// `waited`: the token was not there at once. `first`: it is the first token of this caller.
     pub fn got_token(&self, first: bool, waited: Option<Duration>) {
         let (was_locked_out, without) = self.count(|counts| {
             match waited {
@@ -99,7 +99,7 @@ impl Tally {
             (std::mem::take(&mut counts.locked_out), counts.left_without)
         });
         if was_locked_out {
-            self.tell("callers", &format!("get tokens again; so far they went without {without} times"));
+            self.tell("callers", &format!("get tokens again, after {without} failed requests for one"));
         }
     }
 
@@ -111,21 +111,22 @@ impl Tally {
             std::mem::replace(&mut counts.locked_out, true)
         });
         if !was_locked_out {
-            self.tell("callers", &format!("get no token, and are told why: {why}"));
+            self.tell("callers", &format!("get no token: {why}"));
         }
     }
 
-    pub fn refused(&self, died_on_the_way: bool) {
+    pub fn refused(&self, expired_on_the_way: bool) {
         self.count(|counts| {
             counts.refused += 1;
-            counts.died_on_the_way += u64::from(died_on_the_way);
+            counts.expired_on_the_way += u64::from(expired_on_the_way);
         });
-        let which = if died_on_the_way { "that died on its way there" } else { "it should not have been shown" };
+        let which =
+            if expired_on_the_way { "that expired on the way to it" } else { "that the credential must not return" };
         self.tell("resource", &format!("refuses a token {which}"));
     }
 
-    pub fn strange(&self, what: &str) {
-        self.count(|counts| counts.strange += 1);
+    pub fn unexpected(&self, what: &str) {
+        self.count(|counts| counts.unexpected += 1);
         self.tell("callers", what);
     }
 
@@ -139,10 +140,10 @@ impl Tally {
 
     pub fn outage_ends(&self) {
         let served = self.count(|counts| counts.served - counts.served_before);
-        self.tell("issuer", &format!("is well again; meanwhile the callers' requests were served {served} times"));
+        self.tell("issuer", &format!("works again; during the outage {served} requests to the resource succeeded"));
     }
 
-    /// Whether there was a new token in time.
+    /// `in_time`: a new token came in time.
     pub fn recovered(&self, in_time: bool) {
         self.count(|counts| *if in_time { &mut counts.survived } else { &mut counts.not_survived } += 1);
     }
@@ -151,7 +152,7 @@ impl Tally {
         self.count(|counts| counts.ended = Some(Instant::now()));
     }
 
-    /// Until everybody has left; not for ever.
+    /// Waits until all guards are dropped, but not indefinitely.
     pub async fn wait_for_all<R: Runtime>(&self, runtime: &R) {
         let patience = Instant::now() + PATIENCE;
         while self.count(|counts| counts.present > 0) && Instant::now() < patience {
@@ -159,7 +160,7 @@ impl Tally {
         }
     }
 
-    /// Prints the numbers and the promises; whether all of these were kept.
+    /// Prints the numbers and the promises. Returns whether every promise was kept.
     pub fn summarise(&self) -> bool {
         self.count(|counts| {
             let elapsed = counts.ended.map_or(self.started.elapsed(), |end| end - self.started);
@@ -168,7 +169,7 @@ impl Tally {
                 say(&format!("{number:>7}  {what}"));
             }
             say("\nPromises");
-            let promises = counts.promises(self.piece);
+            let promises = counts.promises(self.scenario);
             for (kept, promise) in &promises {
                 say(&format!("  {}  {promise}", if *kept { "kept  " } else { "BROKEN" }));
             }
@@ -186,79 +187,75 @@ impl Counts {
     fn lines(&self) -> Vec<(u64, String)> {
         let within = |number: u64, longest: Duration| match number {
             0 => String::new(),
-            _ => format!(" (within {:.1} ms)", 1_000.0 * longest.as_secs_f64()),
+            _ => format!(" (at most {:.1} ms)", 1_000.0 * longest.as_secs_f64()),
         };
         let told_late = self.left_without - self.told_at_once;
         let mut lines = vec![
-            (self.served, "requests were served by the resource".to_owned()),
-            (self.refused, "requests were refused with 401".to_owned()),
-            (self.at_once, "times a caller asked for a token and had it at once".to_owned()),
+            (self.served, "requests to the resource succeeded".to_owned()),
+            (self.refused, "requests to the resource were refused with status 401".to_owned()),
+            (self.at_once, "times a caller got a token at once".to_owned()),
             (
                 self.waited_at_first,
-                format!(
-                    "times a caller waited for the very first token{}",
-                    within(self.waited_at_first, self.first_wait)
-                ),
+                format!("times a caller waited for the first token{}", within(self.waited_at_first, self.first_wait)),
             ),
-            (self.waited, format!("times a caller waited for a later one{}", within(self.waited, self.longest_wait))),
-            (self.told_at_once, "times a caller was told at once why there is none".to_owned()),
-            (told_late, format!("times a caller was told so after a try{}", within(told_late, self.longest_refusal))),
-            (self.refreshes, "refreshes were asked for".to_owned()),
-            (self.renewed, "brought a new token".to_owned()),
-            (self.failures.values().sum(), "failed:".to_owned()),
+            (self.waited, format!("times a caller waited for a later token{}", within(self.waited, self.longest_wait))),
+            (self.told_at_once, "times a caller got an error at once".to_owned()),
+            (told_late, format!("times a caller got an error after a wait{}", within(told_late, self.longest_refusal))),
+            (self.refreshes, "refreshes were started".to_owned()),
+            (self.renewed, "refreshes brought a new token".to_owned()),
+            (self.failures.values().sum(), "refreshes failed:".to_owned()),
         ];
         lines.extend(self.failures.iter().map(|(kind, number)| (*number, format!("  {kind}"))));
         lines
     }
 
-    fn promises(&self, piece: Piece) -> Vec<(bool, String)> {
+    fn promises(&self, scenario: Scenario) -> Vec<(bool, String)> {
         let reported = self.renewed + self.failures.values().sum::<u64>();
-        let mut promises =
-            vec![(self.strange == 0, "the resource stayed up, and every request was answered".to_owned())];
-        let no_dead_token = (
-            self.refused == self.died_on_the_way,
-            format!("nobody was given a dead token ({} died on the way to the resource)", self.died_on_the_way),
+        let mut promises = vec![(self.unexpected == 0, "the resource responded to every request".to_owned())];
+        let no_expired_token = (
+            self.refused == self.expired_on_the_way,
+            format!("no caller got an expired token ({} expired on the way to the resource)", self.expired_on_the_way),
         );
-        let nobody_without = (self.left_without == 0, "nobody was ever left without a token".to_owned());
+        let always_a_token = (self.left_without == 0, "every caller got a token each time".to_owned());
         let limit = PATIENCE.as_secs();
-        match piece {
-            Piece::Outages => promises.extend([
-                (self.refused == 0, "nobody was ever given a token that the resource refused".to_owned()),
-                nobody_without,
-                (self.waited == 0, "after the very first token nobody ever had to wait for one".to_owned()),
-                (self.retried_too_soon == 0, "the issuer's Retry-After was honoured".to_owned()),
+        match scenario {
+            Scenario::Outages => promises.extend([
+                (self.refused == 0, "the resource accepted every token".to_owned()),
+                always_a_token,
+                (self.waited == 0, "after the first token no caller waited for a token".to_owned()),
+                (self.retried_too_soon == 0, "no refresh came earlier than the issuer's Retry-After".to_owned()),
             ]),
-            Piece::LongOutage => promises.extend([
-                no_dead_token,
+            Scenario::LongOutage => promises.extend([
+                no_expired_token,
                 (
-                    // Whoever happens to ask while a try is in flight waits for that.
+                    // A caller that asks while a refresh is in flight waits for that refresh.
                     self.longest_refusal <= PATIENCE && self.told_at_once * 2 >= self.left_without,
-                    format!("with no token to be had, most were told so at once, nobody later than after {limit} s"),
+                    format!("without a token, most callers got an error at once, and all within {limit} s"),
                 ),
             ]),
-            Piece::Calm => promises.extend([
-                no_dead_token,
-                nobody_without,
-                (self.longest_wait <= PATIENCE, format!("nobody ever waited for longer than {limit} s")),
+            Scenario::Calm => promises.extend([
+                no_expired_token,
+                always_a_token,
+                (self.longest_wait <= PATIENCE, format!("no caller waited longer than {limit} s")),
             ]),
         }
         promises.extend([
             (
                 self.not_survived == 0,
                 format!(
-                    "after each outage there was a new token within {} s, by itself ({} of {} outages are over)",
+                    "a new token came within {} s after each outage, without help (after {} of {} outages)",
                     RECOVERY.as_secs(),
                     self.survived + self.not_survived,
                     self.outages,
                 ),
             ),
-            (self.most_in_flight <= 1, "never more than one refresh was in flight".to_owned()),
+            (self.most_in_flight <= 1, "at most one refresh was in flight".to_owned()),
             (
-                // The last one may have been dropped at the end.
+                // The end may have dropped the last one.
                 (reported..=reported + 1).contains(&self.refreshes),
-                "each refresh brought a token, or its failure was reported".to_owned(),
+                "each refresh brought a token, or the credential reported its failure".to_owned(),
             ),
-            (self.present == 0, "when the credential was disposed, nobody was left waiting".to_owned()),
+            (self.present == 0, "when the credential was disposed, no caller was left waiting".to_owned()),
         ]);
         promises
     }

@@ -1,5 +1,6 @@
-//! Logging as the Azure SDKs do it, for the examples: `AZURE_LOG_LEVEL` is `verbose`, `info`, `warning` or `error`;
-//! `RUST_LOG`, if it is set, says more exactly which events (`acs_common=debug,hyper=info`). Without either, none.
+//! Logging for the examples, as in the Azure SDKs: `AZURE_LOG_LEVEL` is `verbose`, `info`, `warning` or `error`.
+//! `RUST_LOG`, if it is set, selects events more exactly (`acs_common=debug,hyper=info`). If neither is set, nothing
+//! is logged.
 
 use std::io;
 
@@ -7,10 +8,10 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Events go to standard error from now on.
+/// Writes events to standard error from now on.
 ///
 /// # Errors
-/// One of the variables says something that is not understood.
+/// The value of one of the variables is not valid.
 pub(crate) fn init() -> Result<(), String> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let filter = if let Some(value) = variable("RUST_LOG") {
@@ -18,7 +19,7 @@ pub(crate) fn init() -> Result<(), String> {
     } else if let Some(value) = variable("AZURE_LOG_LEVEL") {
         Targets::new().with_default(
             level(&value)
-                .ok_or_else(|| format!("AZURE_LOG_LEVEL={value}: it takes verbose, info, warning or error"))?,
+                .ok_or_else(|| format!("AZURE_LOG_LEVEL={value}: the value must be verbose, info, warning or error"))?,
         )
     } else {
         return Ok(());

@@ -1,5 +1,5 @@
-//! Requests that wait and are given up: newest first, oldest first, in random order. What one costs must not depend on how many
-//! there are. `cargo bench -p acs-common-benches --bench cancelling`
+//! Cancelling of waiting requests: newest first, oldest first, and in random order. The cost of one must not depend on the
+//! number of requests. `cargo bench -p acs-common-benches --bench cancelling`
 
 use std::pin::Pin;
 use std::task::{Context, Waker};
@@ -39,7 +39,7 @@ fn in_random_order(bencher: Bencher<'_, '_>, requests: usize) {
 
 type Request<'a> = Pin<Box<GetToken<'a, Smol>>>;
 
-/// Its driver is never polled, so that all of them wait.
+/// Its driver is never polled, so all requests wait.
 fn give_up(bencher: Bencher<'_, '_>, requests: usize, order: fn(&mut [Request<'_>])) {
     let (credential, _driver) = Builder::new(Smol::default(), refresher).build().expect("no initial token");
     bencher

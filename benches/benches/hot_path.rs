@@ -1,4 +1,4 @@
-//! A token that is valid, from a credential, beside what anybody would write by hand: an `RwLock<Arc<_>>` and a clock.
+//! A valid token from a credential, compared with simple code by hand: an `RwLock<Arc<_>>` and a clock.
 //! `cargo bench -p acs-common-benches --bench hot_path`
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -32,7 +32,7 @@ fn floor_both_clocks(bencher: Bencher<'_, '_>) {
     bencher.bench(|| (black_box(origin.elapsed()), black_box(SystemTime::now())));
 }
 
-/// What an owned token costs at least, where it is shared by an arc-swap and both clocks are looked at.
+/// The lowest cost of an owned token: an arc-swap, and reading both clocks.
 #[divan::bench(threads = [1, 2])]
 fn floor_arc_swap_and_coarse_clock(bencher: Bencher<'_, '_>) {
     let held = ArcSwap::from_pointee(String::new());
@@ -46,7 +46,7 @@ fn floor_tick(bencher: Bencher<'_, '_>) {
     bencher.bench(|| black_box(coarse.tick()));
 }
 
-/// A thousand times, so that making the reader does not count.
+/// A thousand times, so that the cost of making the reader does not matter.
 fn lend<C>(bencher: Bencher<'_, '_>, credential: &acs_common_driver::CommunicationTokenCredential<C>)
 where
     C: Clock + Send + Sync,
@@ -100,7 +100,7 @@ fn get_token_on_smol(bencher: Bencher<'_, '_>) {
 fn get_token_that_is_due_on_tokio(bencher: Bencher<'_, '_>) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let _within = runtime.enter();
-    // A life of 100 s, to be renewed as soon as a millisecond of it has passed.
+    // A lifetime of 100 s; the renewal is due after a millisecond.
     let policy =
         Policy::builder().refresh_proactively(true).renew_before_half(true).min_refresh_interval(Duration::ZERO);
     let policy = policy.refresh_window(Duration::from_millis(99_999)).build().expect("a good policy");

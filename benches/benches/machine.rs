@@ -1,4 +1,4 @@
-//! The machine alone: a request, a whole refresh, reading a JWT. `cargo bench -p acs-common-benches --bench machine`
+//! The machine alone: a request, a whole refresh, decoding a JWT. `cargo bench -p acs-common-benches --bench machine`
 
 use acs_common::{Event, Machine, NewToken, Policy};
 use acs_common_benches::{at, drain, jwt, lasting, machine};
@@ -20,7 +20,7 @@ fn request_with_a_valid_token(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// Rejected, requested, called, answered, returned, timer set: with the token ready-made outside.
+/// Rejection, request, call, answer, return, timer. The token is made before.
 #[divan::bench(sample_size = 100)]
 fn whole_refresh(bencher: Bencher<'_, '_>) {
     let policy = Policy::builder().min_refresh_interval(std::time::Duration::ZERO).build().expect("a good policy");
@@ -38,8 +38,8 @@ fn whole_refresh(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// What is read in [`accept_a_jwt`], as a library reads it that looks at signatures otherwise. To be compared with the
-/// difference between the two benchmarks below: what they allocate is the token itself.
+/// Decodes the same as [`accept_a_jwt`], with a library that can also check signatures. Compare it with the difference
+/// between the two benchmarks below: these allocate only the token.
 #[divan::bench(sample_size = 100)]
 fn exp_as_jsonwebtoken_reads_it(bencher: Bencher<'_, '_>) {
     #[derive(serde::Deserialize)]

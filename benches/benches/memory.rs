@@ -1,4 +1,4 @@
-//! What an idle credential costs in memory, as the operating system sees it.
+//! The memory of an idle credential, as the operating system counts it.
 //! `cargo bench -p acs-common-benches --bench memory`
 
 use acs_common::{Machine, NewToken, Policy, UnixTime};
@@ -11,12 +11,12 @@ const CREDENTIALS: usize = 100_000;
 fn main() {
     let jwt = jwt();
     let expires_on = UnixTime::from_secs(32_503_680_000);
-    // In as much memory as it needs, and no more.
+    // With no spare capacity.
     let lasting = || NewToken::new(jwt.as_str()).with_expires_on(expires_on);
-    // Each in a process of its own, so that none gets what another freed.
+    // Each case has its own process, so that no case uses memory that another has freed.
     match std::env::args().find(|argument| ["machines", "tokio", "smol"].contains(&argument.as_str())).as_deref() {
         Some("machines") => {
-            println!("a machine by itself: {} B", size_of::<Machine<u32>>());
+            println!("a machine alone: {} B", size_of::<Machine<u32>>());
             let machine = || Machine::<u32>::new(Some(lasting()), Policy::default(), at(0)).expect("a good token");
             measure("idle machine", MACHINES, jwt.len(), machine);
         }
@@ -37,10 +37,7 @@ fn main() {
             });
         }
         None => {
-            println!(
-                "Resident memory, from /proc/self/statm; the token of {} B that each holds is not counted.",
-                jwt.len()
-            );
+            println!("Resident memory, from /proc/self/statm, without the token of {} B that each holds.", jwt.len());
             let own = std::env::current_exe().expect("an executable");
             for part in ["machines", "tokio", "smol"] {
                 std::process::Command::new(&own).arg(part).status().expect("it runs");
@@ -58,15 +55,15 @@ fn measure<T>(what: &str, count: usize, token: usize, make: impl FnMut() -> T) {
             made.len(),
             bytes >> 20
         ),
-        None => println!("{what}: not measured, for want of /proc/self/statm"),
+        None => println!("{what}: not measured, because there is no /proc/self/statm"),
     }
 }
 
-/// What a step makes, and by how much the process grew meanwhile, where the system tells.
+/// The values that a step makes, and the growth of the process. `None`: the system does not report it.
 fn grown<T>(step: impl FnOnce() -> T) -> (T, Option<usize>) {
     let before = resident();
     let made = step();
-    // Background tasks are to have started.
+    // Wait for the background tasks to start.
     std::thread::sleep(std::time::Duration::from_secs(2));
     (made, before.and_then(|before| Some(resident()?.saturating_sub(before))))
 }

@@ -1,4 +1,4 @@
-//! What the benchmarks share.
+//! The code that the benchmarks share.
 
 use std::hint::black_box;
 use std::pin::pin;
@@ -8,7 +8,7 @@ use acs_common::{Action, Machine, Monotonic, NewToken, Now, Policy, RequestId, U
 use acs_common_driver::{Clock, CommunicationTokenCredential, RefresherError, Token};
 use base64::Engine as _;
 
-/// A JWT of about 1 KiB that expires in the year 3000, as Azure Communication Services mints them (but for the date).
+/// A JWT of about 1 KiB that expires in the year 3000. Except for the date it is like those of Azure Communication Services.
 #[must_use]
 pub fn jwt() -> String {
     let url = base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,13 +21,13 @@ pub fn jwt() -> String {
     format!("{header}.{payload}.{}", url.encode([0x5a_u8; 384]))
 }
 
-/// The same token with its expiry given, so that nothing is decoded.
+/// The same token with an explicit expiry, so that nothing is decoded.
 #[must_use]
 pub fn lasting() -> NewToken {
     NewToken::new(jwt()).with_expires_on(UnixTime::from_secs(32_503_680_000))
 }
 
-/// So many milliseconds after the start, by both clocks.
+/// This many milliseconds after the start, by both clocks.
 #[must_use]
 pub fn at(millis: u64) -> Now {
     Now::new(
@@ -36,16 +36,16 @@ pub fn at(millis: u64) -> Now {
     )
 }
 
-/// Of a token, on demand.
+/// A machine with this token, on demand.
 ///
 /// # Panics
-/// If the token is none.
+/// If the token is invalid.
 #[must_use]
 pub fn machine(token: NewToken) -> Machine<u32> {
     Machine::new(Some(token), Policy::default(), at(0)).expect("a good token")
 }
 
-/// Does what there is to do; which call that was, if there was one.
+/// Takes all actions. Returns the call among them.
 #[inline]
 pub fn drain(machine: &mut Machine<u32>) -> Option<RequestId> {
     let mut called = None;
@@ -58,15 +58,15 @@ pub fn drain(machine: &mut Machine<u32>) -> Option<RequestId> {
     called
 }
 
-/// Is not asked, since what is held lasts.
+/// A refresher that is never called, because the token held is valid.
 pub fn refresher() -> std::future::Pending<Result<NewToken, RefresherError>> {
     std::future::pending()
 }
 
-/// Of a token that lasts; on a runtime that has to live as long.
+/// A credential with a token that stays valid, and its runtime. Keep the runtime as long as the credential.
 ///
 /// # Panics
-/// If there is no runtime to be had.
+/// If the runtime cannot be built.
 #[must_use]
 pub fn on_tokio() -> (tokio::runtime::Runtime, acs_common_tokio::CommunicationTokenCredential) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -87,15 +87,15 @@ pub fn on_smol() -> acs_common_smol::CommunicationTokenCredential {
     builder.initial_token(lasting()).spawn().expect("a credential")
 }
 
-/// The token of one that holds it.
+/// The token of a credential that holds one.
 ///
 /// # Panics
-/// If it does not.
+/// If it holds none.
 #[inline]
 pub fn get<C: Clock>(credential: &CommunicationTokenCredential<C>) -> Token {
     let mut context = Context::from_waker(Waker::noop());
     match pin!(credential.get_token()).poll(&mut context) {
         Poll::Ready(Ok(token)) => token,
-        other => panic!("it is valid: {other:?}"),
+        other => panic!("no valid token: {other:?}"),
     }
 }

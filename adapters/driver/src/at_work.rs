@@ -1,4 +1,4 @@
-//! Which drivers are at work on this thread: what their work asks of their own credentials must not wait for them.
+//! Which drivers are at work on this thread. A request that their work makes must not wait for the same driver.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use crate::shared::Shared;
 use crate::sync::thread_local;
 
 thread_local! {
-    /// By the addresses of what they share. One may run within the work of another.
+    /// The addresses of their shared states. One driver may run inside the work of another.
     static AT_WORK: RefCell<Vec<usize>> = RefCell::default();
 }
 

@@ -1,6 +1,5 @@
-//! The Azure SDK for Rust: its credentials as sources of Entra tokens, and ours as a credential of its.
-//!
-//! Needs the feature `azure`.
+//! The Azure SDK for Rust (feature `azure`): its credentials as sources of Entra tokens, and this library's credential
+//! as a credential for the SDK's clients.
 
 use std::fmt;
 use std::pin::Pin;
@@ -17,10 +16,10 @@ use crate::clock::Clock;
 use crate::credential::CommunicationTokenCredential;
 use crate::entra::{EntraTokenRequest, EntraTokenSource, SourceError};
 
-/// Any [`TokenCredential`], so every credential of `azure_identity`, as a source of Entra tokens.
+/// Any [`TokenCredential`] as a source of Entra tokens: for instance every credential of `azure_identity`.
 ///
-/// The SDK's credentials cache their tokens and renew them about five minutes before they expire. They cannot be asked for
-/// a fresh one, so after a 401 they may answer the same again, which ends the refresh.
+/// The SDK's credentials cache their tokens and renew them about five minutes before the expiry. They have no option to
+/// skip the cache. So after a 401 they may return the same token again, and then the refresh fails.
 ///
 /// ```
 /// use acs_common_driver::azure::AzureTokenSource;
@@ -31,7 +30,7 @@ use crate::entra::{EntraTokenRequest, EntraTokenSource, SourceError};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # // As good as one of `azure_identity`'s.
+/// # // Stands for a credential of `azure_identity`.
 /// # let identity: Arc<dyn TokenCredential> =
 /// #     Arc::new(CommunicationTokenCredential::with_static_token("from Entra")?);
 /// # let client = |_: HttpRequest| async {
@@ -49,7 +48,7 @@ use crate::entra::{EntraTokenRequest, EntraTokenSource, SourceError};
 pub struct AzureTokenSource(Arc<dyn TokenCredential>);
 
 impl AzureTokenSource {
-    /// Asks this credential.
+    /// A source that asks this credential.
     #[must_use]
     pub fn new(credential: Arc<dyn TokenCredential>) -> Self {
         Self(credential)
@@ -76,19 +75,22 @@ impl EntraTokenSource for AzureTokenSource {
     }
 }
 
-/// Access tokens of Azure Communication Services for the SDK's clients: for scopes of theirs only
-/// (`https://communication.azure.com/…`, and the Teams extension's). Whatever the scope, it is this credential's token.
+/// Access tokens of Azure Communication Services for the SDK's clients. The scopes must be of Azure Communication Services
+/// (`https://communication.azure.com/…`, and those of the Teams extension); any other scope is an error. The token does
+/// not depend on the scope.
 #[async_trait::async_trait]
 impl<C: Clock + Send + Sync + 'static> TokenCredential for CommunicationTokenCredential<C> {
     async fn get_token(&self, scopes: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
         if let Some(scope) = scopes.iter().find(|scope| !is_ours(scope)) {
-            let wrong = format!("the scope {scope:?} is not of Azure Communication Services, whose tokens these are");
+            let wrong = format!(
+                "this credential gives tokens of Azure Communication Services only, not for the scope {scope:?}"
+            );
             return Err(azure_core::Error::with_message(ErrorKind::Credential, wrong));
         }
         let failed = |error: Error| azure_core::Error::new(ErrorKind::Credential, error);
         let token = Self::get_token(self).await.map_err(failed)?;
         let since_epoch = Duration::from_millis(token.expires_on().as_millis().unsigned_abs());
-        // What the SDK's dates cannot express is as good as their last day, or their first.
+        // The SDK's dates have limits; a moment beyond them becomes the last day, or 1970.
         let expires_on = if token.expires_on() < UnixTime::from_secs(0) {
             OffsetDateTime::UNIX_EPOCH
         } else {
@@ -100,7 +102,7 @@ impl<C: Clock + Send + Sync + 'static> TokenCredential for CommunicationTokenCre
     }
 }
 
-/// The year 9999's end.
+/// The end of the year 9999.
 const LAST_DAY: OffsetDateTime = match OffsetDateTime::from_unix_timestamp(253_402_300_799) {
     Ok(moment) => moment,
     Err(_) => OffsetDateTime::UNIX_EPOCH,

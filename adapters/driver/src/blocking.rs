@@ -10,15 +10,15 @@ use acs_common::{Error, Token};
 use crate::clock::Clock;
 use crate::credential::CommunicationTokenCredential;
 
-/// How long a driver that is woken may take until it is polled.
+/// The longest time between waking a driver and its next poll.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl<C: Clock> CommunicationTokenCredential<C> {
-    /// [`get_token`](Self::get_token) for a plain thread: blocks it until the answer is there.
+    /// [`get_token`](Self::get_token) for a plain thread: blocks the thread until there is a token or an error.
     ///
-    /// The driver must run on another thread. In an async task await [`get_token`](Self::get_token) instead, or make this
-    /// call within `spawn_blocking` or `smol::unblock`: a task that blocks its thread can keep the driver from running, on a
-    /// single-threaded runtime always, on a multi-threaded one often. Then this call fails after a second.
+    /// The driver must run on another thread. In an async task, await [`get_token`](Self::get_token) instead, or make this
+    /// call inside `spawn_blocking` or `smol::unblock`. A task that blocks its thread can stop the driver: always on a
+    /// single-threaded runtime, often on a multi-threaded one. Then this call fails after one second.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -33,13 +33,13 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// ```
     ///
     /// # Errors
-    /// As [`get_token`](Self::get_token). [`Error::DriverStalled`]: nothing has polled the driver for a second.
+    /// The errors of [`get_token`](Self::get_token), and [`Error::DriverStalled`]: nothing has polled the driver for one second.
     pub fn get_token_blocking(&self) -> Result<Token, Error> {
         self.block(None)
     }
 
-    /// [`get_token_blocking`](Self::get_token_blocking) that waits no longer than `limit`. It withdraws its request then; the
-    /// refresh goes on.
+    /// [`get_token_blocking`](Self::get_token_blocking), but it waits no longer than `limit`. Then it withdraws its request;
+    /// the refresh continues.
     ///
     /// ```
     /// use acs_common_smol::CommunicationTokenCredential;
@@ -54,7 +54,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// ```
     ///
     /// # Errors
-    /// As [`get_token_blocking`](Self::get_token_blocking). [`Error::WaitTimedOut`]: the time is over.
+    /// The errors of [`get_token_blocking`](Self::get_token_blocking), and [`Error::WaitTimedOut`] after `limit`.
     pub fn get_token_blocking_for(&self, limit: Duration) -> Result<Token, Error> {
         self.block(Some(limit))
     }
@@ -67,7 +67,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
         let waker = Waker::from(Arc::clone(&signal));
         let mut request = pin!(self.get_token());
         let started = Instant::now();
-        // When the driver was woken for the last time, and how often it had been polled before.
+        // When this call last woke the driver, and how often the driver had been polled before.
         let (mut probed, mut polls) = (started, None);
         loop {
             if let Poll::Ready(answer) = request.as_mut().poll(&mut Context::from_waker(&waker)) {
@@ -92,7 +92,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     }
 }
 
-/// Wakes a thread. Not by `unpark`, which other code on this thread might be waiting for.
+/// Wakes a thread. It does not use `unpark`, because other code on this thread may wait for that.
 #[derive(Default)]
 struct Signal {
     woken: Mutex<bool>,

@@ -1,4 +1,4 @@
-//! Putting a credential together.
+//! The builder of a credential.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -20,8 +20,9 @@ use crate::exchanges::Exchanger;
 use crate::refresher::{IntoRefresher, Refresher};
 use crate::shared::Shared;
 
-/// Builds a refreshing credential; from [`with_refresher`](crate::CommunicationTokenCredential::with_refresher) or `with_entra`
-/// (feature `entra`), or from [`new`](Self::new) for a clock that you bring. `W` is what gets the tokens: nothing to be named.
+/// Builds a refreshing credential. Start with
+/// [`with_refresher`](crate::CommunicationTokenCredential::with_refresher) or `with_entra` (feature `entra`); with
+/// [`new`](Self::new) for your own clock. `W` is the source of the tokens; you do not need to name it.
 ///
 /// ```
 /// use acs_common_driver::Policy;
@@ -32,11 +33,11 @@ use crate::shared::Shared;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let credential = CommunicationTokenCredential::with_refresher(|| ask_my_service())
-///     .initial_token("the one in hand")
+///     .initial_token("a token you already have")
 ///     .policy(Policy::builder().refresh_timeout(Duration::from_secs(20)).build()?)
 ///     .refresh_proactively(true)
 ///     .spawn()?;
-/// assert_eq!(credential.get_token().await?.secret().expose(), "the one in hand");
+/// assert_eq!(credential.get_token().await?.secret().expose(), "a token you already have");
 /// # Ok(())
 /// # }
 /// ```
@@ -49,8 +50,8 @@ pub struct Builder<C, W> {
 }
 
 impl<C: Clock> CommunicationTokenCredential<C> {
-    /// A credential that renews its token by calling `refresher`: a closure that returns a future, or an implementation
-    /// of [`Refresher`]. See [`IntoRefresher`].
+    /// A credential that calls `refresher` to get its tokens. `refresher` is a closure that returns a future, or an
+    /// implementation of [`Refresher`]. See [`IntoRefresher`].
     pub fn with_refresher<M, R>(refresher: R) -> Builder<C, RefresherCalls<R::Refresher>>
     where
         C: Default,
@@ -60,7 +61,8 @@ impl<C: Clock> CommunicationTokenCredential<C> {
         Builder::new(C::default(), refresher)
     }
 
-    /// A credential for an Entra user: asks `source` for an Entra token, and has `client` exchange it.
+    /// A credential for an Entra user (feature `entra`): it asks `source` for an Entra token, and uses `client` to exchange
+    /// it for an access token.
     ///
     /// Needs the feature `entra` (on by default).
     ///
@@ -93,13 +95,13 @@ impl<C: Clock> CommunicationTokenCredential<C> {
 }
 
 impl<C: Clock, R: Refresher> Builder<C, RefresherCalls<R>> {
-    /// [`with_refresher`](CommunicationTokenCredential::with_refresher) on a clock that you bring.
+    /// [`with_refresher`](CommunicationTokenCredential::with_refresher) with your own clock.
     pub fn new<M>(clock: C, refresher: impl IntoRefresher<M, Refresher = R>) -> Self {
         Self::assemble(clock, RefresherCalls::new(refresher.into_refresher()))
     }
 
-    /// The token in hand: a string, or a [`NewToken`] with its expiry or lifetime. Used until it has to be renewed; if it
-    /// has expired already, it is as good as none.
+    /// A token you already have: a string, or a [`NewToken`] with its expiry or lifetime. The credential uses it until a
+    /// renewal is due. A token that has already expired has no effect. Default: no token.
     pub fn initial_token(mut self, token: impl Into<NewToken>) -> Self {
         self.work.initial = Some(token.into());
         self
@@ -108,7 +110,7 @@ impl<C: Clock, R: Refresher> Builder<C, RefresherCalls<R>> {
 
 #[cfg(feature = "entra")]
 impl<C: Clock, S: EntraTokenSource, H: HttpClient> Builder<C, Exchanger<S, H>> {
-    /// [`with_entra`](CommunicationTokenCredential::with_entra) on a clock that you bring.
+    /// [`with_entra`](CommunicationTokenCredential::with_entra) with your own clock.
     pub fn with_entra(clock: C, options: EntraOptions, source: S, client: H) -> Self {
         Self::assemble(clock, Exchanger::new(options, source, client))
     }
@@ -119,22 +121,23 @@ impl<C: Clock, W: Work> Builder<C, W> {
         Self { clock, work, policy: Policy::default(), proactive: None }
     }
 
-    /// Renew ahead of time, by timer, whether anybody asks or not. Wins over what [`policy`](Self::policy) says.
+    /// Whether the credential renews its token ahead of time, by a timer, also without requests (contract, rule 2.3).
+    /// Default: what [`policy`](Self::policy) says. This method has priority over the policy.
     pub fn refresh_proactively(mut self, on: bool) -> Self {
         self.proactive = Some(on);
         self
     }
 
-    /// All the other options. Default: [`Policy::default`].
+    /// All other options. Default: [`Policy::default`].
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// The credential, its driver running in the background of the runtime.
+    /// Builds the credential, and runs its driver in the background of the runtime.
     ///
     /// # Errors
-    /// The initial token cannot be one (blank, too long, undecodable), or there is no runtime to run on.
+    /// The initial token is invalid (blank, too long, or undecodable), or there is no runtime.
     pub fn spawn(self) -> Result<CommunicationTokenCredential<C>, BuildError>
     where
         C: Clone + Spawn<Driver<C, W>>,
@@ -145,8 +148,8 @@ impl<C: Clock, W: Work> Builder<C, W> {
         Ok(credential)
     }
 
-    /// The credential and its driver, a future to be polled wherever you like, to its end: on a local executor, if the
-    /// refresher is not `Send`.
+    /// Builds the credential and its driver. The driver is a future; poll it to its end, on any executor. If the refresher
+    /// is not `Send`, use a local executor.
     ///
     /// ```
     /// use acs_common_driver::Builder;
@@ -162,21 +165,21 @@ impl<C: Clock, W: Work> Builder<C, W> {
     /// let (credential, driver) = Builder::new(acs_common_smol::Smol::default(), refresher).build()?;
     /// let token = future::block_on(future::or(credential.get_token(), async {
     ///     driver.await;
-    ///     unreachable!("it runs as long as the credential lives")
+    ///     unreachable!("the driver runs as long as the credential exists")
     /// }))?;
     /// assert_eq!((token.secret().expose(), calls.get()), ("eyJ…", 1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// The initial token cannot be one: it is blank, too long, or undecodable against the policy.
+    /// The initial token is invalid: it is blank, too long, or cannot be decoded and the policy rejects that.
     pub fn build(self) -> Result<(CommunicationTokenCredential<C>, Driver<C, W>), TokenError> {
         let Self { clock, mut work, mut policy, proactive } = self;
         if let Some(on) = proactive {
             policy = policy.with_refresh_proactively(on);
         }
         if policy.seed().is_none() {
-            // Random keys for every process and every call: good enough to keep clients out of step.
+            // Its keys are random, and differ for each call. That is enough: two clients must not refresh at the same time.
             policy = policy.with_seed(RandomState::new().hash_one(()));
         }
         let machine = work.machine(policy, clock.now())?;
@@ -196,7 +199,7 @@ impl<C, W: fmt::Debug> fmt::Debug for Builder<C, W> {
     }
 }
 
-/// Why a credential could not be made.
+/// Why a credential could not be built.
 ///
 /// ```
 /// use acs_common_driver::{BuildError, TokenError};
@@ -207,15 +210,15 @@ impl<C, W: fmt::Debug> fmt::Debug for Builder<C, W> {
 /// assert!(matches!(blank, Err(BuildError::InitialToken(TokenError::Blank))));
 ///
 /// let nowhere = CommunicationTokenCredential::with_refresher(refresher).spawn();
-/// assert!(matches!(nowhere, Err(BuildError::Spawn(_))), "not within a tokio runtime");
+/// assert!(matches!(nowhere, Err(BuildError::Spawn(_))), "outside a tokio runtime");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The initial token cannot be one.
+    /// The initial token is invalid.
     #[error("initial token: {0}")]
     InitialToken(TokenError),
-    /// There is no runtime.
+    /// There is no runtime to run the driver on.
     #[error("{0}")]
     Spawn(SpawnError),
 }

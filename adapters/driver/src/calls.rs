@@ -1,4 +1,4 @@
-//! The calls of a refresher: at most one at a time, whose panics are caught.
+//! The calls of a refresher: at most one at a time. A panic in a call is caught.
 
 use std::fmt;
 use std::mem;
@@ -11,7 +11,7 @@ use crate::commands::Refresh;
 use crate::panics::catch_panic;
 use crate::refresher::{Refresher, RefresherPanicked};
 
-/// What does a driver's work: the calls of a refresher, or the exchange of Entra tokens. Not for implementing.
+/// The work of a driver: the calls of a refresher, or the exchange of Entra tokens. You cannot implement it.
 pub trait Work: sealed::Work {}
 
 impl<W: sealed::Work> Work for W {}
@@ -26,33 +26,33 @@ pub(crate) mod sealed {
     /// Seals [`Work`](super::Work).
     #[expect(unnameable_types, private_interfaces, reason = "sealed")]
     pub trait Work: Debug {
-        /// The machine that it works for.
+        /// The machine that this work is for.
         fn machine(&mut self, policy: Policy, now: Now) -> Result<Machine<usize>, TokenError>;
 
-        /// Starts to ask the source, in the place of what is in flight.
+        /// Starts to ask the source. This replaces the call in flight.
         fn start_check(&mut self, request: RequestId);
 
-        /// Calls the refresher; for a source that was asked, goes on with what it gave.
+        /// Calls the refresher. With a source: continues with the token that the source gave.
         fn start_refresh(&mut self, refresh: Refresh, now: Now);
 
-        /// Starts what had to wait until now.
+        /// Starts what is due now.
         fn look(&mut self, now: Now);
 
-        /// Drops what is in flight.
+        /// Drops the call in flight.
         fn cancel(&mut self);
 
-        /// What to tell the machine, once there is something.
+        /// The next event for the machine.
         fn poll(&mut self, now: impl Fn() -> Now, context: &mut Context<'_>) -> Poll<Event<usize>>;
 
-        /// When to have it look, if nothing else happens before.
+        /// When to call `look`, if nothing else happens before.
         fn deadline(&self) -> Option<Monotonic>;
 
-        /// Whether anything is in flight.
+        /// Whether a call is in flight.
         fn is_calling(&self) -> bool;
     }
 }
 
-/// A refresher, and its call in flight: what the driver of a refreshing credential works with.
+/// A refresher and its call in flight: the work of a refreshing credential's driver.
 pub struct RefresherCalls<R: Refresher> {
     pub(crate) initial: Option<NewToken>,
     refresher: R,
@@ -72,7 +72,7 @@ impl<R: Refresher> sealed::Work for RefresherCalls<R> {
         Machine::new(self.initial.take(), policy, now)
     }
 
-    /// Its machine has no source.
+    /// Does nothing: this machine has no source.
     fn start_check(&mut self, _: RequestId) {}
 
     fn start_refresh(&mut self, refresh: Refresh, _: Now) {
@@ -80,7 +80,7 @@ impl<R: Refresher> sealed::Work for RefresherCalls<R> {
         self.call.start(|| self.refresher.refresh(refresh.reason));
     }
 
-    /// It makes one call, and that at once.
+    /// Does nothing: the one call starts at once.
     fn look(&mut self, _: Now) {}
 
     fn cancel(&mut self) {
@@ -91,7 +91,7 @@ impl<R: Refresher> sealed::Work for RefresherCalls<R> {
         let answer = ready!(self.call.poll(context));
         let Some(request) = self.request.take() else { return Poll::Pending };
         Poll::Ready(match answer {
-            // Its claims are read here, since the machine is behind a lock.
+            // Decode the token here, because the machine is behind a lock.
             Some(Ok(token)) => Event::TokenReceived { request, token: token.decoded() },
             Some(Err(error)) => Event::RefreshFailed { request, error },
             None => Event::RefreshFailed { request, error: RefresherError::new(RefresherPanicked) },
@@ -113,11 +113,11 @@ impl<R: Refresher> fmt::Debug for RefresherCalls<R> {
     }
 }
 
-/// At most one call of foreign code. It may panic when it is started, polled or dropped.
+/// At most one call of foreign code. The code may panic when the call is started, polled or dropped.
 pub(crate) enum InFlight<F> {
     None,
     Running(Pin<Box<F>>),
-    /// When it was started.
+    /// It panicked when it was started.
     Panicked,
 }
 
@@ -139,7 +139,7 @@ impl<F: Future> InFlight<F> {
         !matches!(self, Self::None)
     }
 
-    /// Its answer, once it has ended; `None` if it panicked.
+    /// The result of the call, when it has ended; `None` if it panicked.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<F::Output>> {
         let polled = match self {
             Self::None => return Poll::Pending,

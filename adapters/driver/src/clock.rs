@@ -1,4 +1,4 @@
-//! What the driver needs of a runtime.
+//! What the driver needs from a runtime.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -7,16 +7,16 @@ use acs_common::Now;
 
 use crate::coarse_clock::{CoarseClock, SystemCoarseClock};
 
-/// A runtime's clocks and its timer.
+/// The clocks and the timer of a runtime.
 ///
-/// The clock decides what is due; a sleep only wakes the driver. One that ends early or late, or never, harms nothing but
-/// punctuality (and, if it always ends at once, a processor).
+/// The clocks decide what is due; a sleep only wakes the driver. A sleep that ends late makes the credential late. A sleep
+/// that ends early costs processor time. Neither has another effect (contract, rule 2.13).
 ///
 /// ```
 /// use acs_common_driver::{Clock, Monotonic, Now, UnixTime};
 /// use std::time::{Duration, Instant, SystemTime};
 ///
-/// /// For a thread of its own: a sleep that blocks.
+/// /// For a separate thread: its sleep blocks.
 /// struct Blocking(Instant);
 ///
 /// impl Clock for Blocking {
@@ -37,27 +37,28 @@ use crate::coarse_clock::{CoarseClock, SystemCoarseClock};
 /// # assert!(clock.now().monotonic.as_millis() >= 2);
 /// ```
 pub trait Clock {
-    /// A sleep, ready when it is over.
+    /// A sleep: a future that is ready at its end.
     type Sleep: Future;
 
-    /// What both clocks say. Called often, also with a lock held: it must be quick and not call back.
+    /// The time of both clocks. The driver calls it often, also while it holds a lock: so it must be quick, and must not call
+    /// the credential.
     fn now(&self) -> Now;
 
-    /// A sleep of this length, at most a minute.
+    /// A sleep of this length. The driver asks for one minute at most.
     fn sleep(&self, duration: Duration) -> Self::Sleep;
 
-    /// The same clocks, read faster but less exactly: [`SystemCoarseClock`], on Linux. It is asked whenever a token is.
+    /// The same clocks, read faster but less exactly: on Linux [`SystemCoarseClock`]. It is read at each request for a token.
     ///
-    /// `None`, the default: [`now`](Self::now) is read each time. A clock whose time can be paused or set, as tokio's
-    /// single-threaded runtime can in tests, returns `None`, since the system's coarse clock does not follow.
+    /// `None`, the default: [`now`](Self::now) is read each time. If the time of a clock can be paused or set, it must return
+    /// `None`, because the system's coarse clock does not follow. tokio's single-threaded runtime is such a clock in tests.
     fn coarse_clock(&self) -> Option<impl CoarseClock> {
         None::<SystemCoarseClock>
     }
 }
 
-/// A runtime that can run a future of type `F` to its end in the background.
+/// A runtime that can run a future of type `F` in the background, to its end.
 ///
-/// The bound on `F` is the runtime's own (`Send + 'static`, say), which is why it is a parameter of the trait.
+/// `F` is a parameter of the trait because each runtime has its own bound on it, for instance `Send + 'static`.
 ///
 /// ```
 /// use acs_common_driver::{Builder, Clock, Now, Spawn, SpawnError};
@@ -93,14 +94,14 @@ pub trait Clock {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot run this credential's driver in the background",
-    note = "a multi-threaded runtime needs a refresher that is `Send + 'static`, and so its future; otherwise `build()` \
-            the credential and run the driver on a local executor"
+    note = "on a multi-threaded runtime the refresher and its future must be `Send + 'static`; otherwise `build()` \
+    the credential and run the driver on a local executor"
 )]
 pub trait Spawn<F> {
-    /// Runs `future` in the background, detached.
+    /// Runs `future` in the background, and returns at once.
     ///
     /// # Errors
-    /// There is no runtime to run it on.
+    /// There is no runtime.
     fn spawn(&self, future: F) -> Result<(), SpawnError>;
 }
 
@@ -119,7 +120,7 @@ pub struct SpawnError {
 }
 
 impl SpawnError {
-    /// With what to do about it.
+    /// `advice` says what the user can do.
     #[must_use]
     pub fn new(advice: impl Into<Cow<'static, str>>) -> Self {
         Self { advice: advice.into() }

@@ -1,34 +1,35 @@
-//! Coarse clocks: a fraction of what reading exact ones costs.
+//! Coarse clocks: reading them costs a fraction of reading exact clocks.
 
 use acs_common::Now;
 
-/// A clock that is read faster, but less exactly, than the [`Clock`](crate::Clock) that [offers](crate::Clock::coarse_clock)
-/// it. Coarse: it moves in steps of some milliseconds, the ticks. [`SystemCoarseClock`] is the one to use, where there is one.
+/// A clock that is read faster, but less exactly, than its [`Clock`](crate::Clock). It comes from
+/// [`Clock::coarse_clock`](crate::Clock::coarse_clock). It moves in steps of some milliseconds, the ticks. Use
+/// [`SystemCoarseClock`] where the system has it.
 ///
 /// ```
 /// use acs_common_driver::{Clock, CoarseClock};
 ///
-/// /// Whether nothing has moved, as far as that can be told without reading the exact clocks.
+/// /// Whether the coarse clock has not moved since this tick.
 /// fn stands_still(clock: &impl Clock, tick: u64) -> bool {
 ///     clock.coarse_clock().is_some_and(|coarse| coarse.tick() == tick)
 /// }
 /// # stands_still(&acs_common_smol::Smol::default(), 0);
 /// ```
 pub trait CoarseClock {
-    /// What both clocks say at the latest. It must not be behind the exact clocks, but that the wall clock was set, or that
-    /// the machine slept, may show a few milliseconds late. A token that has not expired by this is served without a look at
-    /// the exact clocks.
+    /// An upper bound of both clocks. It must not be behind the exact clocks, with one exception: after the wall clock was
+    /// set, or the machine slept, it may be a few milliseconds late. A token that is valid at this time is returned without
+    /// reading the exact clocks.
     fn now_at_latest(&self) -> Now;
 
-    /// A number that stays the same until the next tick, or until the wall clock is set. As long as it does,
-    /// [`now_at_latest`](Self::now_at_latest) does too.
+    /// A number that changes at the next tick, and when the wall clock is set. Until then
+    /// [`now_at_latest`](Self::now_at_latest) stays the same too.
     fn tick(&self) -> u64;
 }
 
-/// The system's coarse clocks: `CLOCK_MONOTONIC_COARSE` and `CLOCK_REALTIME_COARSE`. On Linux only.
+/// The system's coarse clocks: `CLOCK_MONOTONIC_COARSE` and `CLOCK_REALTIME_COARSE`. Only on Linux.
 ///
-/// A tick comes late where the system is short of processors. So a second is added to what is read here, and no tick is later
-/// than that. A token is served until its last millisecond all the same, since in that second the exact clocks are read.
+/// On a busy system a tick can be late, but not by more than a second. So this clock adds one second to what it reads. A
+/// token is still returned until its last millisecond, because the exact clocks are read in its last second.
 ///
 /// ```
 /// use acs_common_driver::{CoarseClock, SystemCoarseClock, wall_clock};
@@ -40,7 +41,7 @@ pub trait CoarseClock {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct SystemCoarseClock {
-    /// What the monotonic clock said at the start, in nanoseconds.
+    /// The monotonic clock at the start, in nanoseconds.
     #[cfg(target_os = "linux")]
     origin: u64,
     #[cfg(not(target_os = "linux"))]
@@ -49,11 +50,12 @@ pub struct SystemCoarseClock {
 
 #[cfg(target_os = "linux")]
 impl SystemCoarseClock {
-    /// A monotonic clock that starts now, as does an [`Instant`](std::time::Instant) that is read now. `None`: the system has
-    /// no coarse clock.
+    /// Starts the monotonic clock now. It has the same origin as an [`Instant`](std::time::Instant) that you read now.
+    /// `None`: the system has no coarse clock.
     ///
-    /// Call it before you read that instant. If the process is stopped in between, the coarse clock is then ahead, and the
-    /// exact clocks are read more often. The other way around it would stay behind, and serve tokens that have expired.
+    /// Call this before you read the instant. If the process is stopped between the two, the coarse clock is ahead, and the
+    /// exact clocks are read more often. In the other order the coarse clock would be behind, and expired tokens would be
+    /// returned.
     #[must_use]
     pub fn start() -> Option<Self> {
         Some(Self { origin: linux::monotonic() })
@@ -69,7 +71,7 @@ impl CoarseClock for SystemCoarseClock {
 
     #[inline]
     fn tick(&self) -> u64 {
-        // Setting the wall clock counts as a tick of both, so this one tells of it too.
+        // When the wall clock is set, both clocks tick. So this clock is enough.
         linux::monotonic()
     }
 }
@@ -99,7 +101,7 @@ mod linux {
     use acs_common::{Monotonic, Now, UnixTime};
     use rustix::time::{ClockId, clock_gettime};
 
-    /// By how many milliseconds a tick is late at most.
+    /// The longest delay of a tick, in milliseconds.
     const LATE: u64 = 1_000;
 
     #[allow(clippy::useless_conversion, reason = "a C long is not always an i64")]

@@ -1,4 +1,4 @@
-//! What the driver is to do, and the driver as others see it.
+//! The commands for the driver, and the driver's state as others see it.
 
 use std::mem;
 use std::task::Waker;
@@ -7,7 +7,7 @@ use acs_common::{Monotonic, Reason, RequestId, Until};
 
 use crate::effects::Effects;
 
-/// In the order in which they are carried out. Of a check and a refresh there is at most one.
+/// The fields are in the order of execution. There is at most one check or refresh, not both.
 #[derive(Default)]
 pub(crate) struct Commands {
     pub(crate) cancel: bool,
@@ -21,7 +21,7 @@ pub(crate) struct Commands {
 pub(crate) struct Refresh {
     pub(crate) request: RequestId,
     pub(crate) reason: Reason,
-    /// When it is given up.
+    /// When the call times out.
     #[cfg_attr(not(feature = "entra"), expect(dead_code, reason = "only an exchange waits by itself"))]
     pub(crate) give_up: Option<Until>,
 }
@@ -31,14 +31,14 @@ impl Commands {
         !self.cancel && self.check.is_none() && self.refresh.is_none() && self.timer.is_none()
     }
 
-    /// Drops what is in flight. What is not begun need not be.
+    /// Drops the call in flight. A call that has not started does not start.
     pub(crate) fn cancel(&mut self) {
         (self.cancel, self.check, self.refresh) = (true, None, None);
     }
 }
 
 pub(crate) enum Driving {
-    /// To be polled, if only for the first time.
+    /// Waits to be polled, perhaps for the first time.
     Woken,
     /// Being polled.
     AtWork,
@@ -47,7 +47,7 @@ pub(crate) enum Driving {
 }
 
 impl Driving {
-    /// It is at work.
+    /// Marks it as being polled.
     pub(crate) fn is_up(&mut self, effects: &mut Effects) {
         if let Self::Asleep(waker) = mem::replace(self, Self::AtWork) {
             effects.drop_wakers([waker]);

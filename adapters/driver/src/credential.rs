@@ -1,4 +1,4 @@
-//! The handle everybody holds.
+//! The handle of a credential.
 
 use std::fmt;
 use std::future::Future;
@@ -14,11 +14,12 @@ use crate::notices::Notices;
 use crate::requests::Place;
 use crate::shared::{Answer, Shared};
 
-/// Gives a valid token, always and fast, for as long as its issuer lets it.
+/// Holds a token, keeps it fresh, and returns it: usually without waiting.
 ///
-/// Cheap to clone: clones share one token, one refresh and one background task, which ends with the last of them. (A
-/// refresher that holds one of them itself keeps it going until [`dispose`](Self::dispose).)
-/// `C` is the clock of a runtime; the adapters name theirs, so write `acs_common_tokio::CommunicationTokenCredential`.
+/// Cheap to clone: clones share one token, one refresh and one background task. The task ends when the last clone is
+/// dropped. (A refresher that holds a clone keeps the task running until [`dispose`](Self::dispose).)
+/// `C` is the clock of a runtime. Each adapter has an alias with its clock, for instance
+/// `acs_common_tokio::CommunicationTokenCredential`.
 ///
 /// ```
 /// use acs_common_tokio::CommunicationTokenCredential;
@@ -39,7 +40,7 @@ pub struct CommunicationTokenCredential<C: Clock> {
     owner: Arc<Owner<C>>,
 }
 
-/// Lives as long as any handle; the driver holds only what is inside.
+/// Exists as long as any handle. The driver holds only the shared state inside.
 struct Owner<C: Clock> {
     shared: Arc<Shared<C>>,
 }
@@ -47,15 +48,15 @@ struct Owner<C: Clock> {
 impl<C: Clock> Drop for Owner<C> {
     fn drop(&mut self) {
         let mut locked = self.shared.lock();
-        // Listeners hear nothing any more, and what they share holds no secret.
+        // End the listeners first: they may exist for longer, but they get no notice of the end.
         locked.end_notices();
         locked.handle(Event::Disposed);
     }
 }
 
 impl<C: Clock> CommunicationTokenCredential<C> {
-    /// A credential that holds this one token for ever: it is returned unchanged even after it expired or was
-    /// [rejected](Self::reject), since the service decides and there is no other, and never refreshed. Needs no runtime.
+    /// A credential with one fixed token, without a refresh. It always returns this token, even after the token expired or
+    /// was [rejected](Self::reject): the service decides whether it is valid (contract, section 1). Needs no runtime.
     ///
     /// # Errors
     /// The token is blank or too long.
@@ -76,29 +77,29 @@ impl<C: Clock> CommunicationTokenCredential<C> {
         &self.owner.shared
     }
 
-    /// A valid token: at once if one is held (ready at the first poll, without a lock that anybody holds for long, or an
-    /// allocation), else as soon as the refresh in flight brings it. At most one refresh is in flight, whoever asks. With
-    /// [`CheckSource::EachRequest`](acs_common::CheckSource::EachRequest) the source is asked before, and a token that is held
-    /// waits for its answer, but not longer than [`source_check_timeout`](acs_common::PolicyBuilder::source_check_timeout).
+    /// A valid token (contract, rules 2.1 and 2.2). If the credential holds one, the future is ready at the first poll,
+    /// without an allocation. Otherwise it waits for the refresh in flight, or starts one. At most one refresh is in flight.
+    /// With [`CheckSource::EachRequest`](acs_common::CheckSource::EachRequest) the credential first asks the source, and waits
+    /// for the result no longer than [`source_check_timeout`](acs_common::PolicyBuilder::source_check_timeout).
     ///
-    /// Cancel-safe: dropping the future withdraws this request and nothing else; the refresh goes on, since its answer is
-    /// still worth having.
+    /// Cancel-safe: if you drop the future, only this request ends. The refresh continues, and its token is kept.
     ///
     /// # Errors
-    /// [`Error::RefreshFailed`] says why there is none and when asking again starts another try,
-    /// [`Error::Disposed`] that there will be none, [`Error::DriverStopped`] that nobody is left to get one.
-    /// [`Error::CalledFromRefresher`]: this credential's own refresher asks, and would wait for itself. A task that the
-    /// refresher spawns is not recognized; it waits until the refresh times out.
+    /// - [`Error::RefreshFailed`]: the refresh failed. The error says why, and when a new request starts another refresh.
+    /// - [`Error::Disposed`]: the credential is disposed.
+    /// - [`Error::DriverStopped`]: the driver has ended, so nothing can refresh the token.
+    /// - [`Error::CalledFromRefresher`]: the credential's own refresher asks, and would wait for itself. A task that the
+    ///   refresher spawns is not recognized: it waits until the refresh times out.
     pub fn get_token(&self) -> GetToken<'_, C> {
         GetToken { shared: self.shared(), place: None }
     }
 
-    /// A valid token if there is one, without waiting. `None`: there is none yet, so ask again, once a frame for instance:
-    /// asking is what starts a refresh, as soon as [`min_refresh_interval`](acs_common::PolicyBuilder::min_refresh_interval)
-    /// allows one.
+    /// A valid token if there is one, without waiting. `None`: there is no token yet. Ask again later, for instance once a
+    /// frame: each call starts a refresh if one is due and
+    /// [`min_refresh_interval`](acs_common::PolicyBuilder::min_refresh_interval) has passed.
     ///
-    /// With [`CheckSource::EachRequest`](acs_common::CheckSource::EachRequest) it has the source asked, too, and does not wait
-    /// for the answer: what it returns is what earlier answers led to, so that another user is noticed a call later.
+    /// With [`CheckSource::EachRequest`](acs_common::CheckSource::EachRequest) it also asks the source, but does not wait for
+    /// the result. So a change of the user shows at a later call.
     ///
     /// ```
     /// use acs_common_tokio::CommunicationTokenCredential;
@@ -110,7 +111,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// ```
     ///
     /// # Errors
-    /// As [`get_token`](Self::get_token), where that would fail at once.
+    /// The errors of [`get_token`](Self::get_token), if that would fail at once.
     pub fn try_token(&self) -> Result<Option<Token>, Error> {
         if let Some(token) = self.shared().fresh() {
             return Ok(Some(token));
@@ -118,9 +119,10 @@ impl<C: Clock> CommunicationTokenCredential<C> {
         self.shared().lock().try_request()
     }
 
-    /// Reports that the service refused this very token (a 401). If it is still the one held, it is dropped, and the next
-    /// request (or the timer, if the credential renews ahead of time) gets another; if another is held by now, nothing
-    /// happens, so every task that saw a 401 may report it. A static token stays.
+    /// Reports that the service refused this token (a 401). See the contract, rule 2.9. If the credential still holds this
+    /// token, it drops it. Then the next request starts a refresh; with
+    /// [`refresh_proactively`](crate::Builder::refresh_proactively) it starts at once, or after the backoff. If the credential
+    /// already holds another token, nothing happens. So every task that gets a 401 may report it. A static token stays.
     ///
     /// ```
     /// use acs_common_tokio::CommunicationTokenCredential;
@@ -144,8 +146,8 @@ impl<C: Clock> CommunicationTokenCredential<C> {
         self.shared().lock().handle(Event::TokenRejected { token: token.clone() });
     }
 
-    /// Says that trying makes sense again: the network is back, the user signed in, the device woke up. Ends the rest
-    /// after failures, and starts a refresh if one is due.
+    /// Says that a new try makes sense: the network is back, the user has signed in, or the device woke up. It ends the
+    /// backoff after failures, and starts a refresh if one is due (contract, rule 2.10).
     ///
     /// ```
     /// use acs_common_tokio::CommunicationTokenCredential;
@@ -161,8 +163,9 @@ impl<C: Clock> CommunicationTokenCredential<C> {
         self.shared().lock().handle(Event::RetryNow);
     }
 
-    /// Ends the credential, for all its clones: whoever waits is told so, the refresh in flight is dropped, the token is
-    /// forgotten (and wiped, once nobody holds it any more), the background task ends. Doing it again does nothing.
+    /// Ends the credential, for all its clones (contract, rule 2.12). All waiting requests fail with [`Error::Disposed`]. The
+    /// refresh in flight is dropped, and the background task ends. The token is dropped; its memory is wiped when its last
+    /// clone is dropped. A second call does nothing.
     ///
     /// ```
     /// use acs_common_driver::Error;
@@ -178,9 +181,9 @@ impl<C: Clock> CommunicationTokenCredential<C> {
         self.shared().lock().handle(Event::Disposed);
     }
 
-    /// What happens from now on: token changed, refresh failed, token expired, disposed. For a long-lived connection that
-    /// has to pick up a new token, and for an operator who has to see failures. To miss nothing of a credential that
-    /// starts by itself, [`build`](crate::Builder::build) it, listen, then run the driver.
+    /// The notices from now on: token changed, refresh failed, token expired, disposed (contract, rule 2.15). Use them for a
+    /// long-lived connection that needs the new token, or to report failures. A proactive credential starts with a refresh:
+    /// to miss no notice, [`build`](crate::Builder::build) it, subscribe, then run the driver.
     ///
     /// ```
     /// use acs_common_driver::Notice;
@@ -193,7 +196,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// let mut notices = credential.notices();
     /// credential.get_token().await?;
     /// match notices.next().await {
-    ///     Some(Notice::TokenChanged { expires_on, .. }) => println!("good until {}", expires_on.as_millis()),
+    ///     Some(Notice::TokenChanged { expires_on, .. }) => println!("valid until {expires_on}"),
     ///     other => panic!("unexpected: {other:?}"),
     /// }
     /// # Ok(())
@@ -231,7 +234,7 @@ impl<C: Clock> fmt::Debug for CommunicationTokenCredential<C> {
 #[must_use = "a future does nothing until it is awaited"]
 pub struct GetToken<'a, C: Clock> {
     shared: &'a Arc<Shared<C>>,
-    /// Where it waits, once it has to.
+    /// Where the request waits, if it waits.
     place: Option<Place>,
 }
 
@@ -249,12 +252,12 @@ impl<C: Clock> Future for GetToken<'_, C> {
     }
 }
 
-// Out of the way of a token that is there at once.
+// Cold: a token that is held does not come here.
 impl<C: Clock> GetToken<'_, C> {
     #[cold]
     #[inline(never)]
     fn poll_request(&mut self, context: &Context<'_>) -> Poll<Answer> {
-        // Cloned with the lock not yet held, since that may run foreign code.
+        // Clone the waker before the lock is held, because that may run foreign code.
         let waker = context.waker().clone();
         let answer = self.shared.lock().poll_request(&mut self.place, waker);
         if answer.is_pending() && is_at_work(self.shared) {

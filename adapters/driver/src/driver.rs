@@ -1,4 +1,4 @@
-//! The documented loop, made async: makes the calls, keeps the timer.
+//! The documented loop as a future: it makes the calls and keeps the timer.
 
 use std::fmt;
 use std::future::Future;
@@ -14,16 +14,16 @@ use crate::calls::Work;
 use crate::clock::Clock;
 use crate::shared::Shared;
 
-/// The wall clock may move while the driver sleeps, so it looks at least this often.
+/// The wall clock may change while the driver sleeps. So the driver reads the clocks at least this often.
 const SLICE: Duration = Duration::from_secs(60);
 
-/// How many turns the driver takes before it lets others run.
+/// How many turns the driver takes before other tasks may run.
 const TURNS: usize = 64;
 
-/// What keeps a credential going: a future that ends once the credential is disposed, or its last handle dropped.
+/// Does the work of a credential: a future that ends when the credential is disposed or its last handle is dropped.
 ///
-/// Once it is dropped before that, the credential serves its token until that expires, and then fails, as it does at once
-/// for whoever waits: [`DriverStopped`](crate::Error::DriverStopped).
+/// If you drop it earlier, all waiting requests fail with [`DriverStopped`](crate::Error::DriverStopped). The credential
+/// still returns its token until the token expires; after that, requests fail with the same error.
 ///
 /// ```
 /// use acs_common_driver::{Builder, Error};
@@ -36,18 +36,18 @@ const TURNS: usize = 64;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// `W` is what gets the tokens; there is no need to name it.
+/// `W` is the source of the tokens; you do not need to name it.
 #[must_use = "a driver does nothing until it is polled, or spawned"]
 pub struct Driver<C: Clock, W: Work> {
     shared: Arc<Shared<C>>,
     work: W,
-    /// The machine's.
+    /// The deadline of the machine.
     deadline: Option<Monotonic>,
-    /// Until the machine's deadline or the work's, whichever is first.
+    /// Sleeps until the deadline of the machine or of the work, whichever is earlier.
     sleep: Option<(Monotonic, Pin<Box<C::Sleep>>)>,
 }
 
-// Nothing in it is pinned without a box of its own.
+// Everything that is pinned in it has its own box.
 impl<C: Clock, W: Work> Unpin for Driver<C, W> {}
 
 impl<C: Clock, W: Work> Driver<C, W> {
@@ -55,7 +55,7 @@ impl<C: Clock, W: Work> Driver<C, W> {
         Self { shared, work, deadline: None, sleep: None }
     }
 
-    /// Does what the machine has said; false once there is nothing left to drive.
+    /// Executes the commands of the machine. Returns false when the credential is disposed.
     fn obey(&mut self) -> bool {
         let commands = self.shared.lock().take_commands();
         let Some(commands) = commands else { return false };
@@ -76,7 +76,7 @@ impl<C: Clock, W: Work> Driver<C, W> {
         true
     }
 
-    /// Whether the call has been answered.
+    /// Whether the call has ended.
     fn poll_work(&mut self, context: &mut Context<'_>) -> bool {
         let at_work = AtWork::mark(&self.shared);
         let polled = self.work.poll(|| self.shared.clock.now(), context);
@@ -90,7 +90,7 @@ impl<C: Clock, W: Work> Driver<C, W> {
         }
     }
 
-    /// Whether it was time to look at the clocks. The machine looks first: it may give up what the work would go on with.
+    /// Whether the deadline has passed. The machine looks at the clocks first, because it may cancel the work.
     fn poll_timer(&mut self, context: &mut Context<'_>) -> bool {
         let Some(deadline) = [self.deadline, self.work.deadline()].into_iter().flatten().min() else {
             self.sleep = None;
@@ -118,9 +118,9 @@ impl<C: Clock, W: Work> Driver<C, W> {
         self.work.cancel();
     }
 
-    /// Goes to sleep, unless there are new commands.
+    /// Falls asleep, unless there are new commands. Returns whether it sleeps.
     fn fall_asleep(&self, context: &Context<'_>) -> bool {
-        // Cloned with the lock not yet held, since that may run foreign code.
+        // Clone the waker before the lock is held, because that may run foreign code.
         let waker = context.waker().clone();
         self.shared.lock().fall_asleep(waker)
     }
@@ -140,7 +140,7 @@ impl<C: Clock, W: Work> Future for Driver<C, W> {
                 return Poll::Pending;
             }
         }
-        // A clock whose sleeps end at once must not keep others from running.
+        // A clock whose sleeps end at once must not stop other tasks.
         self.shared.lock().pause();
         context.waker().wake_by_ref();
         Poll::Pending

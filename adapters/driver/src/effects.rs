@@ -1,4 +1,4 @@
-//! What a step leaves to do once the lock is released, since it runs foreign code.
+//! The effects of a step that run foreign code. So they must wait until the lock is released.
 
 use std::mem;
 use std::task::Waker;
@@ -7,7 +7,7 @@ use acs_common::{Error, FailureCause, Notice};
 
 use crate::panics::catch_panic;
 
-/// Done when it is dropped, and so it must be dropped after the lock.
+/// The effects run when this is dropped. So it must be dropped after the lock.
 #[derive(Default)]
 pub(crate) struct Effects {
     woken: Vec<Waker>,

@@ -1,6 +1,4 @@
-//! Credentials for Entra users: a source of Entra tokens, an HTTP client, and what puts them together.
-//!
-//! Needs the feature `entra` (on by default).
+//! Credentials for Entra users (feature `entra`): a source of Entra tokens and an HTTP client.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -12,7 +10,7 @@ pub use acs_common::entra::{
     HttpResponse,
 };
 
-/// What a source of Entra tokens is asked for.
+/// A request for an Entra token.
 ///
 /// ```
 /// use acs_common_driver::entra::{EntraToken, EntraTokenRequest, SourceError};
@@ -27,17 +25,19 @@ pub use acs_common::entra::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EntraTokenRequest {
-    /// The scopes it has to be good for.
+    /// The scopes that the token must have.
     pub scopes: Vec<String>,
-    /// The service has refused the last one, so one from a cache will not do.
+    /// The service has refused the last Entra token: the source must not return a cached one.
     pub fresh: bool,
 }
 
 /// Gives Entra tokens: an identity library, a broker, a sign-in dialog.
 ///
-/// Any closure from an [`EntraTokenRequest`] to a future of `Result<T, E>` is one, where `T` is a string or an
-/// [`EntraToken`] and `E` any error, a boxed one, `anyhow`'s, a message, or a [`SourceError`]. Asked whenever a refresh is due, or at every request, it should
-/// answer from a cache of its own.
+/// It can be a closure that takes an [`EntraTokenRequest`] and returns a future of `Result<T, E>`. `T` is a string or an
+/// [`EntraToken`]. `E` is any error, a boxed error, an `anyhow::Error`, a message, or a [`SourceError`].
+///
+/// The source is asked when a refresh is due, or at each request
+/// ([`CheckSource::EachRequest`](acs_common::CheckSource::EachRequest)). So it should have a cache.
 ///
 /// ```
 /// use acs_common_driver::entra::{EntraToken, EntraTokenRequest, EntraTokenSource, SourceError};
@@ -55,7 +55,7 @@ pub struct EntraTokenRequest {
 /// # let _ = Fixed("eyJ…");
 /// ```
 pub trait EntraTokenSource {
-    /// A call under way. Dropped when its answer is not wanted any more.
+    /// A call in flight. It is dropped when its result is not needed any more.
     type Future: Future<Output = Result<EntraToken, SourceError>>;
 
     /// Asks for a token.
@@ -75,9 +75,9 @@ pub trait EntraTokenSource {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SourceError {
-    /// Nobody is signed in (any more): the access token held is dropped, valid or not.
+    /// No user is signed in. The credential drops its access token, even if that is valid (contract, rule 5.6).
     SignedOut,
-    /// It did not work, for now or [for good](RefresherError::permanent).
+    /// The source failed: temporarily or [permanently](RefresherError::permanent).
     Failed(RefresherError),
 }
 
@@ -87,7 +87,7 @@ impl<E: Into<RefresherError>> From<E> for SourceError {
     }
 }
 
-/// So that a source may fail with whatever becomes a boxed error, and this is one of them.
+/// So a `SourceError` is also an error that a closure can return.
 impl From<SourceError> for Box<dyn Error + Send + Sync> {
     fn from(error: SourceError) -> Self {
         match error {
@@ -105,14 +105,16 @@ impl SourceError {
 
 /// [`SourceError::SignedOut`] as an error.
 #[derive(Debug, thiserror::Error)]
-#[error("nobody is signed in")]
+#[error("no user is signed in")]
 struct SignedOut;
 
 /// Sends one HTTP request.
 ///
-/// Any closure from an [`HttpRequest`] to a future of `Result<HttpResponse, E>` is one, where `E` is any error, a boxed
-/// one, `anyhow`'s, a message, or a [`RefresherError`]. It must not follow redirects, must check the server's certificate, and may stop reading a body one
-/// byte after [`HttpResponse::MAX_BODY`]. It need not retry or time out: that is done here.
+/// It can be a closure that takes an [`HttpRequest`] and returns a future of `Result<HttpResponse, E>`. `E` is any error,
+/// a boxed error, an `anyhow::Error`, a message, or a [`RefresherError`].
+///
+/// The client must check the server's certificate, and must not follow redirects. It may stop reading a body one byte
+/// after [`HttpResponse::MAX_BODY`]. It needs no retries and no timeout: this library has them.
 ///
 /// ```
 /// use acs_common_driver::entra::{HttpClient, HttpRequest, HttpResponse};
@@ -133,7 +135,7 @@ struct SignedOut;
 /// # let _ = Unavailable;
 /// ```
 pub trait HttpClient {
-    /// A request under way. Dropped when its answer is not wanted any more.
+    /// A request in flight. It is dropped when its response is not needed any more.
     type Future: Future<Output = Result<HttpResponse, RefresherError>>;
 
     /// Sends the request.
@@ -168,7 +170,7 @@ where
 }
 
 pin_project_lite::pin_project! {
-    /// A call of a source that is a closure.
+    /// A call in flight of a source that is a closure.
     #[derive(Debug)]
     pub struct Acquiring<F> {
         #[pin]
@@ -193,7 +195,7 @@ where
 }
 
 pin_project_lite::pin_project! {
-    /// A request sent by a client that is a closure.
+    /// A request in flight of a client that is a closure.
     #[derive(Debug)]
     pub struct Sending<F> {
         #[pin]

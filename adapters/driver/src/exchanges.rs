@@ -1,4 +1,4 @@
-//! The exchange of Entra tokens in the refresher's place: the core's machine of one exchange, and the calls it asks for.
+//! The exchange of Entra tokens, in place of a refresher: the core's machine of one exchange, and the calls it needs.
 
 use std::fmt;
 use std::task::{Context, Poll, ready};
@@ -13,16 +13,16 @@ use crate::panics::catch_panic;
 use crate::refresher::RefresherPanicked;
 use crate::trace::Trace;
 
-/// Exchanges Entra tokens: a source, an HTTP client and the exchange in flight, as a driver's work.
+/// Exchanges Entra tokens: a source, an HTTP client and the exchange in flight. This is the work of a driver.
 pub struct Exchanger<S: EntraTokenSource, H: HttpClient> {
     options: EntraOptions,
-    /// The credential's own, once that is built.
+    /// The policy of the credential, once that is built.
     policy: Policy,
     source: S,
     client: H,
     exchange: Option<(RequestId, Exchange)>,
     exchanges: u64,
-    /// What the exchange said last, to be done next.
+    /// The last action of the exchange, to be done next.
     wanted: Option<ExchangeAction>,
     asking: InFlight<S::Future>,
     sending: InFlight<H::Future>,
@@ -46,7 +46,7 @@ impl<S: EntraTokenSource, H: HttpClient> Exchanger<S, H> {
     }
 
     fn tell(&mut self, event: ExchangeEvent, now: Now) {
-        // The exchange may have no use for a foreign error, and drop it at once.
+        // The exchange may drop a foreign error at once. So keep a copy, and drop that here.
         let mut error = None;
         if let ExchangeEvent::EntraTokenFailed { error: foreign } | ExchangeEvent::TransportFailed { error: foreign } =
             &event
@@ -59,7 +59,7 @@ impl<S: EntraTokenSource, H: HttpClient> Exchanger<S, H> {
         catch_panic(|| drop(error));
     }
 
-    /// Does what the exchange says, until there is something to tell the machine.
+    /// Does what the exchange says, until there is an event for the machine.
     fn carry_out(&mut self) -> Option<Event<usize>> {
         while let Some((request, exchange)) = &mut self.exchange {
             let request = *request;
@@ -76,14 +76,14 @@ impl<S: EntraTokenSource, H: HttpClient> Exchanger<S, H> {
                     self.asking.start(|| self.source.entra_token(EntraTokenRequest { scopes, fresh }));
                 }
                 ExchangeAction::SendRequest { request } => self.send(request),
-                // The driver asks for the deadline each time.
+                // The driver reads the deadline each time.
                 ExchangeAction::ScheduleTimer { .. } => {}
             }
         }
         None
     }
 
-    /// Whether the exchange goes on with another call. The machine looks at the clocks before that: it may give it up.
+    /// Whether the exchange continues with another call. Before that the machine looks at the clocks, and may cancel it.
     fn goes_on(&mut self) -> bool {
         self.wanted = self.exchange.as_mut().and_then(|(_, exchange)| exchange.poll_action());
         matches!(self.wanted, Some(ExchangeAction::AcquireEntraToken { .. } | ExchangeAction::SendRequest { .. }))
@@ -94,7 +94,7 @@ impl<S: EntraTokenSource, H: HttpClient> Exchanger<S, H> {
         self.sending.start(|| self.client.send(request));
     }
 
-    /// What the call in flight has brought.
+    /// The result of the call in flight.
     fn poll_calls(&mut self, context: &mut Context<'_>) -> Poll<ExchangeEvent> {
         if let Poll::Ready(answer) = self.asking.poll(context) {
             return Poll::Ready(match answer {
@@ -127,7 +127,7 @@ impl<S: EntraTokenSource, H: HttpClient> sealed::Work for Exchanger<S, H> {
 
     fn start_check(&mut self, request: RequestId) {
         self.cancel();
-        // A seed for each exchange, and the same ones again for a credential of the same seed.
+        // Each exchange has its own seed. A credential with the same policy seed uses the same seeds again.
         let seed = self.policy.seed().unwrap_or_default().wrapping_add(self.exchanges);
         self.exchanges = self.exchanges.wrapping_add(1);
         self.exchange = Some((request, Exchange::new(self.options.clone(), &self.policy, seed)));

@@ -47,7 +47,7 @@ pub use notices::Notices;
 pub use reader::Reader;
 pub use refresher::{IntoRefresher, Refresher, RefresherPanicked};
 
-/// What is part of public signatures, and need not be named.
+/// Types in public signatures that users do not need to name.
 #[doc(hidden)]
 pub mod parts {
     pub use crate::calls::{RefresherCalls, Work};

@@ -1,4 +1,4 @@
-//! The last notices, and who listens to them.
+//! The last notices, and the listeners.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -9,14 +9,14 @@ use slab::Slab;
 
 use crate::effects::Effects;
 
-/// How many notices are kept for a listener that is behind.
+/// How many notices are kept for a slow listener.
 const KEPT: usize = 64;
 
-/// Notices are kept only while anybody listens.
+/// Notices are kept only while there is a listener.
 #[derive(Default)]
 pub(crate) struct Listeners {
     kept: VecDeque<Notice>,
-    /// The number of the oldest one kept.
+    /// The number of the oldest notice kept.
     first: u64,
     listeners: Slab<Listener>,
     ended: bool,
@@ -46,7 +46,7 @@ impl Listeners {
         }
     }
 
-    /// Nothing will be added any more.
+    /// No notice comes after this.
     pub(crate) fn end(&mut self, effects: &mut Effects) {
         self.ended = true;
         self.wake(effects);
@@ -69,7 +69,7 @@ impl Listeners {
         }
     }
 
-    /// The next notice of a listener, or else `waker` is called once there is one; `missed` counts those it has lost.
+    /// The next notice of a listener. If there is no notice, `waker` is called for the next one. `missed` counts the lost ones.
     pub(crate) fn poll_next(
         &mut self,
         key: usize,

@@ -1,4 +1,4 @@
-//! `tracing` events, target `acs_common`. None holds a secret.
+//! `tracing` events, with the target `acs_common`. No event holds a secret.
 
 use acs_common::Notice;
 
@@ -14,7 +14,7 @@ impl Entry {
         match self {
             Self::Refreshing => tracing::debug!(target: TARGET, "refreshing the token"),
             Self::Notice(Notice::TokenChanged { expires_on, .. }) => {
-                tracing::info!(target: TARGET, expires_on = expires_on.as_millis(), "token changed");
+                tracing::info!(target: TARGET, %expires_on, "token changed");
             }
             Self::Notice(Notice::RefreshFailed { cause, retry_in, .. }) => {
                 let permanent = cause.is_permanent();

@@ -1,4 +1,4 @@
-//! Notices to whoever listens, each listener at his own pace.
+//! The stream of notices. Each listener reads at its own speed.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -12,11 +12,11 @@ use futures_lite::Stream;
 use crate::clock::Clock;
 use crate::shared::Shared;
 
-/// A stream of a credential's notices, from [`notices`](crate::CommunicationTokenCredential::notices): what happens from
-/// then on. It ends once the credential is disposed, its last handle dropped or its driver gone; it does not keep any of
-/// them alive.
+/// A stream of a credential's notices, from [`notices`](crate::CommunicationTokenCredential::notices). It starts with the
+/// first notice after that call. It ends when the credential is disposed, its last handle is dropped, or its driver has
+/// ended. The stream does not keep the credential or the driver alive.
 ///
-/// A listener that is more than 64 notices behind loses the oldest; [`missed`](Self::missed) counts them.
+/// A listener that is more than 64 notices behind loses the oldest ones; [`missed`](Self::missed) counts them.
 ///
 /// ```
 /// use acs_common_driver::Notice;
@@ -43,19 +43,19 @@ impl<C: Clock> Notices<C> {
         Self { shared: Arc::clone(shared), key: shared.lock().subscribe(), missed: 0 }
     }
 
-    /// The next notice; `None` at the end. Cancel-safe: a notice is taken only when it is returned.
+    /// The next notice; `None` at the end. Cancel-safe: if you drop the future, no notice is lost.
     pub async fn next(&mut self) -> Option<Notice> {
         poll_fn(|context| self.poll_next_notice(context)).await
     }
 
-    /// How many notices were lost because this listener was too far behind.
+    /// How many notices this listener has lost because it was too slow.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.missed
     }
 
     fn poll_next_notice(&mut self, context: &Context<'_>) -> Poll<Option<Notice>> {
-        // Cloned with the lock not yet held, since that may run foreign code.
+        // Clone the waker before the lock is held, because that may run foreign code.
         let waker = context.waker().clone();
         self.shared.lock().poll_notice(self.key, waker, &mut self.missed)
     }

@@ -1,4 +1,4 @@
-//! What is in front of the lock: the machine's snapshot.
+//! The machine's snapshot, which is read without the lock.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,10 +7,10 @@ use acs_common::{Snapshot, Token};
 
 use crate::sync::{ArcSwapOption, AtomicU64};
 
-/// The token, while a request would do no more than return it.
+/// The token, while a request would only return it and change nothing.
 pub(crate) struct Published {
     snapshot: ArcSwapOption<Snapshot>,
-    /// Counts what was published, for those who keep a copy.
+    /// Counts the publications, for readers that keep a copy.
     version: AtomicU64,
 }
 
@@ -19,14 +19,14 @@ impl Published {
         Self { snapshot: ArcSwapOption::empty(), version: AtomicU64::new(0) }
     }
 
-    /// The token of what was published last, if `look` finds it there.
+    /// The token that `look` finds in the last snapshot.
     pub(crate) fn token(&self, look: impl FnOnce(&Snapshot) -> Option<&Token>) -> Option<Token> {
         look(self.snapshot.load().as_deref()?).cloned()
     }
 
-    /// What was published last, and its version: as long as that does not change, there is nothing newer.
+    /// The last snapshot and its version. While the version is the same, there is no newer snapshot.
     pub(crate) fn latest(&self) -> (u64, Option<Arc<Snapshot>>) {
-        // In this order: what is newer than its version is only fetched once more.
+        // In this order: a snapshot that is newer than its version is only fetched a second time.
         let version = self.version();
         (version, self.snapshot.load_full())
     }
@@ -36,7 +36,7 @@ impl Published {
         self.version.load(Ordering::Acquire)
     }
 
-    /// To be called with the state locked, so that nothing older comes later.
+    /// Call it with the state locked. So an older snapshot cannot replace a newer one.
     pub(crate) fn publish(&self, snapshot: Option<Snapshot>) {
         let known = self.snapshot.load();
         let same = match (known.as_deref(), &snapshot) {

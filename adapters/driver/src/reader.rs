@@ -1,4 +1,4 @@
-//! A handle of one's own, with a copy of what is shared.
+//! A handle for one task or thread, with its own copy of the shared snapshot.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,18 +10,18 @@ use crate::coarse_clock::CoarseClock;
 use crate::credential::CommunicationTokenCredential;
 use crate::shared::Shared;
 
-/// Of no version.
+/// A version that no snapshot has.
 const NONE: u64 = u64::MAX;
 
-/// A handle of one task or thread, which lends out a valid token for less than it costs to clone one: it writes nothing that
-/// is shared, as long as the token stays the same and good.
+/// A handle for one task or thread. It lends a valid token, which is faster than a clone of the token: while the token is
+/// the same and valid, it writes nothing to shared memory.
 ///
-/// What it lends is what the credential would return at that moment. It is as good a handle as any: the credential lives
-/// as long as its readers do.
+/// It lends the token that the credential would return at that moment. A reader is also a handle: the credential exists
+/// as long as its readers.
 ///
-/// A reader holds on to the token it lent last, so that a secret that is replaced, rejected or disposed of meanwhile stays in
-/// memory until the reader is asked again, is told to [`release`](Self::release) it, or is dropped. One that is going to be
-/// idle for long is to be released, or dropped, before.
+/// A reader keeps the last token it lent. So a secret that is replaced, rejected or disposed meanwhile stays in memory
+/// until the reader is asked again, [released](Self::release) or dropped. Release or drop a reader before it is idle for
+/// a long time.
 ///
 /// ```
 /// use acs_common_tokio::CommunicationTokenCredential;
@@ -41,19 +41,19 @@ const NONE: u64 = u64::MAX;
 /// ```
 pub struct Reader<C: Clock> {
     credential: CommunicationTokenCredential<C>,
-    /// The credential's, at hand.
+    /// A copy of the credential's pointer.
     shared: Arc<Shared<C>>,
-    /// What was published last, when this reader looked.
+    /// The snapshot that this reader read last.
     published: Option<Arc<Snapshot>>,
     version: u64,
-    /// What was lent last.
+    /// The token that was lent last.
     lent: Option<Token>,
-    /// As long as it is that tick, and the version is the same, there is nothing to look at.
+    /// In the same tick, and with the same version, the token can be lent again without a look.
     tick: Option<u64>,
 }
 
 impl<C: Clock> CommunicationTokenCredential<C> {
-    /// A handle of one's own for a task or thread that asks very often: see [`Reader`].
+    /// A handle for a task or thread that asks very often: see [`Reader`].
     #[must_use]
     pub fn reader(&self) -> Reader<C> {
         Reader::new(self.clone())
@@ -72,7 +72,7 @@ impl<C: Clock> Reader<C> {
         }
     }
 
-    /// A valid token if there is one, without waiting: what
+    /// A valid token if there is one, without waiting: the token that
     /// [`try_token`](CommunicationTokenCredential::try_token) would return.
     ///
     /// ```
@@ -85,7 +85,7 @@ impl<C: Clock> Reader<C> {
     /// ```
     ///
     /// # Errors
-    /// As [`get_token`](Self::get_token), where that would fail at once.
+    /// The errors of [`get_token`](Self::get_token), if that would fail at once.
     #[inline]
     pub fn token(&mut self) -> Result<Option<&Token>, Error> {
         if !self.is_good() {
@@ -94,11 +94,11 @@ impl<C: Clock> Reader<C> {
         Ok(self.lent.as_ref())
     }
 
-    /// A valid token, as from [`CommunicationTokenCredential::get_token`]: at once if one is held, else as soon as the
-    /// refresh in flight brings it. Cancel-safe.
+    /// A valid token, as from [`CommunicationTokenCredential::get_token`]: at once if one is held, else when the refresh in
+    /// flight brings it. Cancel-safe.
     ///
     /// # Errors
-    /// As there.
+    /// The errors of [`CommunicationTokenCredential::get_token`].
     #[inline]
     pub async fn get_token(&mut self) -> Result<&Token, Error> {
         let lent = if self.is_good() || self.look() { self.lent.take() } else { None };
@@ -109,9 +109,9 @@ impl<C: Clock> Reader<C> {
         Ok(self.lent.insert(token))
     }
 
-    /// Reports that the service refused the token that this reader lent last (a 401), as
-    /// [`CommunicationTokenCredential::reject`] does. Nothing happens if it has lent none since it was
-    /// [released](Self::release), or the token was found to be over.
+    /// Reports that the service refused (a 401) the token that this reader lent last. See
+    /// [`CommunicationTokenCredential::reject`]. It does nothing if the reader has lent no token since it was
+    /// [released](Self::release), or if the reader has seen that the token is not valid any more.
     ///
     /// ```
     /// use acs_common_tokio::CommunicationTokenCredential;
@@ -139,7 +139,7 @@ impl<C: Clock> Reader<C> {
         }
     }
 
-    /// Lets go of the token lent last, for a reader that is going to be idle; asked again, it has one again.
+    /// Drops the token lent last. Call it before the reader is idle for a long time. The next request gets a token again.
     ///
     /// ```
     /// use acs_common_smol::CommunicationTokenCredential;
@@ -159,7 +159,7 @@ impl<C: Clock> Reader<C> {
         self.tick = None;
     }
 
-    /// The credential it reads from.
+    /// The credential of this reader.
     #[must_use]
     pub fn credential(&self) -> &CommunicationTokenCredential<C> {
         &self.credential
@@ -184,7 +184,7 @@ impl<C: Clock> Reader<C> {
         Ok(())
     }
 
-    /// Whether there is a token to lend, without asking the machine.
+    /// Whether the snapshot has a token to lend. Does not ask the machine.
     fn look(&mut self) -> bool {
         let tick = self.now_ticked();
         let shared = &*self.shared;
@@ -199,7 +199,7 @@ impl<C: Clock> Reader<C> {
             self.lent.get_or_insert_with(|| token.clone());
             return true;
         }
-        // What is over is not to stay in memory.
+        // An expired token must not stay in memory.
         self.release();
         false
     }

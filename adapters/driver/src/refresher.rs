@@ -1,4 +1,4 @@
-//! Where tokens come from.
+//! Refreshers: the sources of tokens.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -6,11 +6,12 @@ use std::task::{Context, Poll, ready};
 
 use acs_common::{NewToken, Reason, RefresherError};
 
-/// Gets a token from wherever tokens come from: your service, an identity library. Most are closures: see [`IntoRefresher`].
+/// Gets a token from its source: your service, or an identity library. Most refreshers are closures: see
+/// [`IntoRefresher`].
 ///
-/// At most one refresh is in flight at any time. Its future is dropped when it is not wanted any more: it took longer than
-/// [`refresh_timeout`](acs_common::PolicyBuilder::refresh_timeout), or the credential was disposed. One that panics
-/// counts as a failure; one that blocks its thread blocks the driver.
+/// At most one refresh is in flight at any time (contract, rule 2.2). Its future is dropped when its result is not needed
+/// any more: it took longer than [`refresh_timeout`](acs_common::PolicyBuilder::refresh_timeout), or the credential was
+/// disposed. A panic counts as a failure. A refresher that blocks its thread blocks the driver.
 ///
 /// ```
 /// use acs_common_driver::{NewToken, Reason, Refresher, RefresherError};
@@ -38,22 +39,22 @@ use acs_common::{NewToken, Reason, RefresherError};
 /// # }
 /// ```
 pub trait Refresher {
-    /// A refresh under way.
+    /// A refresh in flight.
     type Future: Future<Output = Result<NewToken, RefresherError>>;
 
-    /// Starts a refresh. `reason` says why, and holds the token that the service rejected, if it did.
+    /// Starts a refresh. `reason` says why, and holds the rejected token if the service rejected one (contract, rule 2.9).
     fn refresh(&mut self, reason: Reason) -> Self::Future;
 }
 
-/// What a credential takes for a refresher: a closure, or an implementation of [`Refresher`]. `M` tells these apart; there is
-/// no need to name it.
+/// What you can pass as a refresher: a closure, or an implementation of [`Refresher`]. `M` is a marker for each of these
+/// kinds; you do not need to name it.
 ///
 /// A closure takes no argument, or the [`Reason`] of the call. It returns a future of `Result<T, E>`. `T` is a string or a
-/// [`NewToken`] (a string with its expiry or lifetime). `E` is any error, a boxed one, `anyhow`'s, a message, or a
-/// [`RefresherError`] (permanent, or with the delay that the issuer asked for).
+/// [`NewToken`] (a string with its expiry or lifetime). `E` is any error, a boxed error, an `anyhow::Error`, a message, or
+/// a [`RefresherError`] (permanent, or with the delay that the issuer asked for).
 ///
-/// A closure is called many times, and its future runs on its own: so the closure owns what it needs, and clones it for each
-/// call.
+/// The closure is called many times, and each future runs independently. So the closure owns what it needs, and clones it
+/// for each call.
 ///
 /// ```
 /// use acs_common_tokio::{CommunicationTokenCredential, Reason};
@@ -82,14 +83,14 @@ pub trait Refresher {
     note = "it takes no argument, or `|reason: Reason|`"
 )]
 pub trait IntoRefresher<M> {
-    /// What it is then.
+    /// The type of the refresher.
     type Refresher;
 
     /// The refresher.
     fn into_refresher(self) -> Self::Refresher;
 }
 
-/// Marks what is a [`Refresher`] already.
+/// Marks an implementation of [`Refresher`].
 #[derive(Debug)]
 #[expect(clippy::exhaustive_structs, reason = "a marker")]
 pub struct Itself;
@@ -156,15 +157,15 @@ where
     }
 }
 
-/// What the future of a closure gives: a `Result` of a token or an error.
+/// What the future of a closure returns: a `Result` with a token or an error.
 #[diagnostic::on_unimplemented(
-    message = "a refresher's future gives a `Result<T, E>` of a token or an error, not `{Self}`",
-    label = "its future gives `{Self}`",
+    message = "the future of a refresher must return a `Result<T, E>` with a token or an error, not `{Self}`",
+    label = "its future returns `{Self}`",
     note = "`T` is a string or a `NewToken`: `Ok(token)`",
-    note = "`E` is any error, a message, or a `RefresherError`; write `Ok::<_, std::io::Error>(token)` if it never fails"
+    note = "`E` is any error, a message, or a `RefresherError`; if it never fails, write `Ok::<_, std::io::Error>(token)`"
 )]
 pub trait RefreshOutput {
-    /// As a refresher gives it.
+    /// Converts it to the result of a [`Refresher`].
     fn into_result(self) -> Result<NewToken, RefresherError>;
 }
 
@@ -179,7 +180,7 @@ where
 }
 
 pin_project_lite::pin_project! {
-    /// A refresh by a closure.
+    /// A refresh in flight of a refresher that is a closure.
     #[derive(Debug)]
     pub struct Refresh<Fut> {
         #[pin]
@@ -195,8 +196,8 @@ impl<Fut: Future<Output: RefreshOutput>> Future for Refresh<Fut> {
     }
 }
 
-/// What a refresh that panicked failed with. The panic's message went to the panic hook; it is not repeated here, since it
-/// might hold a secret.
+/// The error of a refresh that panicked. Only the panic hook gets the panic's message, because the message may hold a
+/// secret.
 ///
 /// ```
 /// use acs_common_driver::RefresherPanicked;
@@ -205,5 +206,5 @@ impl<Fut: Future<Output: RefreshOutput>> Future for Refresh<Fut> {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the refresher panicked")]
-#[expect(clippy::exhaustive_structs, reason = "there is no more to say")]
+#[expect(clippy::exhaustive_structs, reason = "it has no details")]
 pub struct RefresherPanicked;

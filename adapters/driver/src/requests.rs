@@ -1,7 +1,7 @@
-//! The requests that wait, and the rounds by which the machine knows them.
+//! The waiting requests. A round is a group of requests that is one waiter for the machine.
 //!
-//! The machine is told of one waiter a round, however many requests join it. So a request that is given up leaves its round,
-//! and the machine hears of it only if it was the last one there.
+//! Each round is one waiter, however many requests join it. A cancelled request leaves its round. The machine is told
+//! only when the last request leaves.
 
 use std::mem;
 use std::task::Waker;
@@ -18,10 +18,10 @@ pub(crate) struct Place {
     request: usize,
 }
 
-/// What all requests of a round get.
+/// The reply to all requests of a round.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
-    /// The token held when they come for it: in between it may have expired.
+    /// Each request gets the token held when it fetches the reply. Until then the token may have expired.
     Granted,
     Refused(Error),
 }
@@ -29,26 +29,26 @@ pub(crate) enum Reply {
 #[derive(Default)]
 pub(crate) struct Requests {
     rounds: Slab<Round>,
-    /// The one that requests join.
+    /// The round that new requests join.
     open: Option<usize>,
 }
 
 #[derive(Default)]
 struct Round {
-    /// The tasks of its requests, until they are woken.
+    /// The wakers of its requests, until they are woken.
     waiting: Slab<Option<Waker>>,
     reply: Option<Reply>,
-    /// How many requests have a place here, answered or not.
+    /// How many requests have a place here, with or without a reply.
     size: usize,
 }
 
 impl Requests {
-    /// A place in the open round, and whether that is a new one.
+    /// Takes a place in the open round. The flag says whether the round is new.
     pub(crate) fn enter(&mut self) -> (Place, bool) {
         let known = self.open;
         let key = known.unwrap_or_else(|| self.rounds.insert(Round::default()));
         self.open = Some(key);
-        // An open round has requests, and so its place.
+        // An open round has requests, so it exists.
         let request = self.rounds.get_mut(key).map_or(0, |round| {
             round.size += 1;
             round.waiting.insert(None)
@@ -56,18 +56,18 @@ impl Requests {
         (Place { round: key, request }, known.is_none())
     }
 
-    /// Later requests wait for something else, and get a round of their own.
+    /// Later requests get a new round, because they wait for another result.
     pub(crate) fn close(&mut self) {
         self.open = None;
     }
 
-    /// Has a request that waits call `waker`, and no earlier one, once it is answered.
+    /// Sets the waker of a waiting request, in place of its earlier one.
     pub(crate) fn wait(&mut self, place: Place, waker: Waker, effects: &mut Effects) {
         let known = self.rounds.get_mut(place.round).and_then(|round| round.waiting.get_mut(place.request));
         effects.drop_wakers(match known {
             Some(Some(known)) if known.will_wake(&waker) => Some(waker),
             Some(known) => known.replace(waker),
-            // Never: a request has its place until it has its reply, or leaves.
+            // Cannot happen: a request has its place until it takes its reply or leaves.
             None => Some(waker),
         });
     }
@@ -80,7 +80,7 @@ impl Requests {
         }
     }
 
-    /// The reply to a request, which leaves with it; `None` as long as it waits.
+    /// Takes the reply to a request, which then leaves. `None`: the request still waits.
     pub(crate) fn take_reply(&mut self, place: Place) -> Option<Reply> {
         let round = self.rounds.get_mut(place.round)?;
         let reply = round.reply.clone()?;
@@ -88,11 +88,11 @@ impl Requests {
         if round.size > 0 {
             return Some(reply);
         }
-        // Not the clone, whose end would be that of the error it shares.
+        // Return the stored reply, not the clone: dropping the last copy of an error here would run foreign code.
         self.remove(place.round)?.reply
     }
 
-    /// Ends a request, answered or not. Its round, if that is left without a request and without a reply.
+    /// Ends a request, with or without a reply. Returns its round if the round now has no request and no reply.
     pub(crate) fn leave(&mut self, place: Place, effects: &mut Effects) -> Option<usize> {
         let round = self.rounds.get_mut(place.round)?;
         effects.drop_wakers(round.waiting.try_remove(place.request).flatten());
@@ -114,7 +114,7 @@ impl Requests {
         self.rounds.iter().filter_map(waits).collect()
     }
 
-    /// When nobody waits any more, their places are given back to the heap.
+    /// Removes a round. When the last round goes, the memory is freed.
     fn remove(&mut self, round: usize) -> Option<Round> {
         self.open.take_if(|open| *open == round);
         let removed = self.rounds.try_remove(round);
@@ -131,14 +131,14 @@ mod tests {
 
     const MANY: usize = 200_000;
 
-    /// Fails when giving one up looks at the others (it then takes minutes), has the machine told although others wait, or
-    /// leaves something behind.
+    /// Fails when a cancelled request looks at all others (then the test takes minutes), tells the machine while others wait,
+    /// or leaves something behind.
     #[test]
-    fn many_are_given_up_in_any_order_and_the_machine_hears_of_the_last() {
+    fn many_requests_are_cancelled_in_any_order_and_the_machine_is_told_of_the_last() {
         let orders: [fn(usize) -> usize; 3] = [
             |turn| turn,
             |turn| MANY - 1 - turn,
-            // All over the place, and each once: the step and their number have no factor in common.
+            // In a mixed order, each once: the step and the number of requests have no common factor.
             |turn| turn * 77_773 % MANY,
         ];
         for order in orders {

@@ -1,4 +1,4 @@
-//! What a credential's handles and its driver share: the machine behind a lock, and the token in front of it.
+//! The state that a credential's handles and its driver share: the machine behind a lock, and a snapshot without a lock.
 
 use std::mem;
 use std::task::{Poll, Waker};
@@ -27,27 +27,27 @@ struct State {
     requests: Requests,
     commands: Commands,
     driver: Driving,
-    /// How often the driver was polled.
+    /// How often the driver has been polled.
     polls: u64,
     disposed: bool,
-    /// Kept beside the machine's own, so that it is not the machine that drops a foreign error, under the lock.
+    /// A copy of the machine's last failure. So the machine, under the lock, never drops the last copy of a foreign error.
     last_failure: Option<Box<FailureCause>>,
     listeners: Listeners,
 }
 
-/// The state, locked. Never held across an await, nor while foreign code runs, but a clock: what wakes, logs or drops such is
-/// left to the effects.
+/// The locked state. It is not held across an await, nor while foreign code runs, except a clock. The effects wake, log and
+/// drop foreign values after the lock.
 pub(crate) struct Locked<'a, C> {
     shared: &'a Shared<C>,
-    // Before the effects, so that it is dropped before them.
+    // Declared before the effects, so that the lock is dropped first.
     state: MutexGuard<'a, State>,
     effects: Effects,
-    /// Read when first needed.
+    /// The clocks are read when this is first needed.
     now: Option<Now>,
 }
 
 /// A waiter that no machine has.
-const NOBODY: usize = usize::MAX;
+const UNKNOWN: usize = usize::MAX;
 
 impl<C: Clock> Shared<C> {
     pub(crate) fn new(clock: C, machine: Machine<usize>) -> Self {
@@ -66,12 +66,12 @@ impl<C: Clock> Shared<C> {
         shared
     }
 
-    /// The token, if asking for it would change nothing.
+    /// The token, if a request would change nothing.
     pub(crate) fn fresh(&self) -> Option<Token> {
         self.published.token(|snapshot| self.look(snapshot).map(|(token, _)| token))
     }
 
-    /// The token, as long as asking for it would change nothing; and whether that can be told without the exact clocks.
+    /// The token, if a request would change nothing. The flag says whether the coarse clock was enough to know that.
     pub(crate) fn look<'a>(&self, snapshot: &'a Snapshot) -> Option<(&'a Token, bool)> {
         let at_latest = self.clock.coarse_clock().map(|coarse| coarse.now_at_latest());
         let soon = at_latest.and_then(|now| snapshot.token(now)).map(|token| (token, true));
@@ -79,7 +79,7 @@ impl<C: Clock> Shared<C> {
     }
 
     pub(crate) fn lock(&self) -> Locked<'_, C> {
-        // Nothing foreign runs under the lock but a clock, so nothing was left half-done.
+        // Under the lock the only foreign code is a clock. So after its panic the state is still complete.
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         Locked { shared: self, state, effects: Effects::default(), now: None }
     }
@@ -87,14 +87,14 @@ impl<C: Clock> Shared<C> {
 
 /// Steps of the machine.
 impl<C: Clock> Locked<'_, C> {
-    /// Tells the machine what happened, and does what it says.
+    /// Passes an event to the machine, and carries out its actions.
     pub(crate) fn handle(&mut self, event: Event<usize>) {
         if let Event::SourceChecked { .. } = event {
-            // A request that comes later may wait for another check.
+            // A later request may wait for another check.
             self.state.requests.close();
         }
         if let Event::RefreshFailed { error, .. } = &event {
-            // The machine may have no use for it, and drop it at once.
+            // The machine may drop the error at once. So the effects keep a copy.
             self.effects.drop_errors([FailureCause::Refresher(error.clone())]);
         }
         let now = self.now();
@@ -102,7 +102,7 @@ impl<C: Clock> Locked<'_, C> {
         self.carry_out();
     }
 
-    /// Does what the machine says, and publishes the token it holds.
+    /// Carries out the machine's actions, and publishes its snapshot.
     fn carry_out(&mut self) {
         let (state, effects) = (&mut *self.state, &mut self.effects);
         while let Some(action) = state.machine.poll_action() {
@@ -140,7 +140,7 @@ impl<C: Clock> Locked<'_, C> {
 
 /// Requests.
 impl<C: Clock> Locked<'_, C> {
-    /// The answer to a request, or to a new one, if it is there; else `waker` is called once it is.
+    /// Puts a request, or takes its answer. If there is no answer yet, `waker` is called for it.
     pub(crate) fn poll_request(&mut self, place: &mut Option<Place>, waker: Waker) -> Poll<Answer> {
         let answer = match *place {
             None => self.ask(),
@@ -160,7 +160,7 @@ impl<C: Clock> Locked<'_, C> {
         }
     }
 
-    /// Without waiting: the token held if there is one, or why there is none.
+    /// A request that does not wait: the token held, `None`, or the error.
     pub(crate) fn try_request(&mut self) -> Result<Option<Token>, Error> {
         match self.ask() {
             Ok(answer) => answer.map(Some),
@@ -169,21 +169,21 @@ impl<C: Clock> Locked<'_, C> {
                 let now = self.now();
                 match (self.state.machine.token(now), self.state.machine.pending_error(now)) {
                     (Some(token), _) => Ok(Some(token.clone())),
-                    (None, Some(refusal)) => Err(refusal),
+                    (None, Some(error)) => Err(error),
                     (None, None) => Ok(None),
                 }
             }
         }
     }
 
-    /// Gives up a request, answered or not.
+    /// Withdraws a request, with or without an answer.
     pub(crate) fn leave(&mut self, place: Place) {
         if let Some(round) = self.state.requests.leave(place, &mut self.effects) {
             self.handle(Event::RequestCancelled { waiter: round });
         }
     }
 
-    /// Puts a request: its answer, if there is one at once, or else where it waits.
+    /// Puts a request. Returns its answer, or the place where it waits.
     fn ask(&mut self) -> Result<Answer, Place> {
         if matches!(self.state.driver, Driving::Ended) {
             return Ok(self.answer_at_once());
@@ -192,9 +192,9 @@ impl<C: Clock> Locked<'_, C> {
         self.handle(if is_new {
             Event::TokenRequested { waiter: place.round }
         } else {
-            // All that a request does to a machine that has others of the same kind waiting is to have it look at the clocks,
-            // which counts if the timer is late.
-            Event::RequestCancelled { waiter: NOBODY }
+            // The machine already has a waiter for this round. It only needs to look at the clocks, because the timer may be
+            // late. An unknown waiter has that effect.
+            Event::RequestCancelled { waiter: UNKNOWN }
         });
         match self.state.requests.take_reply(place) {
             Some(reply) => Ok(self.redeem(reply)),
@@ -202,13 +202,13 @@ impl<C: Clock> Locked<'_, C> {
         }
     }
 
-    /// The answer to a request that waits, if there is one; only then its place is free.
+    /// The answer to a waiting request. If there is no answer, the request keeps its place.
     fn take_answer(&mut self, place: Place) -> Result<Answer, Place> {
         let Some(reply) = self.state.requests.take_reply(place) else { return Err(place) };
         if matches!(reply, Reply::Granted) && !matches!(self.state.driver, Driving::Ended) {
             let now = self.now();
             if self.state.machine.token(now).is_none() {
-                // Expired, rejected or disposed of since: as if it came just now.
+                // The token has expired, or was rejected or disposed. So this is a new request.
                 return self.ask();
             }
         }
@@ -222,7 +222,7 @@ impl<C: Clock> Locked<'_, C> {
         }
     }
 
-    /// The token held; or else what is left to say when nobody is there to get one.
+    /// The token held, or the error of a credential that cannot refresh any more.
     fn answer_at_once(&mut self) -> Answer {
         let missing = if self.state.disposed { Error::Disposed } else { Error::DriverStopped };
         let now = self.now();
@@ -232,14 +232,14 @@ impl<C: Clock> Locked<'_, C> {
 
 /// The driver.
 impl<C: Clock> Locked<'_, C> {
-    /// The commands that came in; `None` once there is nothing left to drive.
+    /// The new commands; `None` when the credential is disposed.
     pub(crate) fn take_commands(&mut self) -> Option<Commands> {
         self.state.polls += u64::from(!matches!(self.state.driver, Driving::AtWork));
         self.state.driver.is_up(&mut self.effects);
         (!self.state.disposed).then(|| mem::take(&mut self.state.commands))
     }
 
-    /// Has `waker` called for the next command, unless there are some.
+    /// Registers `waker` for the next command, unless there are commands now. Returns whether it was registered.
     pub(crate) fn fall_asleep(&mut self, waker: Waker) -> bool {
         let is_idle = self.state.commands.is_empty() && !self.state.disposed;
         if is_idle {
@@ -251,19 +251,19 @@ impl<C: Clock> Locked<'_, C> {
         is_idle
     }
 
-    /// The driver lets others run, and asks to be polled again.
+    /// The driver stops so that other tasks can run. It has asked to be polled again.
     pub(crate) fn pause(&mut self) {
         self.state.driver = Driving::Woken;
     }
 
-    /// Wakes the driver, so that it can be seen whether anything polls it. How often it was polled before; `None` if it is
-    /// being polled, or has ended.
+    /// Wakes the driver, to find out whether something polls it. Returns how often it was polled before; `None` if it is being
+    /// polled now, or has ended.
     pub(crate) fn probe_driver(&mut self) -> Option<u64> {
         self.state.driver.wake(&mut self.effects);
         matches!(self.state.driver, Driving::Woken).then_some(self.state.polls)
     }
 
-    /// The driver is gone without having been disposed: whoever waits, waits in vain.
+    /// The driver has ended. If the credential is not disposed, all waiting requests fail.
     pub(crate) fn end_driver(&mut self) {
         self.state.driver.wake(&mut self.effects);
         self.state.driver = Driving::Ended;
@@ -291,7 +291,7 @@ impl<C> Locked<'_, C> {
         self.state.listeners.poll_next(listener, waker, missed, &mut self.effects)
     }
 
-    /// They hear nothing any more.
+    /// Ends the notices of all listeners.
     pub(crate) fn end_notices(&mut self) {
         self.state.listeners.end(&mut self.effects);
     }
@@ -303,7 +303,7 @@ impl State {
         effects.log(crate::log::Entry::Notice(notice.clone()));
         self.disposed |= matches!(notice, Notice::Disposed);
         if let Notice::TokenChanged { .. } | Notice::Disposed = notice {
-            // Now the machine has forgotten it.
+            // The machine has dropped its copy.
             effects.drop_errors(self.last_failure.take().map(|error| *error));
         }
         if let Notice::RefreshFailed { cause, .. } = &notice {

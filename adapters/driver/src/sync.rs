@@ -1,5 +1,5 @@
-//! Where threads meet. `tests/interleavings` compiles the driver with others in the place of these, which try out the
-//! orders in which threads may come to them.
+//! The primitives that threads share. `tests/interleavings` compiles the driver with replacements for them, which try
+//! different orders of the threads' steps.
 
 pub(crate) use std::sync::atomic::AtomicU64;
 pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError};

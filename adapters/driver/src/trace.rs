@@ -1,19 +1,19 @@
-//! Logs of the exchange's requests.
+//! Log events for the requests of the exchange.
 
 use acs_common::RefresherError;
 use acs_common::entra::{HttpRequest, HttpResponse};
 #[cfg(feature = "tracing")]
 use {crate::panics::catch_panic, acs_common::entra::ExchangeError};
 
-/// Logs a request and what came of it, without headers and bodies: target `acs_common::http`. At the level at which the
-/// Azure SDKs show requests: there are few, since a token lives for an hour or so.
+/// Logs a request and its result, without headers and bodies; the target is `acs_common::http`. The level is the one that
+/// the Azure SDKs use for requests. There are few requests, because a token is valid for about an hour.
 pub(crate) struct Trace {
     #[cfg(feature = "tracing")]
     request_id: String,
     #[cfg(feature = "tracing")]
     attempt: u32,
     #[cfg(feature = "tracing")]
-    /// None where std has no clock and panics when asked: in a browser.
+    /// `None` in a browser, where std has no clock and panics.
     sent: Option<std::time::Instant>,
 }
 
@@ -35,12 +35,12 @@ impl Trace {
         let duration = sent.map(|sent| tracing::field::debug(sent.elapsed()));
         catch_panic(|| match answer {
             Ok(response) => {
-                // Nothing of what the service says: it might repeat the token.
+                // Log no text from the service: it may repeat the token.
                 let status = response.status();
                 tracing::info!(target: "acs_common::http", status, duration, request_id, attempt, "response");
             }
             Err(error) => {
-                // Its text goes on to the cause.
+                // Its text includes the cause.
                 let error = ExchangeError::Transport(error.clone());
                 tracing::warn!(target: "acs_common::http", duration, request_id, attempt, "{error}");
             }

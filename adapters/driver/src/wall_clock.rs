@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use acs_common::UnixTime;
 
-/// What the system's wall clock says.
+/// The time of the system's wall clock.
 ///
 /// ```
 /// use acs_common_driver::wall_clock;

@@ -1,4 +1,4 @@
-//! The Azure SDK: its credentials as sources of Entra tokens, and ours as one of its.
+//! The Azure SDK: its credentials as sources of Entra tokens, and our credential for its clients.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use smol::channel::bounded;
 
 const SCOPE: &str = "https://communication.azure.com/clients/VoIP";
 
-/// Gives a token, or fails, and remembers what it was asked for.
+/// Gives a token or fails, and records the requests.
 #[derive(Debug)]
 struct Identity {
     fails: bool,
@@ -52,7 +52,7 @@ fn credential(identity: Arc<Identity>) -> CommunicationTokenCredential<Smol> {
     Builder::with_entra(Smol::default(), options, AzureTokenSource::new(identity), client).spawn().unwrap()
 }
 
-/// What the source says of the token's expiry, to the millisecond.
+/// The token's expiry that the source gives, in milliseconds.
 fn stated(expires_on: OffsetDateTime) -> Option<UnixTime> {
     let (send, receive) = bounded(1);
     let mut source = AzureTokenSource::new(Arc::new(Identity { expires_on, ..Identity::default() }));
@@ -70,7 +70,7 @@ fn stated(expires_on: OffsetDateTime) -> Option<UnixTime> {
     receive.recv_blocking().unwrap()
 }
 
-/// Bites when the source drops the expiry, and when it cuts it to the second.
+/// Fails when the source drops the expiry, or cuts it to the second.
 #[test]
 fn the_expiry_that_the_sdk_knows_is_passed_on() {
     let moment = |secs| OffsetDateTime::from_unix_timestamp(secs).unwrap();
@@ -84,7 +84,7 @@ fn the_expiry_that_the_sdk_knows_is_passed_on() {
     }
 }
 
-/// Bites when `AzureTokenSource` asks for another scope, or hands the token over in other words.
+/// Fails when `AzureTokenSource` asks for another scope, or changes the token.
 #[test]
 fn a_credential_of_the_sdk_is_asked_for_exactly_the_scopes_and_its_token_exchanged() {
     let identity = Arc::new(Identity::default());
@@ -94,7 +94,7 @@ fn a_credential_of_the_sdk_is_asked_for_exactly_the_scopes_and_its_token_exchang
 }
 
 #[test]
-fn what_the_sdk_says_of_its_failure_reaches_the_caller() {
+fn the_text_of_the_sdks_error_reaches_the_caller() {
     let error =
         block_on(credential(Arc::new(Identity { fails: true, ..Identity::default() })).get_token()).unwrap_err();
     assert!(error.to_string().contains("az login has not been run"), "{error}");
@@ -108,7 +108,7 @@ fn as_the_sdk_sees_it(expires_on: UnixTime) -> Arc<dyn TokenCredential> {
     Arc::new(Builder::new(Smol::default(), refresher).spawn().unwrap())
 }
 
-/// Bites when `is_ours` lets any scope pass, or compares with regard to case.
+/// Fails when `is_ours` accepts any scope, or when it is case-sensitive.
 #[test]
 fn the_sdk_gets_our_token_for_our_scopes_only() {
     let credential = as_the_sdk_sees_it(UnixTime::from_secs(4_000_000_000));
@@ -124,7 +124,7 @@ fn the_sdk_gets_our_token_for_our_scopes_only() {
     assert!(!format!("{credential:?}").contains("for-calls"));
 }
 
-/// Bites when the year 9999 is passed on unchecked.
+/// Fails when a moment after the year 9999 is not checked.
 #[test]
 fn an_expiry_that_the_sdk_cannot_express_is_its_last_day() {
     for (secs, year) in [(253_402_300_800, 9_999), (i64::MAX, 9_999)] {
@@ -133,7 +133,7 @@ fn an_expiry_that_the_sdk_cannot_express_is_its_last_day() {
     }
 }
 
-/// Bites when a moment before 1970 is taken for as long after it.
+/// Fails when a moment before 1970 becomes the same time after 1970.
 #[test]
 fn an_expiry_before_1970_is_passed_on_as_1970() {
     for millis in [-1, i64::MIN] {
@@ -144,9 +144,9 @@ fn an_expiry_before_1970_is_passed_on_as_1970() {
     }
 }
 
-/// Bites when only what is there at once is given out.
+/// Fails when the call returns only a token that is there at once.
 #[test]
-fn a_client_of_the_sdk_waits_for_a_token_on_its_way() {
+fn a_client_of_the_sdk_waits_for_a_refresh_in_flight() {
     let (send, receive) = bounded::<&str>(1);
     let refresher = move || {
         let receive = receive.clone();
@@ -155,15 +155,15 @@ fn a_client_of_the_sdk_waits_for_a_token_on_its_way() {
     let credential: Arc<dyn TokenCredential> = Arc::new(Builder::new(Smol::default(), refresher).spawn().unwrap());
     block_on(async {
         let mut waiting = credential.get_token(&[SCOPE], None);
-        assert!(poll_once(&mut waiting).await.is_none(), "there is none yet");
+        assert!(poll_once(&mut waiting).await.is_none(), "there is no token yet");
         send.send("at last").await.unwrap();
         assert_eq!(waiting.await.unwrap().token.secret(), "at last");
     });
 }
 
-/// Bites when our error is made a string.
+/// Fails when our error becomes a string.
 #[test]
-fn a_client_of_the_sdk_finds_our_error_in_the_sdks() {
+fn a_client_of_the_sdk_finds_our_error_in_the_sdks_error() {
     let credential = acs_common_smol::CommunicationTokenCredential::with_static_token("for-calls").unwrap();
     credential.dispose();
     let error = block_on(TokenCredential::get_token(&credential, &[SCOPE], None)).unwrap_err();
@@ -171,18 +171,18 @@ fn a_client_of_the_sdk_finds_our_error_in_the_sdks() {
     assert!(matches!(error.into_inner().unwrap().downcast_ref(), Some(Error::Disposed)));
 }
 
-/// Bites when `AzureTokenSource` derives `Debug`: not every credential hides what it holds.
+/// Fails when `AzureTokenSource` derives `Debug`: a credential may show its secret.
 #[test]
 fn a_source_shows_nothing_of_the_credential_it_asks() {
     let asked = Mutex::new(vec![vec!["a-secret".to_owned()]]);
-    let talkative = Identity { asked, ..Identity::default() };
-    assert!(format!("{talkative:?}").contains("a-secret"));
-    assert!(!format!("{:?}", AzureTokenSource::new(Arc::new(talkative))).contains("a-secret"));
+    let revealing = Identity { asked, ..Identity::default() };
+    assert!(format!("{revealing:?}").contains("a-secret"));
+    assert!(!format!("{:?}", AzureTokenSource::new(Arc::new(revealing))).contains("a-secret"));
 }
 
-/// Bites when the builder shows nothing of its options, or a source anything of its credential.
+/// Fails when the builder does not show its options, or when a source shows its credential.
 #[test]
-fn what_is_shown_of_a_source_and_a_builder_is_no_secret() {
+fn debug_of_a_source_and_a_builder_shows_no_secret() {
     let source = AzureTokenSource::new(Arc::new(Identity::default()));
     assert_eq!(format!("{source:?}"), "AzureTokenSource { .. }");
     let options = EntraOptions::new("https://contoso.communication.azure.com").unwrap();

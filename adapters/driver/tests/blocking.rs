@@ -1,11 +1,11 @@
-//! Blocking for a token of a driver that runs on a thread of its own.
+//! Blocking calls for a token, with a driver on another thread.
 
 use std::time::Duration;
 
 use acs_common_driver::Builder;
 use acs_common_smol::Smol;
 
-/// Fails when a driver that waits for its refresher, or that a refresher holds up, is taken for one that nobody polls.
+/// Fails when a driver that waits for its refresher, or that a refresher blocks, counts as a driver that is not polled.
 #[test]
 fn a_slow_refresher_is_waited_for() {
     let refresher = || {

@@ -1,15 +1,15 @@
-//! The system's coarse clock says what its exact ones say.
+//! The system's coarse clock agrees with the exact clocks.
 #![cfg(target_os = "linux")]
 
 use std::time::{Duration, Instant};
 
 use acs_common_driver::{CoarseClock as _, Monotonic, Now, SystemCoarseClock, wall_clock};
 
-/// For longer than a tick may be late, lest one that stands still go unnoticed. Fails when there is none on Linux, when `LATE`
-/// is left out, and when a unit is another.
+/// Runs for longer than the longest delay of a tick, to notice a clock that stands still. Fails when Linux has no coarse
+/// clock, when `LATE` is missing, or when a unit is wrong.
 #[test]
 fn a_coarse_clock_is_not_behind_the_clocks_nor_more_than_a_second_ahead() {
-    // By how much a tick may be longer ago at the start than when it is asked.
+    // How much older a tick may be at the start than at the request.
     const TICK: i64 = 20;
     let started = Instant::now();
     let exact =

@@ -1,5 +1,5 @@
-//! What a reader lent stays in memory until it lets go of it, and not for longer; what a storm needs, until it is over. A binary of
-//! its own, since it counts every byte of the process.
+//! A token that a reader lent stays in memory until the reader drops it, and not longer. The memory of many requests is
+//! freed after them. This is a separate binary because it counts every byte of the process.
 
 use std::alloc::System;
 use std::future::{Pending, pending};
@@ -15,12 +15,12 @@ use smol::future::{FutureExt as _, block_on, poll_once};
 #[global_allocator]
 static MEMORY: Cap<System> = Cap::new(System, usize::MAX);
 
-/// How long the secret is whose memory is looked for: much longer than all else that is allocated meanwhile.
+/// The length of the secret: much longer than everything else that is allocated meanwhile.
 const LONG: usize = 512 << 10;
 
 const MINUTE: u64 = 60_000;
 
-/// Both clocks stand still unless they are moved; they have no ticks.
+/// Both clocks stand still unless the test moves them. They have no ticks.
 #[derive(Clone, Default)]
 struct Hand(Arc<AtomicU64>);
 
@@ -38,7 +38,7 @@ impl Clock for Hand {
 }
 
 struct Stage {
-    /// How much was allocated before.
+    /// The number of bytes allocated before.
     before: usize,
     clock: Hand,
     credential: CommunicationTokenCredential<Hand>,
@@ -60,7 +60,7 @@ impl Stage {
         Self { before, clock, credential, driver: driver.boxed_local(), _alone: alone }
     }
 
-    /// Its reader, that has lent the long token.
+    /// A reader that has lent the long token.
     fn reader(&self) -> Reader<Hand> {
         let mut reader = self.credential.reader();
         assert_eq!(reader.token().unwrap().unwrap().secret().expose().len(), LONG);
@@ -71,7 +71,7 @@ impl Stage {
         MEMORY.allocated() >= self.before + LONG
     }
 
-    /// Has its driver do what there is to do.
+    /// Polls the driver once.
     fn drive(&mut self) {
         block_on(poll_once(&mut self.driver));
     }
@@ -81,7 +81,7 @@ fn hour(token: String) -> NewToken {
     NewToken::new(token).with_expires_in(Duration::from_secs(3_600))
 }
 
-/// What puts a token out of use, unseen by the reader that lent it.
+/// What ends the use of a token while its reader does not look.
 type Fate = (&'static str, fn(&mut Stage));
 
 const FATES: [Fate; 3] = [
@@ -91,7 +91,7 @@ const FATES: [Fate; 3] = [
         stage.drive();
         assert_eq!(stage.credential.try_token().unwrap().unwrap().secret().expose(), "short");
     }),
-    // A rejected token is kept for the refresher to see, until the next one is accepted.
+    // The refresher gets the rejected token, so it is kept until the next one is accepted.
     ("rejected", |stage| {
         let token = stage.credential.try_token().unwrap().unwrap();
         stage.credential.reject(&token);
@@ -102,8 +102,8 @@ const FATES: [Fate; 3] = [
     ("disposed of", |stage| stage.credential.dispose()),
 ];
 
-/// Whatever the fate, the reader keeps the secret until it is made to let go of it, and nothing does afterwards. What `let_go`
-/// hands back is dropped after that.
+/// In each case the reader keeps the secret until `let_go`, and after that nothing keeps it. The value that `let_go`
+/// returns is dropped later.
 fn frees<T>(let_go: impl Fn(Reader<Hand>) -> T) {
     for (fate, befall) in FATES {
         let mut stage = Stage::new();
@@ -117,7 +117,7 @@ fn frees<T>(let_go: impl Fn(Reader<Hand>) -> T) {
     }
 }
 
-/// Fails when `release` forgets the token lent, or the snapshot it came from.
+/// Fails when `release` keeps the token lent, or its snapshot.
 #[test]
 fn a_released_reader_frees_the_secret() {
     frees(|mut reader| {
@@ -126,13 +126,13 @@ fn a_released_reader_frees_the_secret() {
     });
 }
 
-/// Fails when `look` leaves a count of the snapshot behind, as by `mem::forget`.
+/// Fails when `look` leaks a count of the snapshot, as with `mem::forget`.
 #[test]
 fn a_dropped_reader_frees_the_secret() {
     frees(drop);
 }
 
-/// Fails when `look` takes over the new snapshot only if there is one, or keeps the token lent before when there is none.
+/// Fails when `look` ignores that there is no snapshot, or then keeps the token that it lent before.
 #[test]
 fn a_reader_that_is_asked_again_frees_the_secret() {
     frees(|mut reader| {
@@ -145,10 +145,10 @@ fn a_reader_that_is_asked_again_frees_the_secret() {
     });
 }
 
-/// Fails when `look` keeps a snapshot that has nothing more to lend, and when a clock without ticks is taken for one that stands
+/// Fails when `look` keeps a snapshot without a valid token, or when a clock without ticks counts as a clock that stands
 /// still.
 #[test]
-fn a_reader_that_is_the_first_to_find_its_token_dead_frees_the_secret() {
+fn a_reader_that_is_the_first_to_find_its_token_expired_frees_the_secret() {
     let mut stage = Stage::new();
     let mut reader = stage.reader();
     stage.clock.0.store(61 * MINUTE, Ordering::SeqCst);
@@ -158,9 +158,9 @@ fn a_reader_that_is_the_first_to_find_its_token_dead_frees_the_secret() {
     assert_eq!(reader.token().unwrap().unwrap().secret().expose(), "short");
 }
 
-/// Fails when `leave` keeps the places of those who waited, or the machine's queue what it grew to.
+/// Fails when `leave` keeps the places of cancelled requests, or when the machine's queue keeps its memory.
 #[test]
-fn a_storm_of_requests_leaves_nothing_behind_once_it_is_answered() {
+fn many_requests_leave_nothing_in_memory_after_their_answers() {
     let mut stage = Stage::new();
     FATES[0].1(&mut stage);
     let short = stage.credential.try_token().unwrap().unwrap();
@@ -168,14 +168,14 @@ fn a_storm_of_requests_leaves_nothing_behind_once_it_is_answered() {
     stage.credential.reject(&short);
     stage.clock.0.store(60 * MINUTE, Ordering::SeqCst);
     let credential = stage.credential.clone();
-    let mut storm = (0..10_000).map(|_| Box::pin(credential.get_token())).collect::<Vec<_>>();
-    for request in &mut storm {
+    let mut requests = (0..10_000).map(|_| Box::pin(credential.get_token())).collect::<Vec<_>>();
+    for request in &mut requests {
         assert!(block_on(poll_once(request)).is_none());
     }
     stage.drive();
-    for request in storm {
+    for request in requests {
         assert_eq!(block_on(request).unwrap().secret().expose(), "short");
     }
     let left = MEMORY.allocated().saturating_sub(calm);
-    assert!(left < 1_000, "{left} bytes are left of the storm");
+    assert!(left < 1_000, "{left} bytes are left of the requests");
 }

@@ -1,4 +1,4 @@
-//! What the `tracing` events say, and what they do not.
+//! What the `tracing` events contain, and what they do not.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -26,7 +26,7 @@ type Answer = Result<HttpResponse, RefresherError>;
 
 const ENTRA: &str = "eyJ-the-entra-token";
 
-/// What is logged while one token is asked for, the service answering so.
+/// The log of one request for a token; the service gives these answers.
 fn logged(answers: impl IntoIterator<Item = Answer>) -> Vec<String> {
     logged_of(answers, || Ok(ENTRA))
 }
@@ -74,7 +74,7 @@ fn good() -> HttpResponse {
     HttpResponse::new(200).with_header("x-ms-request-id", ENTRA).with_body(body.into())
 }
 
-/// Bites when a response is not logged, when each try has the attempt 1, and when a header or a body is.
+/// Fails when a response is not logged, when each try is attempt 1, or when a header or a body is logged.
 #[test]
 fn each_request_and_response_is_logged_with_what_tells_them_apart() {
     let busy = HttpResponse::new(503).with_header("Retry-After", "0").with_body("in-a-body".into());
@@ -99,9 +99,9 @@ fn each_request_and_response_is_logged_with_what_tells_them_apart() {
     assert!(!all.contains("in-a-body") && !all.to_lowercase().contains("retry-after"), "{all}");
 }
 
-/// Bites when a request that brings no response leaves no trace.
+/// Fails when a request without a response is not logged.
 #[test]
-fn no_response_is_logged_with_why() {
+fn a_request_without_a_response_is_logged_with_the_cause() {
     let lost = || Err(RefresherError::new("connection reset by peer"));
     let lines = logged([lost(), Ok(good())]);
     let lines = of_http(&lines);
@@ -113,14 +113,14 @@ fn no_response_is_logged_with_why() {
     assert_eq!((field(lost, "attempt"), field(response, "attempt")), ("1", "2"));
 }
 
-/// Bites when failures are only told to who asked.
+/// Fails when a failure is reported only to the callers.
 #[test]
-fn the_credentials_own_life_is_logged_beside_its_requests() {
+fn the_credentials_events_are_logged_beside_its_requests() {
     let lines = logged([Ok(good())]);
     let of_ours: Vec<_> = lines.iter().filter(|line| line.contains(" acs_common: ")).collect();
     let [refreshing, changed, disposed] = of_ours[..] else { panic!("{of_ours:?}") };
     assert_eq!(refreshing, "DEBUG acs_common: refreshing the token");
-    assert!(changed.starts_with("INFO acs_common: token changed expires_on=32472144000000"), "{changed}");
+    assert!(changed.starts_with("INFO acs_common: token changed expires_on=2999-01-01T00:00:00"), "{changed}");
     assert_eq!(disposed, "DEBUG acs_common: credential disposed");
 
     let lines = logged([Ok(HttpResponse::new(403))]);
@@ -132,10 +132,10 @@ fn the_credentials_own_life_is_logged_beside_its_requests() {
     assert_eq!(field(failed, "kind"), "\"signed_out\"");
 }
 
-/// Bites when the log's panic goes on to whoever wrote: the driver, which ends of it; the client's call, which then counts as
-/// failed; or a last handle that is dropped by a panic, which is the end of the process.
+/// Fails when the log's panic reaches the code that logs: the driver, which would end; the client's call, which would
+/// count as failed; or a last handle that a panic drops, which would abort the process.
 #[test]
-fn a_log_that_panics_harms_nobody() {
+fn a_log_that_panics_does_no_harm() {
     let writer = || -> Captured { panic!("a log that panics (on purpose)") };
     let subscriber = fmt().with_max_level(tracing::Level::TRACE).with_writer(writer).finish();
     tracing::subscriber::with_default(subscriber, || {

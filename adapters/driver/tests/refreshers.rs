@@ -1,4 +1,4 @@
-//! What may be a refresher, and what it may fail with.
+//! The kinds of refreshers, and the errors that they may return.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -15,7 +15,7 @@ use smol::future::{block_on, or};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// The failure of the only refresh, and when it is tried again.
+/// The failure of the only refresh, and the time of the next try.
 fn failure<W: Work>(builder: Builder<Smol, W>) -> (FailureCause, Option<Duration>) {
     let (credential, driver) = builder.build().unwrap();
     let mut notices = credential.notices();
@@ -52,9 +52,9 @@ impl fmt::Display for Own {
 
 impl StdError for Own {}
 
-/// Fails when the bound on the error names any of them, or one is boxed twice.
+/// Fails when the bound on the error accepts only some of these types, or when an error is boxed twice.
 #[test]
-fn a_refresher_may_fail_with_whatever_becomes_a_boxed_error() {
+fn a_refresher_may_fail_with_any_type_of_error() {
     assert!(refreshing(|| async { Err::<String, _>(Own) }).get_ref().is::<Own>());
     assert!(refreshing(|| async { Err::<String, _>(BoxError::from(Own)) }).get_ref().is::<Own>());
     assert_eq!(refreshing(|| async { Err::<String, _>("words") }).to_string(), "words");
@@ -64,9 +64,9 @@ fn a_refresher_may_fail_with_whatever_becomes_a_boxed_error() {
     assert_eq!(chained.get_ref().source().unwrap().to_string(), "own");
 }
 
-/// Fails when a `RefresherError` is wrapped like any other error, in a box or out of it.
+/// Fails when a `RefresherError` is wrapped like another error, boxed or not.
 #[test]
-fn a_refreshers_own_error_passes_through_unharmed() {
+fn a_refreshers_own_error_passes_through_unchanged() {
     let revoked = || RefresherError::new(Own).permanent();
     for reported in [
         refreshing(move || async move { Err::<String, _>(revoked()) }),
@@ -83,7 +83,7 @@ fn a_refreshers_own_error_passes_through_unharmed() {
     assert!(retry_in.unwrap() > Duration::from_secs(90), "{retry_in:?}");
 }
 
-/// Fails when a closure is not told why it is called, or told of another call.
+/// Fails when a closure gets no reason, or the reason of another call.
 #[test]
 fn a_refresher_learns_why_it_is_called() {
     let refresher = |reason: Reason| {
@@ -100,7 +100,7 @@ fn a_refresher_learns_why_it_is_called() {
 
 /// Fails when only closures are refreshers.
 #[test]
-fn a_type_of_its_own_is_a_refresher_too() {
+fn a_type_that_implements_the_trait_is_a_refresher_too() {
     struct Fixed;
     impl Refresher for Fixed {
         type Future = Ready<Result<NewToken, RefresherError>>;
@@ -126,7 +126,7 @@ where
     failure(Builder::with_entra(Smol::default(), options, source, client)).0
 }
 
-/// Fails when a source's or a client's error is wrapped, or a signed-out user is taken for any other failure.
+/// Fails when an error of a source or a client is wrapped, or when a signed-out user counts as another failure.
 #[test]
 fn a_source_and_a_client_may_fail_with_any_error_too() {
     let unused = |_| async { Err(anyhow::anyhow!("the client")) };

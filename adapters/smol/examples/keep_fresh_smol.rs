@@ -1,7 +1,7 @@
-//! A credential keeps its token fresh while the issuer of the tokens fails in every way it can; on smol.
+//! A credential keeps its token fresh while the issuer of the tokens fails in many ways; on smol.
 //!
-//! `cargo run -p acs-common-smol --example keep_fresh_smol` (`-- --help` for more). What happens is in
-//! `../../keep_fresh`; here are the sockets. (Two examples of one name would be one file in the target folder.)
+//! `cargo run -p acs-common-smol --example keep_fresh_smol` (`-- --help` for more). The program is in
+//! `../../keep_fresh`; here are the sockets. (Two examples of the same name would be one file in the target folder.)
 
 use std::io;
 use std::net::SocketAddr;
@@ -38,7 +38,7 @@ impl keep_fresh::Runtime for Smol {
     }
 
     async fn interrupted() {
-        let mut signals = Signals::new([Signal::Int]).expect("ctrl-c can be listened to");
+        let mut signals = Signals::new([Signal::Int]).expect("a handler for ctrl-c can be installed");
         signals.next().await;
     }
 }

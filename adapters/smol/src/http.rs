@@ -25,8 +25,9 @@ use smol::io::{AsyncRead, AsyncWrite};
 use smol::net::TcpStream;
 use smol_hyper::rt::FuturesIo;
 
-/// Sends the exchange's requests with `hyper` on smol: keeps connections, checks certificates as the operating system
-/// would, follows no redirects, and waits 10 seconds for a connection and 30 for an answer. Knows no proxies.
+/// Sends the exchange's requests with `hyper` on smol (feature `hyper`). It keeps connections open, checks certificates
+/// with the operating system's rules, and follows no redirects. The timeout of a connection is 10 seconds, that of a
+/// response 30 seconds. It does not support proxies.
 ///
 /// Needs the feature `hyper`.
 ///
@@ -47,12 +48,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 impl HyperClient {
-    /// A client that trusts whom the operating system trusts.
+    /// A client that trusts the certificates that the operating system trusts.
     ///
     /// # Errors
-    /// The system's certificates are out of reach.
+    /// The system's certificates are not available.
     pub fn new() -> Result<Self, TlsError> {
-        // Named, since a program may have set another provider for the process, or none.
+        // Named, because the process may have another default provider, or no default.
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -62,7 +63,7 @@ impl HyperClient {
         Ok(Self::with_tls(tls))
     }
 
-    /// A client that trusts whom this configuration trusts: for a private authority, a test, a client certificate.
+    /// A client with this TLS configuration: for a private authority, a test, or a client certificate.
     #[must_use]
     pub fn with_tls(tls: ClientConfig) -> Self {
         let connector = Connector(TlsConnector::from(Arc::new(tls)));
@@ -82,7 +83,7 @@ impl HttpClient for HyperClient {
     fn send(&mut self, request: HttpRequest) -> Self::Future {
         let client = self.0.clone();
         let url = request.url().to_owned();
-        let answer = within(TIMEOUT, "no answer from the service", async move { exchange(&client, request).await });
+        let answer = within(TIMEOUT, "no response from the service", async move { exchange(&client, request).await });
         Box::pin(async { answer.await.map_err(|error| RefresherError::new(RequestFailed { url, error })) })
     }
 }
@@ -94,7 +95,7 @@ async fn exchange(
     let request = Request::<&'static [u8]>::try_from(request)?;
     let request = request.map(|body| Full::new(Bytes::from_static(body)));
     let (head, mut incoming) = client.request(request).await?.into_parts();
-    // In one piece if possible, so that growing leaves no copies behind.
+    // In one allocation if possible: growing would leave copies of the secret in memory.
     let announced = incoming.size_hint().exact().and_then(|length| usize::try_from(length).ok());
     let mut body = Vec::with_capacity(announced.unwrap_or_default().min(HttpResponse::MAX_BODY));
     while let Some(frame) = incoming.frame().await {
@@ -120,7 +121,7 @@ async fn within<T>(
     future.or(late).await
 }
 
-/// What `hyper` leaves out: where it was sent to.
+/// Adds the URL, which `hyper`'s errors do not have.
 #[derive(Debug)]
 struct RequestFailed {
     url: String,
@@ -139,7 +140,7 @@ impl Error for RequestFailed {
     }
 }
 
-/// smol's global executor, as `hyper` wants one.
+/// smol's global executor, for `hyper`.
 #[derive(Clone, Debug)]
 struct GlobalExecutor;
 
@@ -152,7 +153,7 @@ where
     }
 }
 
-/// Connects to where a URL says, in TLS if it says so.
+/// Connects to the host of a URL, with TLS if the URL is https.
 #[derive(Clone)]
 struct Connector(TlsConnector);
 
@@ -192,7 +193,7 @@ trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 
-/// A connection, in the open or in TLS.
+/// A connection, plain or with TLS.
 struct Stream(FuturesIo<Box<dyn Socket>>);
 
 impl Connection for Stream {
@@ -225,7 +226,7 @@ impl Write for Stream {
     }
 }
 
-/// TLS cannot be had on this system.
+/// TLS is not available on this system.
 ///
 /// Needs the feature `hyper`.
 ///

@@ -107,7 +107,7 @@ pub type Notices = acs_common_driver::Notices<Smol>;
 /// ```
 pub type GetToken<'a> = acs_common_driver::GetToken<'a, Smol>;
 
-/// async-io's timer and the system's clocks; runs drivers on smol's global executor.
+/// The clock of smol: async-io's timer and the system's clocks. It runs drivers on smol's global executor.
 ///
 /// ```
 /// use acs_common_smol::{Clock, Smol};
@@ -124,7 +124,7 @@ pub struct Smol {
 
 impl Default for Smol {
     fn default() -> Self {
-        // First: should the process be stopped in between, it is ahead, and not behind.
+        // First: if the process is stopped between the two, the coarse clock is ahead, not behind.
         let coarse_clock = SystemCoarseClock::start();
         Self { origin: Instant::now(), coarse_clock }
     }

@@ -1,4 +1,4 @@
-//! What blocks smol's executor. A binary of its own, since other tests need that executor.
+//! A task that blocks smol's executor. This is a separate binary because other tests need that executor.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use acs_common_smol::{CommunicationTokenCredential, Error};
 
 /// Fails when a task that blocks the only thread of the executor waits for a driver that cannot run.
 #[test]
-fn a_task_that_blocks_the_executor_is_told_so() {
+fn a_task_that_blocks_the_executor_gets_an_error() {
     let refresher = || async {
         async_io::Timer::after(Duration::from_millis(200)).await;
         Ok::<_, std::io::Error>("eyJ…")

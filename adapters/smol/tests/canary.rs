@@ -1,4 +1,4 @@
-//! That no secret shows, on smol and `hyper`.
+//! No secret shows, on smol and `hyper`.
 
 #[path = "../../driver/tests/canary/mod.rs"]
 mod canary;

@@ -1,4 +1,4 @@
-//! Entra users' credentials on smol and `hyper`, over real HTTPS.
+//! Credentials of Entra users on smol and `hyper`, over real HTTPS.
 
 #[path = "../../driver/tests/entra/mod.rs"]
 mod entra;
@@ -16,17 +16,17 @@ mod rt {
     pub(crate) fn run(test: impl Future<Output = ()>) {
         let late = async {
             Timer::after(Duration::from_secs(60)).await;
-            panic!("it does not end");
+            panic!("the test does not end");
         };
         smol::block_on(futures_lite::future::or(test, late));
     }
 
-    /// A client that trusts whom this configuration does.
+    /// A client with this TLS configuration.
     pub(crate) fn client(tls: ClientConfig) -> Client {
         HyperClient::with_tls(tls)
     }
 
-    /// A client that trusts whom the system trusts.
+    /// A client that trusts the system's certificates.
     pub(crate) fn system_client() -> Client {
         HyperClient::new().unwrap()
     }

@@ -1,4 +1,4 @@
-//! The example `keep_fresh_smol`, run as a process; its twin on tokio plays the whole script.
+//! The example `keep_fresh_smol`, run as a process. The test of the example on tokio runs the whole script.
 
 const EXAMPLE: &str = "keep_fresh_smol";
 

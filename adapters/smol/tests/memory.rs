@@ -13,7 +13,7 @@ mod rt {
     }
 }
 
-/// Bites as its twin on tokio does.
+/// Fails in the same cases as the test on tokio.
 #[test]
 fn thousands_of_credentials_and_requests_leave_no_memory() {
     smol::block_on(memory::nothing_is_left());

@@ -1,4 +1,4 @@
-//! The storm on smol.
+//! The stress test on smol.
 
 use acs_common_smol::Smol;
 use smol::Task;
@@ -22,8 +22,8 @@ impl stress::Host for Smol {
     }
 }
 
-/// Bites as its twins on tokio do.
+/// Fails in the same cases as the tests on tokio.
 #[test]
-fn a_storm_breaks_no_law_and_leaves_nothing() {
-    smol::block_on(stress::storm::<Smol>());
+fn random_load_breaks_no_law_and_leaves_nothing() {
+    smol::block_on(stress::random_load::<Smol>());
 }

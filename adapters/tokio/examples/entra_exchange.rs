@@ -1,5 +1,5 @@
-//! The exchange of Entra tokens, seen from outside: against a fake of the service, over TLS on loopback; or, with
-//! `--endpoint`, against the real one.
+//! The exchange of Entra tokens: with a fake of the service, over TLS on loopback; or, with `--endpoint`, with the real
+//! service.
 
 use std::error::Error;
 use std::io::{self, Write as _};
@@ -24,18 +24,18 @@ mod logging;
 use fake_acs::{Answer, FakeAcs};
 
 const HELP: &str = "\
-Exchanges Entra tokens for access tokens of Azure Communication Services, and shows what happens as it happens.
+Exchanges Entra tokens for access tokens of Azure Communication Services, and prints each step.
 
-Usage: entra_exchange                                   a fake of the service on loopback, in TLS that only this
-                                                        program trusts, and made-up users; about 3 s
-       entra_exchange --endpoint URL [--scope SCOPE]... the real service: the Entra token is got with AZURE_TENANT_ID,
-                                                        AZURE_CLIENT_ID and AZURE_CLIENT_SECRET if they are set, else
-                                                        from the developer tools (az, azd) you are signed in with
+Usage: entra_exchange
+         uses a fake of the service, on loopback over TLS, with users that do not exist; takes about 3 s
+       entra_exchange --endpoint URL [--scope SCOPE]...
+         uses the real service. The Entra token comes from AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET
+         if they are set, else from the developer tools (az, azd) that you are signed in with
 
-AZURE_LOG_LEVEL=verbose|info|warning|error, or RUST_LOG, shows each HTTP request on standard error.
+With AZURE_LOG_LEVEL=verbose|info|warning|error, or RUST_LOG, it logs each HTTP request to standard error.
 
-Exit status: 0 every promise was kept; 1 one was broken, or there was no token; 2 usage, or an endpoint or scope that
-cannot be.";
+Exit status: 0 every promise was kept; 1 a promise was broken, or there is no token; 2 wrong usage, or an endpoint or
+a scope that is not valid.";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -50,8 +50,8 @@ async fn main() -> ExitCode {
             ("--help" | "-h", _) => return ended(print(HELP).map(|()| true).map_err(Into::into)),
             ("--endpoint", Some(value)) => endpoint = Some(value),
             ("--scope", Some(value)) => scopes.push(value),
-            ("--endpoint" | "--scope", None) => return usage(format!("{argument} takes a value")),
-            (other, _) => return usage(format!("not understood: {other}")),
+            ("--endpoint" | "--scope", None) => return usage(format!("{argument} needs a value")),
+            (other, _) => return usage(format!("unknown argument {other:?}")),
         }
     }
     if let Err(wrong) = logging::init() {
@@ -59,7 +59,7 @@ async fn main() -> ExitCode {
     }
     let outcome = match endpoint {
         None if scopes.is_empty() => on_loopback().await,
-        None => return usage("--scope goes with --endpoint".to_owned()),
+        None => return usage("--scope needs --endpoint".to_owned()),
         Some(endpoint) => {
             let options = EntraOptions::new(&endpoint);
             let scoped = |options: EntraOptions| {
@@ -86,7 +86,7 @@ fn ended(outcome: Result<bool, Box<dyn Error>>) -> ExitCode {
     }
 }
 
-/// Nobody reading any more is no failure; that it cannot be written is one.
+/// A closed pipe is not a failure. Any other error is.
 fn print(text: &str) -> io::Result<()> {
     match writeln!(io::stdout(), "{text}") {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -102,7 +102,7 @@ async fn for_real(options: EntraOptions) -> Result<bool, Box<dyn Error>> {
             .spawn()?;
     let token = credential.get_token().await?;
     let (bytes, life) = (token.secret().expose().len(), life(token.expires_on().as_millis()));
-    print(&format!("An access token of {bytes} bytes, {life}."))?;
+    print(&format!("Received an access token of {bytes} bytes, {life}."))?;
     Ok(true)
 }
 
@@ -121,14 +121,14 @@ fn identity() -> Result<Arc<dyn TokenCredential>, Box<dyn Error>> {
 fn life(expires_on: i64) -> String {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
     let left = expires_on.saturating_sub(i64::try_from(now).unwrap_or(i64::MAX));
-    format!("good for {} min", left / 60_000)
+    format!("valid for {} min", left / 60_000)
 }
 
-/// What is seen, and what was to be.
+/// What happens, and the promises.
 struct Show {
     started: Instant,
     acs: FakeAcs,
-    /// Who is signed in.
+    /// The user who is signed in.
     user: Arc<Mutex<&'static str>>,
     credential: CommunicationTokenCredential,
     promises: Vec<(bool, &'static str)>,
@@ -149,11 +149,11 @@ async fn on_loopback() -> Result<bool, Box<dyn Error>> {
     };
     let policy =
         Policy::builder().check_source(CheckSource::EachRequest).min_refresh_interval(Duration::ZERO).build()?;
-    print(&format!("The exchange endpoint is {}, a fake; so are the users.\n", acs.endpoint()))?;
+    print(&format!("The exchange endpoint is {}, a fake. The users do not exist.\n", acs.endpoint()))?;
 
     let options = EntraOptions::new(&acs.endpoint())?;
     let builder = Builder::with_entra(Tokio::default(), options, source, ReqwestClient::from(client)).policy(policy);
-    // Listening before anything happens.
+    // Subscribe before the driver runs, so that no notice is missed.
     let (credential, driver) = builder.build()?;
     let mut notices = credential.notices();
     tokio::spawn(driver);
@@ -166,48 +166,54 @@ async fn on_loopback() -> Result<bool, Box<dyn Error>> {
 impl Show {
     async fn run(&mut self, notices: &mut Notices) {
         let warm = matches!(notices.next().await, Some(Notice::TokenChanged { .. }));
-        self.say("alice is signed in; before anybody asked, her Entra token has been exchanged");
-        self.promise(warm && self.acs.asked() == 1, "the credential warms up by itself");
+        self.say("alice is signed in; her Entra token is exchanged before the first request for a token");
+        self.promise(warm && self.acs.asked() == 1, "the credential gets its first token without a request");
 
         for _ in 0..5 {
             self.ask().await;
         }
-        self.promise(self.acs.asked() == 1, "the same Entra token is exchanged once");
+        self.promise(self.acs.asked() == 1, "the same Entra token is exchanged only once");
 
         self.sign_in("bob");
         self.ask().await;
         self.promise(self.acs.asked() == 2, "another user's token is exchanged at once");
 
-        self.say("the service is busy: it answers 429, and asks to be left alone for a second");
+        self.say("the service is busy: it responds 429, with a Retry-After of one second");
         self.acs.then(Answer::status(429).header("Retry-After", "1"));
         self.sign_in("carol");
         let asked = Instant::now();
         self.ask().await;
-        self.promise(asked.elapsed() >= Duration::from_secs(1) && self.acs.asked() == 4, "Retry-After is kept");
+        self.promise(
+            asked.elapsed() >= Duration::from_secs(1) && self.acs.asked() == 4,
+            "no request comes earlier than Retry-After",
+        );
 
-        self.say("the service is down: it answers 503, twice, without a hint");
+        self.say("the service is down: it responds 503, twice, without Retry-After");
         self.acs.then(Answer::status(503)).then(Answer::status(503));
         self.sign_in("dave");
         self.ask().await;
-        self.promise(self.acs.asked() == 7, "what may pass is tried again");
+        self.promise(self.acs.asked() == 7, "after a temporary failure the exchange tries again");
 
-        self.say("the service does not like the Entra token: it answers 401");
+        self.say("the service refuses the Entra token: it responds 401");
         self.acs.then(Answer::status(401));
         self.sign_in("erin");
         self.ask().await;
-        self.promise(self.acs.asked() == 9, "after a 401 the source is asked for a fresh token, which is exchanged");
+        self.promise(
+            self.acs.asked() == 9,
+            "after a 401 the source is asked for a new Entra token, which is exchanged",
+        );
 
-        self.say("the next user may not use the resource: it answers 403");
+        self.say("the next user is not allowed to use the resource: the service responds 403");
         let body = r#"{"error":{"code":"Forbidden","message":"the user is not assigned to this resource"}}"#;
         self.acs.then(Answer::status(403).body(body));
         self.sign_in("mallory");
         let told = self.ask().await.is_some_and(|error| error.contains("403") && error.contains("not assigned"));
-        self.promise(told, "a refusal says why, and the user before is not served in place of this one");
+        self.promise(told, "the error says why, and the token of the previous user is not returned");
 
         self.sign_in("alice");
         let failed = self.failures;
         self.ask().await;
-        self.promise(self.failures == failed, "what failed for one user does not count against another");
+        self.promise(self.failures == failed, "the failure of one user does not affect another");
         self.credential.dispose();
     }
 
@@ -216,7 +222,7 @@ impl Show {
         self.say(&format!("{user} signs in"));
     }
 
-    /// Asks for a token; why there is none, if there is none.
+    /// Asks for a token. Returns the error text, if there is an error.
     async fn ask(&mut self) -> Option<String> {
         let (before, asked) = (self.acs.asked(), Instant::now());
         let answer = self.credential.get_token().await;
@@ -225,18 +231,18 @@ impl Show {
         match answer {
             Ok(token) => {
                 self.tokens += 1;
-                self.say(&format!("  a token, {}, {cost}", life(token.expires_on().as_millis())));
+                self.say(&format!("  token received, {}, {cost}", life(token.expires_on().as_millis())));
                 None
             }
             Err(error) => {
                 self.failures += 1;
-                self.say(&format!("  none, {cost}: {error}"));
+                self.say(&format!("  no token, {cost}: {error}"));
                 Some(error.to_string())
             }
         }
     }
 
-    /// What cannot be written now cannot be at the end either, which says so.
+    /// Ignores an error: the summary would fail too, and reports it.
     fn say(&self, what: &str) {
         let _ = print(&format!("{:6.2} s  {what}", self.started.elapsed().as_secs_f64()));
     }
@@ -248,7 +254,7 @@ impl Show {
     /// Whether every promise was kept.
     fn sum_up(&self) -> io::Result<bool> {
         let mut lines = vec![format!(
-            "\nIn {:.1} s: {} tokens given out, {} failures told, {} requests to the service.\n",
+            "\nIn {:.1} s: {} tokens received, {} errors, {} requests to the service.\n",
             self.started.elapsed().as_secs_f64(),
             self.tokens,
             self.failures,

@@ -1,6 +1,6 @@
-//! A credential keeps its token fresh while the issuer of the tokens fails in every way it can; on tokio.
+//! A credential keeps its token fresh while the issuer of the tokens fails in many ways; on tokio.
 //!
-//! `cargo run -p acs-common-tokio --example keep_fresh` (`-- --help` for more). What happens is in `../../keep_fresh`;
+//! `cargo run -p acs-common-tokio --example keep_fresh` (`-- --help` for more). The program is in `../../keep_fresh`;
 //! here are the sockets.
 
 use std::io;
@@ -36,7 +36,7 @@ impl keep_fresh::Runtime for Tokio {
     }
 
     async fn interrupted() {
-        tokio::signal::ctrl_c().await.expect("ctrl-c can be listened to");
+        tokio::signal::ctrl_c().await.expect("a handler for ctrl-c can be installed");
     }
 }
 

@@ -8,12 +8,11 @@ use acs_common_driver::RefresherError;
 use acs_common_driver::entra::{HttpClient, HttpRequest, HttpResponse};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-/// Sends the exchange's requests with `reqwest`: keeps connections, checks certificates as the operating system would,
-/// follows no redirects, uses the system's proxies, and waits 10 seconds for a connection and 30 for an answer.
+/// Sends the exchange's requests with `reqwest` (feature `reqwest`). It keeps connections open, checks certificates with
+/// the operating system's rules, follows no redirects, and uses the system's proxies. The timeout of a connection is 10
+/// seconds, that of a response 30 seconds.
 ///
-/// Needs the feature `reqwest`.
-///
-/// Made from a [`reqwest::Client`] of your own, it is what that is; it must not follow redirects.
+/// You can also make it from your own [`reqwest::Client`], which then decides all of this. It must not follow redirects.
 ///
 /// ```
 /// use acs_common_tokio::entra::{EntraOptions, EntraTokenRequest};
@@ -35,12 +34,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 impl ReqwestClient {
-    /// A client of its own.
+    /// A new client.
     ///
     /// # Errors
-    /// The system's certificates, or its random numbers, are out of reach.
+    /// The system's certificates or its random numbers are not available.
     pub fn new() -> Result<Self, TlsError> {
-        // Named, since a program may have set another provider for the process, or none.
+        // Named, because the process may have another default provider, or no default.
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -78,7 +77,7 @@ impl HttpClient for ReqwestClient {
             let request = http::Request::try_from(request)?;
             let mut answer = client.execute(request.try_into()?).await?;
             let url = answer.url().clone();
-            // In one piece if possible, so that growing leaves no copies behind.
+            // In one allocation if possible: growing would leave copies of the secret in memory.
             let announced = answer.content_length().and_then(|length| usize::try_from(length).ok());
             let mut body = Vec::with_capacity(announced.unwrap_or_default().min(HttpResponse::MAX_BODY));
             while let Some(chunk) = answer.chunk().await.map_err(|error| error.with_url(url.clone()))? {
@@ -95,7 +94,7 @@ impl HttpClient for ReqwestClient {
     }
 }
 
-/// TLS cannot be had on this system.
+/// TLS is not available on this system.
 ///
 /// Needs the feature `reqwest`.
 ///

@@ -108,10 +108,10 @@ pub type Notices = acs_common_driver::Notices<Tokio>;
 /// ```
 pub type GetToken<'a> = acs_common_driver::GetToken<'a, Tokio>;
 
-/// tokio's clock and timer, and the system's wall clock; runs drivers on the runtime it is used in.
+/// The clock of tokio: tokio's time and timer, and the system's wall clock. It runs drivers on the current runtime.
 ///
-/// Made within a single-threaded runtime, whose time can be [paused] in tests, it has no
-/// [coarse clock](Clock::coarse_clock) and reads the exact clocks whenever a token is asked for.
+/// In a single-threaded runtime it has no [coarse clock](Clock::coarse_clock), because tests can [pause][paused] the time
+/// of such a runtime. There it reads the exact clocks at each request for a token.
 ///
 /// [paused]: https://docs.rs/tokio/latest/tokio/time/fn.pause.html
 ///
@@ -154,13 +154,13 @@ impl Clock for Tokio {
 }
 
 impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Tokio {
-    /// On the runtime it is called in.
+    /// Spawns the future on the current runtime.
     ///
-    /// That runtime needs a timer: build it with `enable_time` or `enable_all`. Without one the driver panics at its first
-    /// sleep, with tokio's own message, and the credential fails with [`DriverStopped`](Error::DriverStopped) from then on.
+    /// The runtime needs a timer: build it with `enable_time` or `enable_all`. Without a timer the driver panics at its first
+    /// sleep, with tokio's message. After that the credential fails with [`DriverStopped`](Error::DriverStopped).
     fn spawn(&self, driver: F) -> Result<(), SpawnError> {
         let runtime = Handle::try_current().map_err(|_| {
-            SpawnError::new("call `spawn` within a tokio runtime (in an async fn, or after `Handle::enter`)")
+            SpawnError::new("call `spawn` inside a tokio runtime (in an async fn, or after `Handle::enter`)")
         })?;
         runtime.spawn(driver);
         Ok(())

@@ -1,4 +1,4 @@
-//! That no secret shows, on tokio and `reqwest`.
+//! No secret shows, on tokio and `reqwest`.
 
 #[path = "../../driver/tests/canary/mod.rs"]
 mod canary;

@@ -1,4 +1,4 @@
-//! The conformance suite on tokio: in paused time, but for what needs real threads.
+//! The conformance suite on tokio: in paused time, except for tests that need real threads.
 
 #[path = "../../driver/tests/conformance/mod.rs"]
 mod conformance;

@@ -1,4 +1,4 @@
-//! Entra users' credentials on tokio and `reqwest`, over real HTTPS.
+//! Credentials of Entra users on tokio and `reqwest`, over real HTTPS.
 
 #[path = "../../driver/tests/entra/mod.rs"]
 mod entra;
@@ -18,13 +18,13 @@ mod rt {
         runtime.block_on(async { tokio::time::timeout(patience, test).await }).expect("it ends");
     }
 
-    /// A client that trusts whom this configuration does.
+    /// A client with this TLS configuration.
     pub(crate) fn client(tls: ClientConfig) -> Client {
         let client = reqwest::Client::builder().tls_backend_preconfigured(tls);
         client.redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap().into()
     }
 
-    /// A client that trusts whom the system trusts.
+    /// A client that trusts the system's certificates.
     pub(crate) fn system_client() -> Client {
         ReqwestClient::new().unwrap()
     }

@@ -8,7 +8,7 @@ mod rt {
     pub(crate) use tokio::time::sleep;
 }
 
-/// Bites when a driver forgets a clone of what it shares, and when `GetToken` does not withdraw its place when dropped.
+/// Fails when a driver leaks the shared state, or when a dropped `GetToken` keeps its place.
 #[test]
 fn thousands_of_credentials_and_requests_leave_no_memory() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

@@ -1,4 +1,4 @@
-//! What only tokio can get wrong.
+//! Failures that are possible only on tokio.
 
 use std::time::Duration;
 
@@ -10,32 +10,32 @@ fn spawn() -> Result<CommunicationTokenCredential, BuildError> {
 }
 
 #[test]
-fn outside_a_runtime_spawning_says_so() {
-    assert!(spawn().unwrap_err().to_string().contains("call `spawn` within a tokio runtime"));
+fn spawning_outside_a_runtime_is_an_error() {
+    assert!(spawn().unwrap_err().to_string().contains("call `spawn` inside a tokio runtime"));
 }
 
-/// Bites when the builder of an Entra user's credential does not look at what spawning its driver said.
+/// Fails when the builder of an Entra user's credential ignores the error of spawning its driver.
 #[test]
-fn outside_a_runtime_spawning_an_entra_users_credential_says_so_too() {
+fn spawning_an_entra_users_credential_outside_a_runtime_is_an_error_too() {
     let source = |_: EntraTokenRequest| async { Ok::<_, std::io::Error>("eyJ…") };
     let options = EntraOptions::new("https://contoso.communication.azure.com").unwrap();
     let builder = CommunicationTokenCredential::with_entra(options, source, ReqwestClient::new().unwrap());
     let refused = builder.spawn().unwrap_err();
-    assert!(refused.to_string().contains("call `spawn` within a tokio runtime"), "{refused}");
+    assert!(refused.to_string().contains("call `spawn` inside a tokio runtime"), "{refused}");
 }
 
-/// Bites when `spawn` starts a driver for what it refuses, or panics.
+/// Fails when `spawn` panics, or starts a driver although the initial token is invalid.
 #[test]
-fn an_initial_token_that_is_none_is_refused_by_spawning_too() {
+fn spawning_refuses_an_invalid_initial_token_too() {
     let refresher = || async { Ok::<_, std::io::Error>("eyJ…") };
     let builder = CommunicationTokenCredential::with_refresher(refresher).initial_token(" ");
     let refused = builder.spawn().unwrap_err();
     assert!(refused.to_string().starts_with("initial token: the token is blank"), "{refused}");
 }
 
-/// Fails when a driver that panics, for want of a timer, leaves its callers waiting.
+/// Fails when a driver that panics without a timer leaves its callers waiting.
 #[test]
-fn a_runtime_without_a_timer_ends_the_driver_and_strands_nobody() {
+fn a_runtime_without_a_timer_ends_the_driver_and_every_request_fails() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let refresher = || std::future::pending::<Result<String, std::io::Error>>();
     let answer = runtime.block_on(async {
@@ -46,7 +46,7 @@ fn a_runtime_without_a_timer_ends_the_driver_and_strands_nobody() {
 }
 
 #[test]
-fn a_runtime_that_shuts_down_strands_nobody() {
+fn when_the_runtime_shuts_down_every_request_fails() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
     let refresher = || std::future::pending::<Result<String, std::io::Error>>();
     let credential =
@@ -56,14 +56,14 @@ fn a_runtime_that_shuts_down_strands_nobody() {
     assert!(matches!(waiting.join().unwrap(), Err(Error::DriverStopped)));
 }
 
-/// Fails, where the test would hang.
+/// Fails if `wait` hangs.
 fn soon<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, waiting) = std::sync::mpsc::channel();
     std::thread::spawn(move || done.send(wait()));
-    waiting.recv_timeout(Duration::from_secs(20)).expect("it panicked, or hangs")
+    waiting.recv_timeout(Duration::from_secs(20)).expect("it panicked or hangs")
 }
 
-/// Takes a while, on the runtime's timer.
+/// A credential whose refresh takes 200 ms on the runtime's timer.
 fn slow() -> CommunicationTokenCredential {
     let refresher = || async {
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -72,9 +72,9 @@ fn slow() -> CommunicationTokenCredential {
     CommunicationTokenCredential::with_refresher(refresher).refresh_proactively(true).spawn().unwrap()
 }
 
-/// Fails when a driver that its caller keeps from running is waited for: one that has not run yet, and one that is asleep.
+/// Fails when the call waits for a driver that it stops itself: a driver that has not run yet, or one that sleeps.
 #[test]
-fn a_task_that_blocks_the_only_thread_is_told_so() {
+fn a_task_that_blocks_the_only_thread_gets_an_error() {
     for wait in [0, 50] {
         let answer = soon(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -92,9 +92,9 @@ fn a_task_that_blocks_the_only_thread_is_told_so() {
     }
 }
 
-/// A worker keeps to itself what it is to run next, which is often the driver. Fails when that is waited for without end.
+/// Only the worker itself can run its next task, which is often the driver. Fails when the call waits indefinitely for it.
 #[test]
-fn a_worker_that_blocks_gets_the_token_or_is_told_so() {
+fn a_worker_that_blocks_gets_the_token_or_an_error() {
     for workers in [1, 4] {
         let answer = soon(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_time().build();
@@ -105,7 +105,7 @@ fn a_worker_that_blocks_gets_the_token_or_is_told_so() {
     }
 }
 
-/// Neither is a worker: those are free to run the driver.
+/// Neither is a worker thread, so the workers can run the driver.
 #[test]
 fn the_thread_of_block_on_and_a_local_set_may_block_where_there_are_workers() {
     let token = soon(|| {

@@ -1,4 +1,4 @@
-//! The storm on tokio: on several threads, and on one.
+//! The stress test on tokio: on several threads, and on one.
 
 use std::time::{Duration, Instant};
 
@@ -23,26 +23,26 @@ impl stress::Host for Tokio {
     fn detach(_: Self::Task) {}
 }
 
-/// Bites when `obey` keeps a call that it was told to drop, when `publish` never takes a token back, and when `Owner` does
-/// not dispose of what nobody holds.
+/// Fails when `obey` keeps a call that it must drop, when `publish` never withdraws a token, or when `Owner` does not
+/// dispose a credential without handles.
 #[test]
-fn a_storm_on_several_threads_breaks_no_law_and_leaves_nothing() {
-    storm(&Builder::new_multi_thread().worker_threads(4).enable_time().build().unwrap());
+fn random_load_on_several_threads_breaks_no_law_and_leaves_nothing() {
+    random_load(&Builder::new_multi_thread().worker_threads(4).enable_time().build().unwrap());
 }
 
-/// Bites as the one above does.
+/// Fails in the same cases as the test above.
 #[test]
-fn a_storm_on_one_thread_breaks_no_law_and_leaves_nothing() {
-    storm(&Builder::new_current_thread().enable_time().build().unwrap());
+fn random_load_on_one_thread_breaks_no_law_and_leaves_nothing() {
+    random_load(&Builder::new_current_thread().enable_time().build().unwrap());
 }
 
-fn storm(runtime: &Runtime) {
+fn random_load(runtime: &Runtime) {
     runtime.block_on(async {
-        stress::storm::<Tokio>().await;
-        // What a task owned is dropped a little before it is counted as gone.
+        stress::random_load::<Tokio>().await;
+        // tokio counts a task as ended a short time after its values are dropped.
         let waited = Instant::now();
         while runtime.metrics().num_alive_tasks() > 0 {
-            assert!(waited.elapsed() < Duration::from_secs(30), "tasks are left");
+            assert!(waited.elapsed() < Duration::from_secs(30), "some tasks have not ended");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     });

@@ -1,5 +1,5 @@
-//! What happens when something is going on: lives in seconds, fetches in milliseconds, everybody with the windows and
-//! retries that it comes with.
+//! Behaviour in difficult cases: lifetimes of seconds, fetches of milliseconds. Each credential has its default window and
+//! retries.
 
 use std::panic;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use crate::issuer::{Issuer, PANIC, Plan, Then};
 use crate::report::{self, Verdict, millis};
 use crate::{ours, peers};
 
-/// Shorter than everybody's window, and of whole seconds, as OAuth wants them.
+/// Shorter than all windows, and in whole seconds, because OAuth has only these.
 const LIFE: Duration = Duration::from_secs(4);
-/// By then even those are in their window who begin it at half of a life.
+/// At this time also those credentials are in their window whose window begins at half of the lifetime.
 const PAST_HALF: Duration = Duration::from_millis(2_500);
 const FETCH: Duration = Duration::from_millis(200);
-/// Who waited so long waited for a fetch, not for a busy machine.
+/// A caller that waited this long waited for a fetch, not because the machine is busy.
 const DELAYED: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -38,7 +38,7 @@ struct Call {
     took: Duration,
 }
 
-/// What a scenario came to, in words, and whether that is what ours must reach.
+/// The result of a scenario in words, and whether ours may have this result.
 struct Outcome {
     words: String,
     good: bool,
@@ -50,8 +50,8 @@ const SCENARIOS: [(&str, &str, Scenario); 7] = [
     ("A", "a token shorter than the window, 100 calls in a second: fetches, served", |entry| Box::pin(short(entry))),
     ("B", "50 callers in the window, a fetch takes 200 ms: delayed, worst, fetches", |entry| Box::pin(window(entry))),
     ("C", "64 callers and no token yet: fetches, worst", |entry| Box::pin(cold(entry))),
-    ("D", "who asked first goes away mid-fetch: what the second gets, fetches", |entry| Box::pin(leader(entry))),
-    ("E", "the issuer fails while the token is valid, 100 calls: served, worst, attempts in what time", |entry| {
+    ("D", "the first caller cancels during the fetch: result of the second, fetches", |entry| Box::pin(leader(entry))),
+    ("E", "the issuer fails while the token is valid, 100 calls: served, worst, attempts and their time", |entry| {
         Box::pin(failing(entry))
     }),
     ("F", "the source panics: its 4 callers, the next call", |entry| Box::pin(panicking(entry))),
@@ -73,7 +73,7 @@ pub fn run() {
     let mut cells = entries.iter().map(|entry| vec![entry.facts.name.to_owned()]).collect::<Vec<_>>();
     let mut verdicts = Vec::new();
     for (letter, _, scenario) in SCENARIOS {
-        // Everybody at once: there is little to do but wait.
+        // All at the same time, because they mostly wait.
         let outcomes =
             runtime.block_on(async { join_all(entries.iter().map(|entry| tokio::spawn(scenario(*entry)))).await });
         for ((entry, outcome), cells) in entries.iter().zip(outcomes).zip(&mut cells) {
@@ -92,9 +92,9 @@ pub fn run() {
 fn print(cells: &[Vec<String>], verdicts: &[Verdict]) {
     println!("\n## Behaviour\n");
     println!(
-        "In real time, a token living {} s unless said otherwise. Each as it comes, with its own window and retries. A dash: \
-         cannot be asked, since the source is asked when the credential is built (C, D) or is an HTTP endpoint, which cannot \
-         panic (F).\n",
+        "In real time. A token is valid for {} s unless stated otherwise. Each library has its default window and retries. A \
+        dash: not possible, because the source is asked when the credential is built (C, D), or is an HTTP endpoint, which \
+        cannot panic (F).\n",
         LIFE.as_secs()
     );
     for (letter, what, _) in SCENARIOS {
@@ -126,7 +126,7 @@ fn call(held: &Arc<dyn Contender>) -> JoinHandle<Call> {
     })
 }
 
-/// So many callers, so far apart.
+/// Starts `count` calls, with the time `apart` between them.
 async fn calls(held: &Arc<dyn Contender>, count: u32, apart: Duration) -> Vec<Call> {
     let mut under_way = Vec::new();
     let start = tokio::time::Instant::now();
@@ -134,7 +134,7 @@ async fn calls(held: &Arc<dyn Contender>, count: u32, apart: Duration) -> Vec<Ca
         tokio::time::sleep_until(start + apart * at).await;
         under_way.push(call(held));
     }
-    join_all(under_way).await.into_iter().map(|call| call.expect("it is watched")).collect()
+    join_all(under_way).await.into_iter().map(|call| call.expect("a call does not panic")).collect()
 }
 
 fn served(calls: &[Call]) -> usize {
@@ -203,7 +203,7 @@ async fn leader(entry: Entry) -> Option<Outcome> {
 
 async fn failing(entry: Entry) -> Option<Outcome> {
     let (entry, life) = match entry.facts {
-        // By its default policy half of a life would have to pass first.
+        // With its default policy the renewal is due only after half of the lifetime.
         facts if facts.kind == Kind::Ours => (ours::due(entry), ours::DUE_AFTER + ours::DUE_WINDOW),
         facts if facts.window.is_zero() => (entry, LIFE),
         facts => (entry, facts.window.mul_f64(0.9)),
@@ -230,7 +230,7 @@ async fn panicking(entry: Entry) -> Option<Outcome> {
     let held = make(entry, &issuer).await;
     let calls = calls(&held, 4, Duration::ZERO).await;
     issuer.plan(plan);
-    // Longer than ours rests, before it tries again.
+    // Longer than our backoff.
     sleep(Duration::from_millis(1_500)).await;
     let next = call(&held).await.ok()?;
     let ends = [End::Served, End::Refused, End::Panicked, End::Hung].into_iter().filter_map(|end| {
@@ -249,7 +249,7 @@ async fn repeating(entry: Entry) -> Option<Outcome> {
     let held = make(entry, &issuer).await;
     call(&held).await.ok()?;
     issuer.plan(plan.after(FETCH));
-    // Ends while a second is left, since OAuth knows no less.
+    // Ends one second before the expiry, because OAuth has only whole seconds.
     let calls = calls(&held, 100, Duration::from_millis(28)).await;
     let (fetches, delayed) = (issuer.fetches(), delayed(&calls));
     // Halves of 4 s: one at the start, one after 2 s, one after 3 s.

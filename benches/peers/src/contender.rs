@@ -1,4 +1,4 @@
-//! What everybody who is measured has in common.
+//! The common interface of all measured libraries.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -13,31 +13,31 @@ use crate::issuer::Issuer;
 
 pub type Answer = Result<(), String>;
 
-/// One credential, of whatever kind, that gets its tokens from an [`Issuer`].
+/// A credential of any library that gets its tokens from an [`Issuer`].
 pub trait Peer: Sized + Send + Sync + 'static {
     const FACTS: Facts;
-    /// What a thread keeps to itself between calls: a request to be authorized, say.
+    /// The data that a thread keeps between calls, for instance a request to authorize.
     type Own: Send;
 
     fn new(issuer: Issuer) -> impl Future<Output = Result<Self, String>> + Send;
 
     fn own(&self) -> Self::Own;
 
-    /// Gets a token by the public interface, looks at it and lets go of it.
+    /// Gets a token by the public interface, reads it and drops it.
     fn call(&self, own: &mut Self::Own) -> impl Future<Output = Answer> + Send;
 }
 
 #[derive(Clone, Copy)]
 pub struct Facts {
     pub name: &'static str,
-    /// Where its version stands in the lock file; none for a floor.
+    /// The package with its version in the lock file; `None` for a floor.
     pub package: Option<&'static str>,
     pub kind: Kind,
     pub returns: &'static str,
     pub checks_expiry: bool,
-    /// How long before a token's expiry it begins to renew it, left as it comes.
+    /// How long before the expiry it renews a token by default.
     pub window: Duration,
-    /// What takes the place of a fresh credential without a token.
+    /// How it gets its first token.
     pub source: Source,
 }
 
@@ -50,10 +50,10 @@ pub enum Kind {
 
 #[derive(Clone, Copy, PartialEq)]
 pub enum Source {
-    /// Asked by the caller who needs a token, or by a task that he wakes.
+    /// The caller that needs a token asks it, or a task that the caller wakes.
     InProcess,
     Http,
-    /// Asked by the constructor, so that there is no cold caller.
+    /// The constructor asks it, so there is no request without a token.
     AtConstruction,
     HttpAtConstruction,
 }
@@ -68,10 +68,10 @@ impl Source {
     }
 }
 
-/// A [`Peer`] whose type is forgotten.
+/// A [`Peer`] without its type.
 #[async_trait]
 pub trait Contender: Send + Sync {
-    /// So many calls on this thread; from when to when.
+    /// Makes this number of calls on this thread. Returns the start and the end.
     fn batch(&self, runtime: &Handle, calls: u32) -> (Instant, Instant);
 
     async fn call(&self) -> Answer;
@@ -110,7 +110,7 @@ impl Entry {
     }
 }
 
-/// For a peer's errors, whatever they are.
+/// The text of an error of a peer.
 pub fn words(error: impl std::fmt::Debug) -> String {
     format!("{error:?}")
 }

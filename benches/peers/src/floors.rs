@@ -1,4 +1,4 @@
-//! What nobody can be faster than: clocks, and what it takes to share a token.
+//! The floors, which no credential can be faster than: clocks, and ways to share a token.
 
 use std::hint::black_box;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -23,7 +23,7 @@ pub const ENTRIES: [Entry; 10] = [
     Entry::of::<Allocation>(),
 ];
 
-/// What an owned token that is checked by both clocks cannot be cheaper than.
+/// The floor for an owned token that both clocks check.
 pub const OWNED: &str = "an `Arc` out of arc-swap, both coarse clocks";
 
 const fn floor(name: &'static str) -> Facts {

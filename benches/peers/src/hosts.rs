@@ -1,4 +1,4 @@
-//! Many credentials of ours in one process: machines that one loop drives, or tasks of a runtime.
+//! Many of our credentials in one process: machines that one loop drives, or tasks of a runtime.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 use crate::issuer::LENGTH;
 
-/// The wall clock may move while a loop sleeps, so every machine gets to look at it this often.
+/// The wall clock may change while a loop sleeps. So every machine reads it at least this often.
 const SLICE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, PartialEq)]
@@ -25,9 +25,9 @@ pub enum Host {
 
 pub const HOSTS: [Host; 3] = [Host::Core, Host::Tokio, Host::Smol];
 
-/// Credentials that keep themselves fresh, whether anybody asks or not, from a source that answers at once.
+/// Credentials that renew their tokens by timer, from a source that returns at once.
 pub trait Fleet {
-    /// Lets them, for so long.
+    /// Runs them for this time.
     fn run(&mut self, time: Duration);
 
     /// How often the source was asked.
@@ -43,7 +43,7 @@ impl Host {
         }
     }
 
-    /// How many bytes one of very many may take, besides its token.
+    /// The largest allowed number of bytes for one credential of very many, without its token.
     pub fn most(self) -> Option<f64> {
         match self {
             Self::Core => Some(400.0),
@@ -52,7 +52,7 @@ impl Host {
         }
     }
 
-    /// Comes back once each has its first token.
+    /// Returns when each has its first token.
     pub fn start(self, count: usize, life: Duration, policy: &Policy) -> Box<dyn Fleet> {
         match self {
             Self::Core => Box::new(Loop::start(count, life, policy)),
@@ -99,7 +99,7 @@ impl Loop {
             fetches: 0,
         };
         for at in 0..count {
-            fleet.machines.push(Machine::new(None, policy.clone(), fleet.now()).expect("no token is no bad token"));
+            fleet.machines.push(Machine::new(None, policy.clone(), fleet.now()).expect("there is no initial token"));
             fleet.tell(at, Event::TimeAdvanced);
         }
         fleet
@@ -121,7 +121,7 @@ impl Loop {
                         self.fetches += 1;
                         next = Some(Event::TokenReceived { request, token: token(self.life) });
                     }
-                    // Below, by the deadline.
+                    // The deadline is read below.
                     Action::ScheduleTimer { .. } => {}
                     Action::ReturnToken { .. } | Action::CancelRefresher { .. } | Action::Notify(_) => {}
                     Action::CheckSource { .. } => unreachable!("these have no source"),

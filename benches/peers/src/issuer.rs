@@ -1,5 +1,5 @@
-//! Where every token comes from: this process, by a plan, and counted. Who can only talk HTTP is answered on the loopback
-//! interface.
+//! The issuer of all tokens, in this process. It follows a plan and counts its fetches. For libraries that need HTTP it
+//! listens on the loopback interface.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What a token weighs.
+/// The length of a token, in bytes.
 pub const LENGTH: usize = 1_024;
-/// What a planned panic says, so that it can be told from others.
+/// The message of a planned panic, which differs from all others.
 pub const PANIC: &str = "the source panics, as planned";
 
 #[derive(Clone)]
@@ -34,7 +34,7 @@ pub struct Plan {
 pub enum Then {
     /// A new token for each fetch.
     Issue,
-    /// The same token for each fetch, which expires then.
+    /// The same token for each fetch, with this expiry.
     Repeat(Instant),
     Fail,
     Panic,
@@ -106,7 +106,7 @@ impl Issuer {
         plan.carry_out(number)
     }
 
-    /// As an answer of RFC 6749, for those who are handed a body instead of a token.
+    /// The body of a response of RFC 6749, for libraries that read it themselves.
     pub async fn fetch_json(&self) -> Result<String, Refused> {
         self.fetch().await.map(|issued| json(&issued))
     }
@@ -116,7 +116,7 @@ impl Issuer {
         (*self.0.plan.lock().unwrap_or_else(PoisonError::into_inner), number)
     }
 
-    /// Of a token endpoint that answers by the plan; 503 for a failure.
+    /// The URL of a token endpoint that follows the plan; it responds 503 for a failure.
     pub fn url(&self) -> String {
         let address = self.0.address.get_or_init(|| {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
@@ -124,7 +124,7 @@ impl Issuer {
             thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
                     let issuer = issuer.clone();
-                    // A client that went away is nobody's loss.
+                    // A client that closes its connection is not an error.
                     thread::spawn(move || drop(issuer.serve(stream)));
                 }
             });

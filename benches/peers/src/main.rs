@@ -1,4 +1,4 @@
-//! acs-common beside what else one would pick, measured in one process: what it costs, how it behaves, how it grows.
+//! acs-common compared with other libraries, measured in one process: its cost, its behaviour, and its scale.
 //! `cargo run --release --manifest-path benches/peers/Cargo.toml -- speed|behaviour|scale|all`, which prints Markdown.
 
 mod behaviour;
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     let parts: [(&str, fn()); 3] = [("speed", speed::run), ("behaviour", behaviour::run), ("scale", scale::run)];
     let parts = parts.into_iter().filter(|part| what == "all" || what == part.0).collect::<Vec<_>>();
     if parts.is_empty() {
-        eprintln!("say which: speed, behaviour, scale or all");
+        eprintln!("usage: peers speed|behaviour|scale|all");
         return ExitCode::FAILURE;
     }
     report::preamble(what);

@@ -48,8 +48,8 @@ const fn ours(name: &'static str, returns: &'static str) -> Facts {
 pub const DUE_WINDOW: Duration = Duration::from_secs(7_200);
 pub const DUE_AFTER: Duration = Duration::from_secs(1);
 
-/// The same, with a policy by which a token that lives no longer than that together is due after a second, so that an outage
-/// of a minute is met for all of that minute.
+/// The same, with another policy: the renewal of a token with a lifetime below the sum of these is due after a second. So
+/// the credential has to bridge a whole outage of a minute.
 pub fn due(entry: Entry) -> Entry {
     match entry.facts.name {
         ON_SMOL => Entry::of::<Due<OnSmol>>(),
@@ -70,7 +70,7 @@ struct Header<C>(C);
 
 struct ClonedHeader<C>(C);
 
-/// On one of the runtimes.
+/// Our credential on one of the runtimes.
 macro_rules! on {
     ($runtime:ident, $credential:ident, $name:ident) => {
         impl Peer for Owned<$credential> {
@@ -123,7 +123,7 @@ macro_rules! on {
     };
 }
 
-/// What a thread of its own reader lends itself.
+/// A reader in each thread.
 macro_rules! reads {
     ($runtime:ident, $credential:ident, $type:ident, $what:literal, $returns:expr, $look:expr) => {
         impl Peer for $type<$credential> {

@@ -25,10 +25,10 @@ const LEFT: f64 = 56.0;
 const RIGHT: f64 = 48.0;
 const TOP: f64 = 36.0;
 const BOTTOM: f64 = 44.0;
-/// Told apart by those who see no colours too: by what is drawn at the points, and by the name at the end.
+/// The lines also differ without colours: by the marks at the points, and by the name at the end.
 const COLOURS: [&str; 3] = ["#1b6ca8", "#b8570b", "#3a7d34"];
 
-/// From one power of ten to another, on so many pixels.
+/// From one power of ten to another, on this number of pixels.
 struct Axis {
     from: f64,
     to: f64,

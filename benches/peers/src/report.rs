@@ -3,9 +3,9 @@
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-/// What a table is worth nothing without: when, on what, of which versions.
+/// The facts that every table needs: the date, the machine, and the versions.
 pub fn preamble(what: &str) {
-    println!("# Beside what else one would pick\n");
+    println!("# Comparison with other libraries\n");
     println!("`cargo run --release --manifest-path benches/peers/Cargo.toml -- {what}`\n");
     let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let processor = processor.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
@@ -21,7 +21,7 @@ fn today() -> String {
     chrono::DateTime::<chrono::Utc>::from(SystemTime::now()).format("%F").to_string()
 }
 
-/// The version that the lock file has of a package; the first, if there are several.
+/// The version of a package in the lock file; the first one, if there are several.
 pub fn version(package: &str) -> &'static str {
     let lock = include_str!("../Cargo.lock");
     let mut lines = lock.lines().skip_while(|line| *line != format!("name = \"{package}\""));
@@ -33,7 +33,7 @@ pub fn row(cells: &[String]) {
     println!("| {} |", cells.join(" | "));
 }
 
-/// The first column is words, the others are figures.
+/// The first column has words, the others have numbers.
 pub fn head(cells: &[&str]) {
     row(&cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>());
     println!("|---{}|", "|--:".repeat(cells.len() - 1));
@@ -43,7 +43,7 @@ pub fn millis(duration: Duration) -> String {
     format!("{} ms", duration.as_millis())
 }
 
-/// Whether ours does what it is to do.
+/// Whether ours reaches its goals.
 pub struct Verdict {
     pub what: String,
     pub held: bool,

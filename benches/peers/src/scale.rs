@@ -1,4 +1,4 @@
-//! What grows with the number of credentials in a process, and what does not.
+//! The costs that depend on the number of credentials in a process.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Lines};
@@ -12,19 +12,20 @@ use crate::hosts::{HOSTS, Host};
 use crate::issuer::LENGTH;
 use crate::{plot, report};
 
-/// The argument of a process that hosts some credentials, so that none gets what another freed.
+/// The argument of a child process with some credentials. Each case has its own process, so that no case uses memory that
+/// another has freed.
 pub const CHILD: &str = "scale-child";
 
 const COUNTS: [usize; 6] = [1, 10, 100, 1_000, 10_000, 100_000];
 const TABLED: [usize; 3] = [1, 1_000, 100_000];
-/// Everybody looks at the clocks once a minute.
+/// Longer than a minute, because each credential reads the clocks once a minute.
 const IDLE: Duration = Duration::from_secs(61);
 const PLOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/scale.svg");
 
 struct Started {
-    /// Resident bytes that each brought, its token included; not to be told of one.
+    /// Resident bytes of each, with its token. Not exact for a single one.
     bytes: f64,
-    /// Wall clock for all of them.
+    /// The time to start all of them.
     time: Duration,
 }
 
@@ -37,7 +38,7 @@ struct Idling {
 }
 
 pub fn run() {
-    // The cost of a renewal first, one after the other: afterwards all are idle together.
+    // First the cost of a renewal, one host after the other; then all are idle at the same time.
     let mut renewals = Vec::new();
     for count in COUNTS {
         for host in HOSTS {
@@ -57,10 +58,10 @@ pub fn run() {
     }
     println!("\n## Scale\n");
     println!(
-        "Credentials that renew by timer, in a process of their own, on a source that answers at once with {LENGTH} B: machines of \
-         the core that one loop drives, tasks on tokio, tasks on smol. Memory is what the process grew by, without the tokens. \
-         A renewal is the processor time of the whole process for one, timer and all. Idle is processor time in {} s, with more \
-         than an hour to go until the next renewal: everybody looks at the clocks once a minute.\n",
+        "Credentials that renew by timer, in a separate process, with a source that returns {LENGTH} B at once: machines of the \
+        core that one loop drives, tasks on tokio, tasks on smol. Memory is the growth of the process, without the tokens. \
+        Renewal is the processor time of the whole process for one renewal, with its timer. Idle is the processor time in {} s, \
+        while the next renewal is more than an hour away: each credential reads the clocks once a minute.\n",
         IDLE.as_secs()
     );
     report::head(&[
@@ -127,7 +128,7 @@ fn growth(renewals: &[(Host, usize, [f64; 2])]) {
         .expect("a string takes all");
     match std::fs::write(PLOT, svg) {
         Ok(()) => println!("\n![The same, drawn](scale.svg)"),
-        Err(error) => eprintln!("no plot at {PLOT}: {error}"),
+        Err(error) => eprintln!("cannot write the plot to {PLOT}: {error}"),
     }
 }
 
@@ -154,7 +155,7 @@ fn figures<const N: usize>(lines: &mut Lines<BufReader<ChildStdout>>) -> [f64; N
     figures.try_into().expect("as many as that")
 }
 
-/// What such a process does.
+/// The work of a child process.
 pub fn child(arguments: &[String]) {
     let [host, count, what] = arguments else { panic!("{CHILD} HOST COUNT idle|renew") };
     let host = HOSTS.into_iter().find(|known| known.name() == host).expect("a host");
@@ -167,7 +168,7 @@ fn idle(host: Host, count: usize) {
     let (before, start) = (resident(), Instant::now());
     let mut fleet = host.start(count, Duration::from_secs(2 * 60 * 60), &policy);
     let time = start.elapsed();
-    // Tasks are to have stored what they got.
+    // Wait until the tasks have stored their tokens.
     fleet.run(Duration::from_secs(1));
     println!("{} {}", resident().saturating_sub(before) as f64 / count as f64, time.as_nanos());
     let before = processor_time();
@@ -176,9 +177,9 @@ fn idle(host: Host, count: usize) {
 }
 
 fn renew(host: Host, count: usize) {
-    // Some 20,000 a second at most, which leaves time to sleep.
+    // At most about 20,000 a second, so that there is time to sleep.
     let life =
-        Duration::from_millis(100).max(Duration::from_micros(50) * u32::try_from(count).expect("not so many") * 3);
+        Duration::from_millis(100).max(Duration::from_micros(50) * u32::try_from(count).expect("the number fits") * 3);
     let policy = Policy::builder().refresh_proactively(true).min_refresh_interval(Duration::ZERO).jitter(0.5);
     let policy = policy.build().expect("a good policy");
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! What a valid token costs: time at one thread and at two, allocations, memory.
+//! The cost of a valid token: time with one thread and with two, allocations, memory.
 
 use std::hint;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::{floors, ours, peers, report, verdicts};
 
 const ROUNDS: usize = 400;
 const BATCH: Duration = Duration::from_millis(1);
-/// What two threads do at the same time counts only if it really was: so much of it.
+/// A batch of two threads counts only if this part of it ran at the same time.
 const OVERLAP: f64 = 0.8;
 const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -22,9 +22,9 @@ pub struct Lane {
     pub entry: Entry,
     held: Arc<dyn Contender>,
     calls: u32,
-    /// Fewer, for those whose threads put each other to sleep.
+    /// Fewer calls, for libraries whose threads wait for each other.
     calls_together: u32,
-    /// Nanoseconds a call, one for each round, at one thread and at two.
+    /// Nanoseconds per call, for each round: with one thread, and with two.
     alone: Vec<f64>,
     together: Vec<f64>,
     pub allocations: f64,
@@ -88,13 +88,13 @@ async fn make(entry: Entry, issuer: &Issuer) -> Arc<dyn Contender> {
     held
 }
 
-/// What an idle credential holds on the heap, besides its token: the difference that some of them make. What other threads
-/// allocate for it is not seen, so there is none.
+/// The heap bytes of an idle credential without its token, measured as a difference. Allocations of other threads are not
+/// counted, so such credentials have no value here.
 fn heap(entry: Entry) -> i64 {
     const MANY: i64 = 100;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let issuer = Issuer::new(Plan::tokens_of(LIFE));
-    // What is there once, whoever comes: caches, tables, threads.
+    // First the things that exist only once: caches, tables, threads.
     let first = runtime.block_on(make(entry, &issuer));
     let mut held = Vec::with_capacity(MANY as usize);
     let counted = allocation_counter::measure(|| {
@@ -121,7 +121,7 @@ fn calibrate(held: &dyn Contender, runtime: &Handle) -> u32 {
 }
 
 fn calibrate_together(held: &dyn Contender, runtime: &Handle, mut calls: u32) -> u32 {
-    // The shortest of some, since others want the processors too.
+    // The shortest of several, because other processes use the processors too.
     let time = |calls| {
         let tries = (0..8).map(|_| pair(held, runtime, calls).map(|(start, end)| end - start));
         tries.map(|[one, other]| one.max(other)).min().expect("there are some")
@@ -132,7 +132,7 @@ fn calibrate_together(held: &dyn Contender, runtime: &Handle, mut calls: u32) ->
     calls
 }
 
-/// Two threads with the same credential; none if they missed each other.
+/// The time with two threads and the same credential; `None` if they did not run at the same time.
 fn both(held: &dyn Contender, runtime: &Handle, calls: u32) -> Option<f64> {
     let [one, other] = pair(held, runtime, calls);
     let overlap = nanos(one.1.min(other.1).saturating_duration_since(one.0.max(other.0)));
@@ -140,11 +140,11 @@ fn both(held: &dyn Contender, runtime: &Handle, calls: u32) -> Option<f64> {
     (overlap >= OVERLAP * one.max(other)).then(|| (one + other) / 2.0 / f64::from(calls))
 }
 
-/// From when to when each of them worked.
+/// The start and the end of each thread.
 fn pair(held: &dyn Contender, runtime: &Handle, calls: u32) -> [(Instant, Instant); 2] {
     let here = AtomicUsize::new(0);
     let batch = || {
-        // Whoever comes first does not sleep: on a busy machine he would be woken late.
+        // The first thread does not sleep, because on a busy machine it would wake late.
         here.fetch_add(1, Ordering::SeqCst);
         while here.load(Ordering::SeqCst) < 2 {
             hint::spin_loop();
@@ -177,20 +177,20 @@ fn quantile(sorted: &[f64], part: f64) -> f64 {
 fn print(lanes: &[Lane]) {
     println!("\n## Speed\n");
     println!(
-        "A valid token of {LENGTH} B from a credential that holds one: {ROUNDS} rounds, in each of which everybody runs a batch of \
-         about {} ms in random order, at one thread, then at two with the same credential. Medians, with the 10th percentile \
-         in brackets; rounds whose two threads did not run at the same time do not count. Heap: what an idle credential \
-         holds besides its token, without what it allocates on other threads.\n",
+        "A valid token of {LENGTH} B from a credential that holds one. In each of {ROUNDS} rounds each library runs a batch of \
+        about {} ms, in random order: with one thread, then with two threads and the same credential. Medians, with the 10th \
+        percentile in brackets. Rounds whose two threads did not run at the same time do not count. Heap: the bytes of an idle \
+        credential without its token, and without allocations on other threads.\n",
         BATCH.as_millis()
     );
     report::head(&[
         "",
         "version",
         "returns",
-        "expiry looked at",
+        "checks the expiry",
         "1 thread, ns",
         "2 threads, ns",
-        "rounds at 2",
+        "rounds with 2",
         "allocations",
         "heap, B",
     ]);

@@ -1,4 +1,4 @@
-//! What ours is to reach in speed, beside the floors and the fastest of the others.
+//! Our goals in speed, compared with the floors and the fastest of the other libraries.
 
 use crate::contender::Kind;
 use crate::report::Verdict;
@@ -44,7 +44,7 @@ pub fn of(lanes: &[Lane]) -> Vec<Verdict> {
     verdicts
 }
 
-/// Of those that look at the expiry at every call.
+/// The fastest of those that check the expiry at every call.
 fn fastest(lanes: &[Lane], time: impl Fn(&Lane) -> f64) -> (&str, f64) {
     let peers = lanes.iter().filter(|lane| lane.entry.facts.kind == Kind::Peer && lane.entry.facts.checks_expiry);
     let times = peers.map(|lane| (lane.entry.facts.name, time(lane)));

@@ -1,7 +1,6 @@
-//! What `.ci/counts` counts the instructions of: `counted` lists the cases, `counted CASE` runs one a thousand times.
+//! The cases whose instructions `.ci/counts` counts. `counted` lists the cases; `counted CASE` runs a case a thousand times.
 //!
-//! Everything that is made for a case is made outside [`a_thousand_times`], and what is made in it and not yet worn out is
-//! kept until after it.
+//! The inputs of a case are made before [`a_thousand_times`]. Values that it makes are dropped after it.
 
 use std::future::Ready;
 use std::hint::black_box;
@@ -20,7 +19,7 @@ use credential::{Credential, ToDo};
 
 const TIMES: usize = 1_000;
 
-/// What callgrind counts in: by this name.
+/// callgrind counts only inside this function; it knows its name.
 #[inline(never)]
 fn a_thousand_times<T>(inputs: Vec<T>, mut work: impl FnMut(T)) {
     for input in inputs {
@@ -55,7 +54,7 @@ fn main() {
     run();
 }
 
-/// A clock that stands still but for its ticks: how often those of a real one come depends on how fast the machine is.
+/// A clock that stands still except for its ticks. A real clock's ticks would depend on the speed of the machine.
 struct Still {
     ticking: bool,
     ticks: std::cell::Cell<u64>,
@@ -105,7 +104,7 @@ fn header_of_get_token() {
     repeat(|| drop(black_box(get(&credential).authorization().expect("a JWT").clone())));
 }
 
-/// Nothing is due, so that the driver has nothing to do and need not be run.
+/// No renewal is due, so the driver does not need to run.
 fn with_reader(ticking: bool, work: impl FnOnce(Reader<Still>)) {
     let clock = Still { ticking, ticks: 0.into() };
     let builder = Builder::new(clock, refresher).initial_token(lasting());
@@ -116,7 +115,7 @@ fn with_reader(ticking: bool, work: impl FnOnce(Reader<Still>)) {
 }
 
 fn lend(reader: &mut Reader<Still>) -> &Token {
-    reader.token().expect("no failure").expect("it is valid")
+    reader.token().expect("no failure").expect("there is a valid token")
 }
 
 fn reader_token() {
@@ -139,7 +138,8 @@ fn machine_request() {
     });
 }
 
-/// The token held has died; requested, called, received, answered, the timer set: proactive, so that it is.
+/// The token held has expired: request, call, token received, answer, timer. The policy is proactive, so that the timer is
+/// set.
 fn machine_refresh() {
     let policy = Policy::builder().refresh_proactively(true).build().expect("a good policy");
     let mut machine = Machine::<u32>::new(Some(living_an_hour()), policy, at(0)).expect("a good token");
@@ -158,7 +158,7 @@ fn living_an_hour() -> NewToken {
     NewToken::new(jwt()).with_expires_in(Duration::from_secs(3_600))
 }
 
-/// The same with the exchange of an Entra token, whose answer is ready-made.
+/// The same with the exchange of an Entra token; the response is made before.
 fn entra_refresh() {
     let options = EntraOptions::new("https://contoso.communication.azure.com").expect("a good endpoint");
     let mut credential = Credential::<u32>::of_entra_user(options.with_prewarm(false), Policy::default(), at(0));
@@ -167,7 +167,7 @@ fn entra_refresh() {
     let response = || HttpResponse::new(200).with_body(body.clone().into_bytes());
     let mut now = 0;
     a_thousand_times((0..TIMES).map(|_| (entra(), response())).collect(), |(token, response)| {
-        // Later than a rejection that would belong to a streak.
+        // So late that the rejection does not belong to a streak.
         now += 1_000_000;
         if let Some(held) = credential.machine.token(at(now)).cloned() {
             credential.handle(Event::TokenRejected { token: held }, at(now));
@@ -202,7 +202,7 @@ fn accept_with_expiry() {
     accept((0..TIMES).map(|_| lasting()).collect());
 }
 
-/// The machines are kept, so that wiping is not counted.
+/// The machines are kept, so that wiping their tokens is not counted.
 fn accept(tokens: Vec<NewToken>) {
     let mut machines = Vec::with_capacity(TIMES);
     a_thousand_times(tokens, |token| machines.push(machine(token)));

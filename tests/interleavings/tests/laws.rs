@@ -175,7 +175,7 @@ fn the_last_handle_ends_the_driver_and_nothing_is_left() {
 
 /// Fails as `after_dispose_returns_no_token_is_returned` does.
 #[test]
-fn a_token_is_not_handed_out_after_dispose_in_every_order_there_is() {
+fn no_token_is_returned_after_dispose_in_any_order() {
     exhaust(|| {
         let credential = Credential::with_static_token("static").unwrap();
         let other = credential.clone();
@@ -190,7 +190,7 @@ fn a_token_is_not_handed_out_after_dispose_in_every_order_there_is() {
 /// Fails as the next test does.
 #[test]
 #[ignore = "a million orders of events: half a minute"]
-fn a_driver_that_falls_asleep_misses_no_command_in_every_order_there_is() {
+fn a_driver_that_falls_asleep_misses_no_command_in_any_order() {
     exhaust(|| {
         let (credential, driver) = build(&Toy::default(), Ends::AtOnce, &Calls::default(), None);
         let driver = thread::spawn(move || block_on(driver));
@@ -203,7 +203,7 @@ fn a_driver_that_falls_asleep_misses_no_command_in_every_order_there_is() {
 /// Fails when `fall_asleep` does not check for commands again, or when the driver of a disposed credential is not
 /// woken.
 #[test]
-fn the_last_handle_ends_an_idle_driver_in_every_order_there_is() {
+fn the_last_handle_ends_an_idle_driver_in_every_order() {
     exhaust(|| {
         let (credential, driver) = build(&Toy::default(), Ends::Never, &Calls::default(), Some("initial"));
         let driver = thread::spawn(move || block_on(driver));

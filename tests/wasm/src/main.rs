@@ -96,7 +96,7 @@ fn poll<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Poll<T> {
     Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// A clock set by hand, in milliseconds.
+/// A clock that the test sets, in milliseconds.
 #[derive(Clone, Default)]
 struct Hand(Rc<Cell<u64>>);
 

@@ -1,20 +1,20 @@
-//! Clocks that are set by hand, a coarse one among them.
+//! Clocks that the test sets, with a coarse clock.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use acs_common_driver::{Clock, CoarseClock, Monotonic, Now, UnixTime};
 
-/// How long a tick is, in milliseconds.
+/// The length of a tick, in milliseconds.
 pub(crate) const TICK: u64 = 10;
 
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Times {
     pub(crate) monotonic: u64,
     pub(crate) ahead: i64,
-    /// How often the wall clock was set: that counts as a tick.
+    /// How often the wall clock was set. That counts as a tick.
     pub(crate) set: u64,
-    /// How often the clocks were read exactly, and coarsely.
+    /// How often the exact clocks and the coarse clock were read.
     exact: u32,
     coarse: u32,
 }
@@ -51,7 +51,7 @@ impl Clock for ByHand {
         at(times.monotonic, times.ahead)
     }
 
-    /// Over at once, so that the driver looks at the clocks whenever it is polled.
+    /// Ready at once, so that the driver looks at the clocks at each poll.
     fn sleep(&self, _: Duration) -> Self::Sleep {
         std::future::ready(())
     }

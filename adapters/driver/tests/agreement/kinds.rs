@@ -1,4 +1,4 @@
-//! The two kinds of credential, each as the driver's and as a bare machine on the documented loop.
+//! The two kinds of credential, each with the driver and as a bare machine in the documented loop.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -19,23 +19,23 @@ use crate::composed::{Credential as Composed, ToDo};
 pub(crate) type Credential = CommunicationTokenCredential<ByHand>;
 type Driven = Pin<Box<dyn Future<Output = ()>>>;
 
-/// What whoever is called says: a refresher, a source of Entra tokens, or the service that exchanges those.
+/// The answer of a call: to a refresher, to a source of Entra tokens, or to the service that exchanges them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Told {
     Token {
-        /// Others have other names, but of Entra tokens there are only a few, so that one comes again.
+        /// Access tokens all have different names. There are only a few Entra tokens, so that one comes again.
         name: usize,
         /// In milliseconds.
         life: u64,
     },
-    /// With this status, from who has any.
+    /// A failure, with this status if the callee has one.
     Failure {
         status: u16,
     },
     SignedOut,
 }
 
-/// To whom a driver calls.
+/// The callees of a driver.
 #[derive(Clone, Default)]
 pub(crate) struct Line {
     answer: Arc<Mutex<Option<Told>>>,
@@ -53,7 +53,7 @@ impl Line {
 
     fn call(&self) -> impl Future<Output = Told> + use<> {
         *self.calls.lock().unwrap() += 1;
-        // What was said before, to nobody, is lost.
+        // An earlier answer without a call is dropped.
         *self.answer.lock().unwrap() = None;
         let answer = Arc::clone(&self.answer);
         std::future::poll_fn(move |_| answer.lock().unwrap().take().map_or(Poll::Pending, Poll::Ready))
@@ -85,7 +85,8 @@ fn exchanged(told: Told, now: Now) -> Result<HttpResponse, RefresherError> {
         Told::Token { name, life } => {
             const YEAR_9999: i64 = 253_402_300_799_999;
             let moment = expiry(life, now).as_millis().min(YEAR_9999);
-            let expires_on = chrono::DateTime::from_timestamp_millis(moment).expect("of our era").to_rfc3339();
+            let expires_on =
+                chrono::DateTime::from_timestamp_millis(moment).expect("chrono knows this year").to_rfc3339();
             let body = json!({"accessToken": {"token": format!("t{name}"), "expiresOn": expires_on}}).to_string();
             Ok(HttpResponse::new(200).with_body(body.into_bytes()))
         }
@@ -152,7 +153,7 @@ fn exchanging(clock: &ByHand, policy: &Policy, line: &Line) -> (Credential, Driv
 /// The waiter.
 const WHO: &str = "the caller";
 
-/// Whom a bare machine's host has called.
+/// The callee of a bare machine's host.
 #[derive(Clone, Copy)]
 enum Called {
     Refresher(RequestId),
@@ -160,12 +161,12 @@ enum Called {
     Service(RequestId),
 }
 
-/// A bare machine, on the documented loop.
+/// A bare machine in the documented loop.
 pub(crate) struct Bare {
     credential: Composed<&'static str>,
     call: Option<Called>,
     pub(crate) calls: u32,
-    /// What each waiter got last.
+    /// The last answer of each waiter.
     pub(crate) answers: BTreeMap<&'static str, Result<Token, Error>>,
 }
 
@@ -250,7 +251,7 @@ impl Bare {
         answer.transpose()
     }
 
-    /// Puts a request and, unanswered, gives it up.
+    /// Puts a request, and cancels it if there is no answer.
     pub(crate) fn ask_without_waiting(&mut self, now: Now) -> Result<Option<Token>, Error> {
         match self.ask(now)? {
             Some(token) => Ok(Some(token)),

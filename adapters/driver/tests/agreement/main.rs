@@ -1,6 +1,7 @@
-//! Every way to a token gives what the machine gives, at every moment of every life: `get_token`, `try_token`, a reader's two
-//! ways, and bare machines on the documented loop live side by side, on a clock that is set by hand; so for both kinds of
-//! credential. Two ways wait for an answer, and two do not, which is another life where each request has the source asked.
+//! Every way to a token gives what the machine gives, at every moment of every scenario. `get_token`, `try_token`, the two
+//! ways of a reader, and bare machines in the documented loop run in parallel, on a clock that the test sets. The test does
+//! this for both kinds of credential. Two ways wait for an answer, and two do not; with a check of the source at each
+//! request these two pairs differ.
 
 mod by_hand;
 #[allow(dead_code, unreachable_pub, reason = "the core's tests use all of it")]
@@ -56,8 +57,8 @@ impl Way {
     }
 }
 
-/// One credential with its driver, and one way to its token.
-struct Life {
+/// One credential with its driver and one way to its token.
+struct Subject {
     way: Way,
     driver: Pin<Box<dyn Future<Output = ()>>>,
     line: Line,
@@ -66,13 +67,13 @@ struct Life {
     got: Option<Token>,
 }
 
-impl Life {
+impl Subject {
     fn new(kind: Kind, clock: &ByHand, policy: &Policy, way: fn(Credential) -> Way) -> Self {
         let line = Line::default();
         let (credential, driver) = kind.credential(clock, policy, &line);
-        let mut life = Self { way: way(credential), driver, line, ended: false, got: None };
-        life.run();
-        life
+        let mut subject = Self { way: way(credential), driver, line, ended: false, got: None };
+        subject.run();
+        subject
     }
 
     fn run(&mut self) {
@@ -97,7 +98,7 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         12 => Just(Op::Ask),
-        // Within a tick, about one, and long after.
+        // Within a tick, about one tick, and much longer.
         8 => prop_oneof![6 => 0..5_u64, 2 => 5..30_u64, 1 => 30..2_000_u64, 1 => Just(60_000), 1 => Just(600_000)].prop_map(Op::Pass),
         2 => prop_oneof![-50..50_i64, -700_000..700_000_i64].prop_map(Op::Set),
         5 => prop_oneof![4 => 1..40_u64, 2 => 40..4_000_u64, 1 => Just(3_600_000), 1 => Just(u64::MAX)].prop_map(Op::Answer),
@@ -110,13 +111,15 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
-    let floor = prop_oneof![Just(0), Just(20), Just(1_000_u64)];
-    (any::<bool>(), any::<bool>(), any::<bool>(), floor).prop_map(|(reference, proactive, each_request, floor)| {
-        let base = if reference { Policy::reference().to_builder() } else { Policy::builder() };
-        let base = base.refresh_proactively(proactive).min_refresh_interval(Duration::from_millis(floor));
-        let check = if each_request { CheckSource::EachRequest } else { CheckSource::OnRefresh };
-        base.check_source(check).seed(1).build().expect("every knob is in its range")
-    })
+    let interval = prop_oneof![Just(0), Just(20), Just(1_000_u64)];
+    (any::<bool>(), any::<bool>(), any::<bool>(), interval).prop_map(
+        |(reference, proactive, each_request, interval)| {
+            let base = if reference { Policy::reference().to_builder() } else { Policy::builder() };
+            let base = base.refresh_proactively(proactive).min_refresh_interval(Duration::from_millis(interval));
+            let check = if each_request { CheckSource::EachRequest } else { CheckSource::OnRefresh };
+            base.check_source(check).seed(1).build().expect("every option is in its range")
+        },
+    )
 }
 
 fn said(answer: &Result<Option<Token>, Error>) -> String {
@@ -139,13 +142,13 @@ fn live_by(
     ways: [fn(Credential) -> Way; 2],
 ) -> Result<(), TestCaseError> {
     let clock = ByHand::default();
-    let mut lives = ways.map(|way| Life::new(kind, &clock, policy, way));
+    let mut subjects = ways.map(|way| Subject::new(kind, &clock, policy, way));
     let mut bare = Bare::new(kind, policy, clock.now());
     let mut got = None::<Token>;
     for (index, op) in ops.iter().enumerate() {
         let now = clock.now();
         let mut tell = |told| {
-            lives.iter().for_each(|life| life.line.tell(told));
+            subjects.iter().for_each(|subject| subject.line.tell(told));
             bare.tell(told, now);
         };
         match op {
@@ -153,10 +156,10 @@ fn live_by(
                 let answer = ask(&mut bare, now);
                 let wanted = said(&answer);
                 got = answer.ok().flatten().or(got);
-                for life in &mut lives {
-                    let answer = life.way.ask();
+                for subject in &mut subjects {
+                    let answer = subject.way.ask();
                     prop_assert_eq!(said(&answer), &*wanted, "at {} of {:?}", index, ops);
-                    life.got = answer.ok().flatten().or(life.got.take());
+                    subject.got = answer.ok().flatten().or(subject.got.take());
                 }
             }
             Op::Pass(millis) => clock.set(|times| times.monotonic += millis),
@@ -167,35 +170,35 @@ fn live_by(
             Op::Answer(life) => tell(Told::Token { name: index, life: *life }),
             Op::Fail(status) => tell(Told::Failure { status: *status }),
             Op::SignOut => tell(Told::SignedOut),
-            // What was got last, each his own.
+            // Each way reports the last token it got.
             Op::Reject => {
-                for life in &lives {
-                    life.got.iter().for_each(|token| life.way.credential().reject(token));
+                for subject in &subjects {
+                    subject.got.iter().for_each(|token| subject.way.credential().reject(token));
                 }
                 if let Some(token) = got.clone() {
                     bare.handle(Event::TokenRejected { token }, now);
                 }
             }
             Op::RetryNow => {
-                lives.iter().for_each(|life| life.way.credential().retry_now());
+                subjects.iter().for_each(|subject| subject.way.credential().retry_now());
                 bare.handle(Event::RetryNow, now);
             }
             Op::Dispose => {
-                lives.iter().for_each(|life| life.way.credential().dispose());
+                subjects.iter().for_each(|subject| subject.way.credential().dispose());
                 bare.handle(Event::Disposed, now);
             }
             Op::Release => {
-                for life in &mut lives {
-                    if let Way::Lend(reader) | Way::LendAsync(reader) = &mut life.way {
+                for subject in &mut subjects {
+                    if let Way::Lend(reader) | Way::LendAsync(reader) = &mut subject.way {
                         reader.release();
                     }
                 }
             }
         }
-        lives.iter_mut().for_each(Life::run);
+        subjects.iter_mut().for_each(Subject::run);
         bare.wake(clock.now());
-        for life in &lives {
-            prop_assert_eq!(life.line.calls(), bare.calls, "calls, at {} of {:?}", index, ops);
+        for subject in &subjects {
+            prop_assert_eq!(subject.line.calls(), bare.calls, "calls, at {} of {:?}", index, ops);
         }
     }
     Ok(())
@@ -204,8 +207,8 @@ fn live_by(
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
 
-    /// Fails when `publish` does not count the version, when a reader's `look` keeps a moment for a token that only the exact
-    /// clock calls good, when `fresh` asks no clock, or when there is a snapshot although each request has the source asked.
+    /// Fails when `publish` does not count the version, when a reader's `look` keeps a tick for a token that is valid only by
+    /// the exact clock, when `fresh` reads no clock, or when there is a snapshot although each request must ask the source.
     #[test]
     fn no_way_to_a_token_differs_from_the_machine(
         policy in policy(),
@@ -223,31 +226,31 @@ proptest! {
     }
 }
 
-/// Fails when a snapshot outlives the floor: the request it serves would have ended that, which counts once the wall clock is
-/// set back.
+/// Fails when a snapshot is valid for longer than the minimum interval. A request in that time ends the interval, and this
+/// has an effect after the wall clock is set back.
 #[test]
-fn what_a_request_saw_over_stays_over_although_the_wall_clock_is_set_back() {
+fn an_interval_that_a_request_saw_end_stays_ended_after_the_wall_clock_is_set_back() {
     use Op::{Answer, Ask, Reject, Set};
     let ops = [Ask, Answer(3_600_000), Set(1_000), Ask, Set(-1), Reject, Ask];
     live(Kind::Refreshing, &Policy::default(), &ops).expect("all agree");
 }
 
-/// Fails when `try_token` drops what it has asked for without a look at what is held, or at why there is nothing.
+/// Fails when `try_token` drops its request without a look at the token held, or at the pending error.
 #[test]
-fn who_does_not_wait_for_the_source_gets_what_its_earlier_answers_led_to() {
+fn a_request_that_does_not_wait_for_the_source_gets_the_result_of_its_earlier_answers() {
     let clock = ByHand::default();
     let policy = Policy::builder().check_source(CheckSource::EachRequest).build().unwrap();
-    let mut life = Life::new(Kind::Exchanging, &clock, &policy, Way::Try);
-    let tell = |told: Told, life: &mut Life| {
-        life.line.tell(told);
-        life.run();
-        life.way.ask()
+    let mut subject = Subject::new(Kind::Exchanging, &clock, &policy, Way::Try);
+    let tell = |told: Told, subject: &mut Subject| {
+        subject.line.tell(told);
+        subject.run();
+        subject.way.ask()
     };
-    assert!(tell(Told::Token { name: 0, life: 3_600_000 }, &mut life).unwrap().is_none());
-    assert!(tell(Told::Token { name: 0, life: 3_600_000 }, &mut life).unwrap().is_some());
-    life.run();
-    assert!(life.way.ask().unwrap().is_some(), "the source is being asked");
-    let refused = tell(Told::SignedOut, &mut life).unwrap_err();
+    assert!(tell(Told::Token { name: 0, life: 3_600_000 }, &mut subject).unwrap().is_none());
+    assert!(tell(Told::Token { name: 0, life: 3_600_000 }, &mut subject).unwrap().is_some());
+    subject.run();
+    assert!(subject.way.ask().unwrap().is_some(), "the source has the question");
+    let refused = tell(Told::SignedOut, &mut subject).unwrap_err();
     assert!(matches!(refused, Error::RefreshFailed { retry_in: Some(_), .. }), "{refused:?}");
 }
 
@@ -259,8 +262,8 @@ fn holding_an_hour() -> (ByHand, Credential, impl Sized) {
     (clock, credential, driver)
 }
 
-/// Fails when a reader forgets that it has looked, at which tick or at what: what it lends would be right all the same, and
-/// cost what asking the credential costs.
+/// Fails when a reader forgets the tick or the snapshot of its last look. It would still lend the right token, but at the
+/// cost of a request to the credential.
 #[test]
 fn a_reader_reads_no_clock_within_a_tick_and_no_exact_one_at_the_next() {
     let (clock, credential, _driver) = holding_an_hour();
@@ -272,7 +275,7 @@ fn a_reader_reads_no_clock_within_a_tick_and_no_exact_one_at_the_next() {
         assert_eq!((exact, coarse), (before.0, before.1 + 1), "the first look at this tick");
         assert!(reader.token().unwrap().is_some());
         assert!(poll_once(reader.get_token()).unwrap().is_ok());
-        assert_eq!(clock.reads(), (exact, coarse), "nothing to look at any more");
+        assert_eq!(clock.reads(), (exact, coarse), "no clock is read again");
         clock.set(|times| times.monotonic += TICK);
     }
 }

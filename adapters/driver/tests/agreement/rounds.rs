@@ -1,4 +1,4 @@
-//! Many requests at a time: each gets what it gets of a machine that is told of each, and when.
+//! Many requests at a time: each gets the same answer, at the same time, as from a machine that knows each request.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -27,7 +27,8 @@ enum Op {
     Dispose,
 }
 
-/// The clocks only go forwards: a request that is given up has a bare machine look at them, which counts if they are set back.
+/// The clocks only go forwards. A cancelled request makes a bare machine look at the clocks, which has an effect after they
+/// are set back.
 fn op() -> impl Strategy<Value = Op> {
     let pass = prop_oneof![4 => 0..30_u64, 2 => 30..2_000_u64, 1 => Just(60_000), 1 => Just(600_000)];
     prop_oneof![
@@ -42,7 +43,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// As long as its number, so that each has another.
+/// Its length is its number, so that each differs.
 fn name(request: usize) -> &'static str {
     const LONGEST: &str = "................................................................";
     &LONGEST[..request]
@@ -50,11 +51,11 @@ fn name(request: usize) -> &'static str {
 
 type Asking<'a> = BTreeMap<usize, Pin<Box<GetToken<'a, ByHand>>>>;
 
-/// Takes what the requests got; the last token among it.
+/// Takes the answers of the requests. Returns the last token.
 fn compare(asking: &mut Asking<'_>, bare: &mut Bare) -> Result<Option<[Token; 2]>, TestCaseError> {
     let mut got = None;
     let mut answered = Vec::new();
-    // The newest first: it may not have been put yet.
+    // The newest first, because it may not have been polled yet.
     for (request, future) in asking.iter_mut().rev() {
         let wanted: Option<Result<Token, Error>> = bare.answers.remove(name(*request));
         let answer = match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -134,8 +135,8 @@ fn live(kind: Kind, policy: &Policy, ops: &[Op]) -> Result<(), TestCaseError> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
 
-    /// Fails when a round stays open after the source has answered, when a request that joins one does not have the machine look
-    /// at the clocks, when the last that leaves a round does not tell the machine, or another one does.
+    /// Fails when a round stays open after the source has answered, when a request that joins a round does not make the machine
+    /// look at the clocks, when the last request that leaves a round does not tell the machine, or when another one does.
     #[test]
     fn a_request_among_many_gets_what_it_gets_by_itself(
         policy in policy(),

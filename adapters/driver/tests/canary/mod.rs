@@ -1,5 +1,6 @@
-//! No secret shows, on any runtime (each adapter's tests include this beside a module `rt`): both kinds of credential, along every path, with everything captured that they say: `tracing` at its
-//! most talkative (the HTTP client's own words too), `Debug` and `Display` of what they hand out, panic messages.
+//! No secret shows, on any runtime. Each adapter's tests include this beside a module `rt`. Both kinds of credential run
+//! on every path, and the test captures all text: `tracing` at its most detailed level (also the HTTP client's events),
+//! `Debug` and `Display` of all values, and panic messages.
 
 use std::error::Error as _;
 use std::fmt::{Debug, Display};
@@ -23,10 +24,10 @@ const ENTRA_OPAQUE: &str = "Canary1Opaque1Ht5rE8wQ2zX6cV9bN3mK7jL1pO4iU0yT";
 const ACCESS: &str = "Canary2Access2Pq4wE7rT1yU8iO5aS3dF6gH9jK2lZ0xC";
 const REFRESHED: &str = "Canary3Refreshed3Mn6bV3cX8zL1kJ5hG2fD9sA4pO7iU";
 
-/// No piece of a secret as long as this shows.
+/// No piece of a secret of this length shows.
 const PIECE: usize = 12;
 
-/// Where everything that is said goes.
+/// Collects all text.
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
 
@@ -51,15 +52,15 @@ impl Write for Captured {
     }
 }
 
-/// Bites when `RefresherPanicked` repeats the panic, when `scrub` is left out, when a `Debug` of the core is derived over a
-/// token's text, when `Trace` logs headers, and when `Authorization` is not marked as sensitive.
+/// Fails when `RefresherPanicked` repeats the panic, when `scrub` is missing, when a `Debug` of the core shows a token's
+/// text, when `Trace` logs headers, or when `Authorization` is not marked as sensitive.
 #[test]
-fn no_piece_of_a_secret_is_ever_said() {
+fn no_piece_of_a_secret_shows() {
     let captured = Captured::default();
     let writer = captured.clone();
     tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).init();
     let hooked = captured.clone();
-    // The refresher's own panic message is its own affair; what this library makes of it is not.
+    // The refresher's panic message is not checked; what this library does with it is.
     std::panic::set_hook(Box::new(move |panic| hooked.note(panic.location().map(ToString::to_string))));
 
     rt::run(async {
@@ -72,11 +73,11 @@ fn no_piece_of_a_secret_is_ever_said() {
 
     let said = String::from_utf8_lossy(&captured.0.lock().unwrap()).into_owned();
     for expected in ["token changed", "refresh_failed", "TRACE", "request_id", "status=503", "attempt=2"] {
-        assert!(said.contains(expected), "{expected:?} was to be captured, so the rest may be missing too");
+        assert!(said.contains(expected), "{expected:?} was not captured, so other texts may be missing too");
     }
     for secret in [ENTRA, ENTRA_OPAQUE, ACCESS, REFRESHED] {
         for piece in secret.as_bytes().windows(PIECE).map(|piece| std::str::from_utf8(piece).unwrap()) {
-            // What stands at the head of every unsigned JWT is no secret.
+            // The first part of every unsigned JWT is not a secret.
             if let Some(line) = said.lines().find(|line| line.contains(piece)) {
                 assert!("eyJhbGciOiJub25lIn0.".contains(piece), "{piece} of {secret} shows: {line}");
             }

@@ -7,9 +7,9 @@ use acs_common_driver::{Builder, Error, FailureCause, Policy, RefresherError, To
 
 use super::{Calls, HOUR, good, lasting, millis, rt};
 
-/// Fails when a driver that nobody polls is waited for, or when a time limit is ignored or ends the refresh.
+/// Fails when the call waits for a driver that nothing polls, or when a time limit is ignored or ends the refresh.
 #[test]
-fn a_driver_that_nobody_runs_is_not_waited_for() {
+fn a_call_does_not_wait_for_a_driver_that_nothing_polls() {
     rt::run_with_threads(|| {
         let calls = Calls::default();
         let (credential, driver) = Builder::new(rt::Clock::default(), good(&calls, millis(1))).build().unwrap();
@@ -28,7 +28,7 @@ fn a_driver_that_nobody_runs_is_not_waited_for() {
 
 type Ask = fn(&rt::Credential) -> Result<Token, Error>;
 
-/// Asks a credential from within its own refresher; `held`: it holds a token meanwhile.
+/// Asks a credential inside its own refresher. `held`: the credential holds a token.
 async fn asked_by_its_refresher(ask: Ask, held: bool) -> Result<Token, Error> {
     let own = Arc::new(OnceLock::<rt::Credential>::new());
     let answer = Arc::new(OnceLock::new());
@@ -64,13 +64,13 @@ async fn asked_by_its_refresher(ask: Ask, held: bool) -> Result<Token, Error> {
     answer.get().expect("the refresher was called").clone()
 }
 
-/// Fails when the mark is set for no poll, or only while the call is started.
+/// Fails when the mark is not set for a poll, or only at the start of the call.
 #[test]
 fn a_refresher_does_not_wait_for_itself() {
     let ways: [Ask; 3] = [
         |credential| credential.get_token_blocking(),
         |credential| credential.get_token_blocking_for(HOUR),
-        // Ready at the first poll, or it would wait.
+        // It is ready at the first poll; otherwise it would wait.
         |credential| futures_lite::future::block_on(credential.get_token()),
     ];
     rt::run(async move {

@@ -1,4 +1,4 @@
-//! Refreshers that misbehave strand no one.
+//! Refreshers that misbehave leave no request without an answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,7 +35,7 @@ fn a_refresher_that_panics_is_a_failure_and_the_next_call_works() {
         async move {
             let guard = PanicsWhenDropped(call == 3);
             if call == 3 {
-                // Never answers: it is dropped by the timeout.
+                // Never returns: the timeout drops it.
                 std::future::poll_fn(|_| Poll::<()>::Pending).await;
             }
             drop(guard);
@@ -96,7 +96,7 @@ fn a_failed_renewal_never_costs_a_valid_token() {
             .refresh_proactively(true)
             .spawn()
             .unwrap();
-        // Due after two seconds; a busy machine may be late.
+        // Due after two seconds, or later on a busy machine.
         for _ in 0..350 {
             if calls.started() >= 2 {
                 break;
@@ -113,7 +113,7 @@ fn a_failed_renewal_never_costs_a_valid_token() {
 }
 
 #[test]
-fn what_a_refresher_says_of_its_failure_reaches_the_caller() {
+fn the_details_of_a_refreshers_failure_reach_the_caller() {
     #[derive(Debug, thiserror::Error)]
     #[error("the user signed out")]
     struct SignedOut;
@@ -136,7 +136,7 @@ fn a_refresher_may_use_the_credential_it_serves() {
         let handle = Arc::new(std::sync::OnceLock::<rt::Credential>::new());
         let own = Arc::clone(&handle);
         let refresher = move || {
-            // It must not wait for itself, but looking is allowed.
+            // It must not wait for itself, but it may look.
             let seen = own.get().map(|credential| credential.try_token().unwrap().is_some());
             async move { Ok::<_, RefresherError>(lasting(format!("{seen:?}"), HOUR)) }
         };

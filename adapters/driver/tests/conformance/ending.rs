@@ -1,4 +1,4 @@
-//! Ends: disposed, let go of, left without a driver. And the notices on the way.
+//! The end of a credential: it is disposed, its handles are dropped, or its driver has ended. And the notices of that.
 
 use acs_common_driver::{Builder, Error, Notice, Policy, RefresherError};
 use futures_lite::StreamExt as _;
@@ -7,7 +7,7 @@ use super::watched::{Present, Watched};
 use super::{Calls, Dropped, HOUR, good, lasting, millis, rt};
 
 #[test]
-fn disposing_answers_whoever_waits_at_once_and_drops_the_refresh() {
+fn disposing_answers_the_waiters_at_once_and_drops_the_refresh() {
     rt::run(async {
         let calls = Calls::default();
         let credential = rt::Credential::with_refresher(good(&calls, HOUR)).spawn().unwrap();
@@ -58,13 +58,13 @@ fn the_last_handle_dropped_ends_the_background_task_and_its_refresh() {
         rt::sleep(millis(20)).await;
         assert_eq!(calls.alive(), 1, "one handle is left");
         drop(clone);
-        assert!(task.soon().await, "the task lives on");
+        assert!(task.soon().await, "the task did not end");
         assert_eq!(calls.alive(), 0);
         drop(notices);
     });
 }
 
-/// Bites when `Owner` does not dispose of what nobody holds, and when a driver forgets a clone of what it shares.
+/// Fails when `Owner` does not dispose a credential without handles, or when a driver leaks the shared state.
 #[test]
 fn the_last_handle_dropped_leaves_neither_a_timer_nor_any_state() {
     rt::run(async {
@@ -104,7 +104,7 @@ fn a_disposed_credential_has_no_background_task() {
 }
 
 #[test]
-fn without_its_driver_a_credential_strands_no_one() {
+fn without_its_driver_a_credential_answers_every_request() {
     rt::run(async {
         let calls = Calls::default();
         let (credential, driver) = Builder::new(rt::Clock::default(), good(&calls, HOUR)).build().unwrap();
@@ -164,15 +164,15 @@ fn notices_tell_of_tokens_and_failures_in_order_and_end() {
         assert!(matches!(notices.next().await, Some(Notice::RefreshFailed { retry_in: Some(_), .. })));
         let mut late = credential.notices();
         credential.dispose();
-        assert!(matches!(late.next().await, Some(Notice::Disposed)), "a listener hears what comes after him only");
+        assert!(matches!(late.next().await, Some(Notice::Disposed)), "a listener gets only later notices");
         assert!(matches!(notices.next().await, Some(Notice::Disposed)));
         assert!(notices.next().await.is_none() && late.next().await.is_none());
-        assert!(credential.notices().next().await.is_none(), "of a disposed credential there is nothing to hear");
+        assert!(credential.notices().next().await.is_none(), "a disposed credential has no notices");
     });
 }
 
 #[test]
-fn a_listener_hears_of_a_token_that_expired_and_is_woken_for_it() {
+fn a_listener_gets_the_notice_of_an_expired_token_and_is_woken_for_it() {
     rt::run(async {
         let refresher = || async { Err::<String, _>(RefresherError::new("issuer down")) };
         let credential = rt::Credential::with_refresher(refresher)
@@ -186,7 +186,7 @@ fn a_listener_hears_of_a_token_that_expired_and_is_woken_for_it() {
 }
 
 #[test]
-fn a_listener_far_behind_loses_the_oldest_notices_and_can_tell() {
+fn a_listener_far_behind_loses_the_oldest_notices_and_counts_them() {
     rt::run(async {
         let policy = Policy::builder().min_refresh_interval(millis(1)).retry_max(millis(0)).retry_initial(millis(0));
         let refresher = || async { Err::<String, _>(RefresherError::new("issuer down")) };
@@ -217,7 +217,7 @@ fn notices_end_with_the_last_handle() {
     });
 }
 
-/// Bites when the stream ends at once, or tells anything but what `next` tells.
+/// Fails when the stream ends at once, or differs from `next`.
 #[test]
 fn notices_are_a_stream_too() {
     rt::run(async {

@@ -1,4 +1,4 @@
-//! Foreign errors: dropped with no lock held, since that runs foreign code, and no later than they must.
+//! Foreign errors: they are dropped while no lock is held, because that runs foreign code, and as early as possible.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
@@ -10,7 +10,7 @@ use acs_common_driver::{Error, Policy, PolicyBuilder};
 
 use super::{Dropped, HOUR, lasting, millis, rt};
 
-/// Asks for a token when dropped, and then tells that it is gone.
+/// Asks for a token when it is dropped, and then reports the drop.
 #[derive(Debug, thiserror::Error)]
 #[error("issuer down")]
 struct CallsBack {
@@ -25,7 +25,7 @@ impl Drop for CallsBack {
     }
 }
 
-/// Makes such errors, once it knows the credential.
+/// Makes such errors. It needs the credential.
 #[derive(Clone, Default)]
 struct Errors {
     credential: Arc<OnceLock<rt::Credential>>,
@@ -41,13 +41,13 @@ impl Errors {
         self.credential.get().unwrap()
     }
 
-    /// Only that one can the refresher know.
+    /// The refresher cannot own the credential, only this.
     fn know(&self, credential: &rt::Credential) {
         self.credential.set(credential.clone()).unwrap();
     }
 }
 
-/// A lock that is held for ever is to fail the test, not to hang it.
+/// With this, a lock that is held indefinitely makes the test fail, and not hang.
 fn run(test: impl Future<Output = ()> + Send + 'static) {
     let (done, waiting) = mpsc::channel();
     let thread = thread::spawn(move || {
@@ -64,7 +64,7 @@ fn hasty() -> PolicyBuilder {
     Policy::builder().min_refresh_interval(millis(1)).request_backoff_max(millis(1))
 }
 
-/// Bites when a failure that another replaces, or a notice that nobody takes, is dropped under the lock.
+/// Fails when a failure that is replaced by another, or a notice that is lost, is dropped under the lock.
 #[test]
 fn an_error_that_calls_back_when_dropped_finds_no_lock_held() {
     run(async {
@@ -85,11 +85,11 @@ fn an_error_that_calls_back_when_dropped_finds_no_lock_held() {
     });
 }
 
-/// Bites when the machine is handed the only copy of an error that nobody waits for any more.
+/// Fails when the machine gets the only copy of an error that comes too late.
 #[test]
 fn an_error_that_comes_too_late_is_dropped_with_no_lock_held() {
     let disposes: fn(&rt::Credential) = rt::Credential::dispose;
-    // As a call would that blocks for longer than it may, while another thread asks.
+    // Like a call that blocks for too long while another thread asks.
     let overstays: fn(&rt::Credential) = |credential| {
         thread::sleep(millis(60));
         let other = credential.clone();
@@ -116,7 +116,7 @@ fn an_error_that_comes_too_late_is_dropped_with_no_lock_held() {
     }
 }
 
-/// Bites when the exchange is handed the only copy of an error after which it tries again.
+/// Fails when the exchange gets the only copy of an error, and tries again after it.
 #[test]
 fn a_transports_error_is_dropped_with_no_lock_held() {
     run(async {
@@ -133,7 +133,7 @@ fn a_transports_error_is_dropped_with_no_lock_held() {
     });
 }
 
-/// Bites when the exchange is handed the only copy of an error that it does not pass on, since the service's says more.
+/// Fails when the exchange gets the only copy of an error, and returns the service's error instead.
 #[test]
 fn a_sources_error_while_exchanging_is_dropped_with_no_lock_held() {
     run(async {
@@ -152,9 +152,9 @@ fn a_sources_error_while_exchanging_is_dropped_with_no_lock_held() {
     });
 }
 
-/// Bites when the last failure is kept although a refresh has succeeded since.
+/// Fails when the last failure is kept after a refresh has succeeded.
 #[test]
-fn an_error_is_gone_with_the_next_success() {
+fn an_error_is_dropped_after_the_next_success() {
     run(async {
         let errors = Errors::default();
         let (own, mut failed) = (errors.clone(), false);
@@ -173,9 +173,9 @@ fn an_error_is_gone_with_the_next_success() {
     });
 }
 
-/// Bites when the last failure is kept for as long as anybody holds a handle, disposed of or not.
+/// Fails when a disposed credential keeps the last failure as long as there is a handle.
 #[test]
-fn an_error_is_gone_once_the_credential_is_disposed_of() {
+fn an_error_is_dropped_when_the_credential_is_disposed() {
     run(async {
         let errors = Errors::default();
         let own = errors.clone();

@@ -1,4 +1,4 @@
-//! Getting tokens: at once, together, ahead of time.
+//! Requests for tokens: at once, at the same time, ahead of time.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -31,7 +31,9 @@ fn a_valid_token_is_ready_at_the_first_poll() {
             .spawn()
             .unwrap();
         let mut context = Context::from_waker(Waker::noop());
-        let Poll::Ready(Ok(token)) = pin!(credential.get_token()).poll(&mut context) else { panic!("it had to wait") };
+        let Poll::Ready(Ok(token)) = pin!(credential.get_token()).poll(&mut context) else {
+            panic!("the request waits")
+        };
         assert_eq!(token.secret().expose(), "initial");
         assert_eq!(calls.started(), 0);
     });
@@ -55,7 +57,7 @@ fn fifty_callers_without_a_token_share_one_refresh() {
 }
 
 #[test]
-fn a_refresher_may_answer_a_string_an_expiry_or_a_lifetime() {
+fn a_refresher_may_return_a_string_an_expiry_or_a_lifetime() {
     rt::run(async {
         let string = rt::Credential::with_refresher(|| async { Ok::<_, std::io::Error>("opaque".to_owned()) });
         assert!(string.spawn().unwrap().get_token().await.unwrap().is_opaque());
@@ -74,7 +76,7 @@ fn a_refresher_may_answer_a_string_an_expiry_or_a_lifetime() {
 }
 
 #[test]
-fn a_cancelled_leader_does_not_take_the_refresh_with_him() {
+fn a_cancelled_first_request_does_not_cancel_the_refresh() {
     rt::run(async {
         let calls = Calls::default();
         let credential = rt::Credential::with_refresher(good(&calls, millis(30))).spawn().unwrap();
@@ -84,14 +86,14 @@ fn a_cancelled_leader_does_not_take_the_refresh_with_him() {
         drop(leader);
         assert_eq!(follower.await.unwrap().secret().expose(), "r1");
 
-        // And if everybody left, the answer would be kept for the next.
+        // If all requests are cancelled, the token is kept for the next one.
         assert_eq!(credential.get_token().await.unwrap().secret().expose(), "r1");
         assert_eq!(calls.started(), 1);
     });
 }
 
 #[test]
-fn an_answer_nobody_waits_for_any_more_is_kept() {
+fn a_token_that_no_request_waits_for_is_kept() {
     rt::run(async {
         let calls = Calls::default();
         let credential = rt::Credential::with_refresher(good(&calls, millis(10))).spawn().unwrap();
@@ -125,16 +127,16 @@ fn renewing_ahead_of_time_keeps_every_caller_from_waiting() {
         credential.get_token().await.unwrap();
         for _ in 0..60 {
             rt::sleep(millis(20)).await;
-            assert!(credential.try_token().unwrap().is_some(), "a caller would have had to wait");
+            assert!(credential.try_token().unwrap().is_some(), "a caller would wait");
         }
-        // 1.2 s in half-lives of 0.3 s: 4 or 5, fewer on a machine that is busy.
+        // 1.2 s in half-lives of 0.3 s: 4 or 5 refreshes, fewer on a busy machine.
         let started = calls.started();
         assert!((2..=6).contains(&started), "{started} refreshes");
     });
 }
 
 #[test]
-fn without_a_timer_the_last_part_of_a_life_renews_in_the_background() {
+fn without_a_timer_a_token_near_its_expiry_is_renewed_in_the_background() {
     rt::run(async {
         let calls = Calls::default();
         let policy = Policy::builder().background_window(HOUR).build().unwrap();
@@ -144,7 +146,7 @@ fn without_a_timer_the_last_part_of_a_life_renews_in_the_background() {
             .spawn()
             .unwrap();
         rt::sleep(millis(2_100)).await;
-        assert_eq!(calls.started(), 0, "nobody asked");
+        assert_eq!(calls.started(), 0, "there is no request");
         assert_eq!(credential.get_token().await.unwrap().secret().expose(), "initial");
         rt::sleep(millis(100)).await;
         assert_eq!(credential.get_token().await.unwrap().secret().expose(), "r1");
@@ -166,7 +168,7 @@ fn trying_without_waiting_starts_a_refresh_and_finds_its_answer_later() {
 }
 
 #[test]
-fn a_rejected_token_is_never_given_out_again() {
+fn a_rejected_token_is_never_returned_again() {
     rt::run(async {
         let calls = Calls::default();
         let policy = Policy::builder().min_refresh_interval(millis(5)).build().unwrap();
@@ -176,7 +178,7 @@ fn a_rejected_token_is_never_given_out_again() {
         credential.clone().reject(&refused);
         assert_eq!(credential.get_token().await.unwrap().secret().expose(), "r2");
         credential.reject(&refused);
-        assert_eq!(credential.get_token().await.unwrap().secret().expose(), "r2", "another is held by now");
+        assert_eq!(credential.get_token().await.unwrap().secret().expose(), "r2", "another token is held");
         assert_eq!(calls.started(), 2);
     });
 }
@@ -195,7 +197,7 @@ fn after_a_failure_the_same_error_is_the_answer_until_trying_makes_sense() {
         for _ in 0..3 {
             let Err(Error::RefreshFailed { cause, retry_in, .. }) = credential.get_token().await else { panic!() };
             assert_eq!((cause.kind(), calls.started()), (FailureKind::RefresherFailed, 1));
-            assert!(retry_in.is_some_and(|rest| rest > Duration::ZERO && rest <= millis(1_000)));
+            assert!(retry_in.is_some_and(|backoff| backoff > Duration::ZERO && backoff <= millis(1_000)));
             assert!(credential.try_token().is_err());
         }
         rt::sleep(millis(5)).await;
@@ -222,7 +224,7 @@ fn plain_threads_get_their_token_too() {
     });
 }
 
-/// The runtime's clock with a wall clock that can be set.
+/// The runtime's clock, with a wall clock that the test can set.
 #[derive(Default)]
 struct Settable<C> {
     clock: C,
@@ -238,13 +240,13 @@ impl<C: Clock> Clock for Settable<C> {
     }
 
     fn sleep(&self, duration: Duration) -> C::Sleep {
-        assert!(duration <= Duration::from_secs(60), "a wall clock set meanwhile would not be seen");
+        assert!(duration <= Duration::from_secs(60), "the driver would not see a change of the wall clock");
         self.clock.sleep(duration)
     }
 }
 
 #[test]
-fn a_token_that_died_by_the_wall_clock_is_not_given_out_and_an_answer_in_time_is_at_once() {
+fn a_token_expired_by_the_wall_clock_is_not_returned_and_an_answer_in_time_is_at_once() {
     rt::run(async {
         let calls = Calls::default();
         let clock = Settable::<rt::Clock>::default();
@@ -259,13 +261,17 @@ fn a_token_that_died_by_the_wall_clock_is_not_given_out_and_an_answer_in_time_is
         ahead.store(86_400_000, Ordering::SeqCst);
         assert_eq!(credential.get_token().await.unwrap().secret().expose(), "r1");
         ahead.store(-86_400_000, Ordering::SeqCst);
-        assert_eq!(credential.get_token().await.unwrap().secret().expose(), "r1", "set back: it costs nothing");
+        assert_eq!(
+            credential.get_token().await.unwrap().secret().expose(),
+            "r1",
+            "setting the clock back has no effect"
+        );
     });
 }
 
-/// Bites when a request is not withdrawn as its future is dropped.
+/// Fails when a request is not withdrawn when its future is dropped.
 #[test]
-fn who_gives_up_waiting_for_the_floor_starts_no_refresh() {
+fn a_request_cancelled_in_the_minimum_interval_starts_no_refresh() {
     rt::run(async {
         let calls = Calls::default();
         let policy = Policy::builder().min_refresh_interval(millis(100)).build().unwrap();
@@ -280,9 +286,9 @@ fn who_gives_up_waiting_for_the_floor_starts_no_refresh() {
     });
 }
 
-/// Bites when any of them shows nothing, or the initial token.
+/// Fails when one of them shows nothing, or shows the initial token.
 #[test]
-fn what_is_shown_of_a_credential_and_its_parts_is_no_secret() {
+fn debug_of_a_credential_and_its_parts_shows_no_secret() {
     rt::run(async {
         let builder = Builder::new(rt::Clock::default(), good(&Calls::default(), HOUR)).initial_token("canary");
         let builder = builder.refresh_proactively(true);
@@ -299,7 +305,7 @@ fn what_is_shown_of_a_credential_and_its_parts_is_no_secret() {
     });
 }
 
-/// The runtime's clocks, the exact one of which can be held up: it is read with the credential's lock held.
+/// The runtime's clocks. The exact clock can block; it is read while the credential's lock is held.
 #[derive(Clone, Default)]
 struct HeldUp {
     clock: rt::Clock,
@@ -339,9 +345,9 @@ impl CoarseClock for NeverHeldUp<'_> {
     }
 }
 
-/// Bites when the token in front of the lock is never there, or never looked at.
+/// Fails when the snapshot is never published, or never read.
 #[test]
-fn a_valid_token_is_given_out_while_another_has_the_lock() {
+fn a_valid_token_is_returned_while_another_thread_has_the_lock() {
     rt::run_with_threads(|| {
         let clock = HeldUp::default();
         let (gate, waiting) = (Arc::clone(&clock.gate), Arc::clone(&clock.waiting));

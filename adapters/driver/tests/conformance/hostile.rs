@@ -1,4 +1,4 @@
-//! Wakers, listeners and futures that are not as kind as usual.
+//! Wakers, listeners and futures that behave in unusual ways.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -21,13 +21,13 @@ impl Wake for Counting {
     }
 }
 
-/// Polls once; whether that is not enough.
+/// Polls once. Returns whether the future is pending.
 fn waits<F: Future>(future: Pin<&mut F>, waker: &Waker) -> bool {
     future.poll(&mut Context::from_waker(waker)).is_pending()
 }
 
 #[test]
-fn an_answer_fetched_late_is_not_a_token_that_died_meanwhile() {
+fn an_answer_fetched_late_is_not_an_expired_token() {
     rt::run(async {
         let calls = Calls::default();
         let counted = calls.clone();
@@ -41,13 +41,13 @@ fn an_answer_fetched_late_is_not_a_token_that_died_meanwhile() {
         let mut late = pin!(credential.get_token());
         assert!(waits(late.as_mut(), &woken.clone().into()));
         rt::sleep(millis(400)).await;
-        assert_eq!(woken.0.load(Ordering::SeqCst), 1, "the answer has been there");
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1, "the answer is there");
         assert_eq!(late.await.unwrap().secret().expose(), "r2");
     });
 }
 
 #[test]
-fn an_answer_fetched_after_dispose_is_no_token() {
+fn an_answer_fetched_after_dispose_is_not_a_token() {
     rt::run(async {
         let credential = rt::Credential::with_refresher(good(&Calls::default(), millis(1))).spawn().unwrap();
         let mut late = pin!(credential.get_token());
@@ -74,7 +74,7 @@ fn a_valid_token_that_is_due_wakes_nobody_either() {
 }
 
 #[test]
-fn a_driver_that_is_gone_is_not_taken_for_a_slow_network() {
+fn a_driver_that_has_ended_is_not_taken_for_a_slow_network() {
     rt::run(async {
         let policy = Policy::builder().refresh_timeout(millis(20)).min_refresh_interval(millis(1)).build().unwrap();
         let builder = Builder::new(rt::Clock::default(), good(&Calls::default(), HOUR)).policy(policy);
@@ -88,8 +88,8 @@ fn a_driver_that_is_gone_is_not_taken_for_a_slow_network() {
     });
 }
 
-/// Owns a handle, as a task's waker does whose task owns one.
-struct Owning(#[expect(dead_code, reason = "owned, no more")] rt::Credential);
+/// Owns a handle. So does the waker of a task that owns a handle.
+struct Owning(#[expect(dead_code, reason = "it is only owned")] rt::Credential);
 
 impl Wake for Owning {
     fn wake(self: Arc<Self>) {}
@@ -116,7 +116,7 @@ impl Wake for Panicking {
 }
 
 #[test]
-fn a_waker_that_panics_strands_nobody_else() {
+fn a_waker_that_panics_does_not_stop_the_other_requests() {
     rt::run(async {
         let (credential, driver) = Builder::new(rt::Clock::default(), good(&Calls::default(), HOUR)).build().unwrap();
         let mut first = Box::pin(credential.get_token());
@@ -131,7 +131,7 @@ fn a_waker_that_panics_strands_nobody_else() {
     });
 }
 
-/// Bites when the panic goes on to whoever woke: here the driver, which ends of it.
+/// Fails when the panic reaches the code that wakes: here the driver, which would end.
 #[test]
 fn a_waker_that_panics_does_not_end_the_driver() {
     rt::run(async {
@@ -157,7 +157,7 @@ fn a_finished_driver_may_be_polled_to_its_end_by_hand() {
     });
 }
 
-/// Bites when a request keeps the waker it was first polled with.
+/// Fails when a request keeps the waker of its first poll.
 #[test]
 fn a_request_that_moves_to_another_task_wakes_that_one() {
     rt::run(async {
@@ -172,9 +172,9 @@ fn a_request_that_moves_to_another_task_wakes_that_one() {
     });
 }
 
-/// Bites when an answer that died before it was fetched is waited for again although no driver is there to bring another.
+/// Fails when a request waits again after its token expired before the next poll, although the driver has ended.
 #[test]
-fn an_answer_fetched_too_late_of_a_driver_that_is_gone_is_an_error() {
+fn an_answer_fetched_too_late_after_the_driver_ended_is_an_error() {
     rt::run(async {
         let refresher = || async { Ok::<_, RefresherError>(lasting("short", millis(50))) };
         let (credential, driver) = Builder::new(rt::Clock::default(), refresher).build().unwrap();
@@ -191,7 +191,7 @@ fn an_answer_fetched_too_late_of_a_driver_that_is_gone_is_an_error() {
     });
 }
 
-/// The runtime's clock, whose timer does a deed as it is looked at: what another thread may do at that very moment.
+/// The runtime's clock. Its timer calls a function when it is polled: what another thread may do at that moment.
 #[derive(Clone, Default)]
 struct Meddling {
     clock: rt::Clock,
@@ -218,9 +218,9 @@ impl Clock for Meddling {
     }
 }
 
-/// Bites when `fall_asleep` does not look for a call, so that it is made as late as the timer next fires.
+/// Fails when `fall_asleep` does not look for commands. Then the call starts only when the timer fires.
 #[test]
-fn a_call_ordered_just_as_the_driver_falls_asleep_is_made_at_once() {
+fn a_call_commanded_while_the_driver_falls_asleep_starts_at_once() {
     rt::run(async {
         let clock = Meddling::default();
         let (calls, deed) = (Calls::default(), Arc::clone(&clock.deed));
@@ -233,7 +233,7 @@ fn a_call_ordered_just_as_the_driver_falls_asleep_is_made_at_once() {
                 let credential = own.lock().unwrap().clone().unwrap();
                 if call.number == 1 {
                     *deed.lock().unwrap() = Some(Box::new(move || credential.retry_now()));
-                    // The rest outlasts the token, so that the timer stays where it is: at the token's end.
+                    // The backoff ends after the token's expiry. So the timer stays at the token's expiry.
                     return Err(RefresherError::new("issuer down").with_retry_after(HOUR));
                 }
                 let name = if credential.try_token().is_ok_and(|held| held.is_some()) { "in time" } else { "late" };
@@ -254,7 +254,7 @@ fn a_call_ordered_just_as_the_driver_falls_asleep_is_made_at_once() {
     });
 }
 
-/// Bites when a listener keeps the waker it was first polled with.
+/// Fails when a listener keeps the waker of its first poll.
 #[test]
 fn a_listener_that_moves_to_another_task_wakes_that_one() {
     rt::run(async {
@@ -269,14 +269,14 @@ fn a_listener_that_moves_to_another_task_wakes_that_one() {
     });
 }
 
-/// An error that tells when it is gone.
+/// An error that reports its drop.
 #[derive(Debug, thiserror::Error)]
 #[error("issuer down")]
 struct Told(Arc<()>);
 
-/// Bites when a listener stays on the list after it is gone, and all that happens is kept for it.
+/// Fails when a dropped listener stays on the list, and notices are kept for it.
 #[test]
-fn a_listener_that_leaves_takes_along_what_was_kept_for_it() {
+fn a_dropped_listener_frees_the_notices_kept_for_it() {
     rt::run(async {
         let told = Arc::new(());
         let own = Arc::clone(&told);
@@ -296,10 +296,10 @@ fn a_listener_that_leaves_takes_along_what_was_kept_for_it() {
         assert!(matches!(notices.next().await, Some(Notice::RefreshFailed { .. })));
         let kept = Arc::strong_count(&told);
         drop(notices);
-        assert_eq!(Arc::strong_count(&told), kept - 4, "all but the last, which the credential has too");
+        assert_eq!(Arc::strong_count(&told), kept - 4, "all are dropped except the last, which the credential has too");
         let mut leaving = credential.notices();
         assert!(waits(pin!(leaving.next()), &woken.clone().into()));
         drop(leaving);
-        assert_eq!(Arc::strong_count(&woken), 1, "nor is its task kept");
+        assert_eq!(Arc::strong_count(&woken), 1, "its task is not kept");
     });
 }

@@ -1,5 +1,5 @@
-//! What every runtime's credential must do: one suite, included by each adapter's tests beside a module `rt` that knows
-//! the runtime (`Credential`, `run`, `run_with_threads`, `sleep`, `spawn`).
+//! What a credential must do on every runtime. Each adapter's tests include this suite beside a module `rt` for the
+//! runtime (`Credential`, `run`, `run_with_threads`, `sleep`, `spawn`).
 
 mod blocking;
 mod calls;
@@ -19,7 +19,7 @@ use acs_common_driver::{NewToken, RefresherError};
 
 use super::rt;
 
-/// A token that lives for so long.
+/// A token with this lifetime.
 fn lasting(name: impl Into<String>, lifetime: Duration) -> NewToken {
     NewToken::new(name.into()).with_expires_in(lifetime)
 }
@@ -30,7 +30,7 @@ fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// Counts the calls of a refresher, and sees whether their futures are dropped.
+/// Counts the calls of a refresher, and which of their futures are dropped.
 #[derive(Clone, Default)]
 struct Calls {
     started: Arc<AtomicUsize>,
@@ -38,7 +38,7 @@ struct Calls {
 }
 
 impl Calls {
-    /// A call that has begun; it counts as alive until it is dropped.
+    /// A call that has started; it counts as alive until it is dropped.
     fn begin(&self) -> Call {
         self.alive.fetch_add(1, Ordering::SeqCst);
         Call { number: self.started.fetch_add(1, Ordering::SeqCst) + 1, alive: Arc::clone(&self.alive) }
@@ -64,13 +64,13 @@ impl Drop for Call {
     }
 }
 
-/// A refresher that takes `delay`, then answers tokens `r1`, `r2`, … that live for an hour.
+/// A refresher that takes `delay`, then returns the tokens `r1`, `r2`, … with a lifetime of an hour.
 fn good(calls: &Calls, delay: Duration) -> impl FnMut() -> Refreshing + Send + use<> {
     let calls = calls.clone();
     move || {
         let call = calls.begin();
         Box::pin(async move {
-            // Whole, not only its number.
+            // The whole text, not only the number.
             let call = call;
             rt::sleep(delay).await;
             Ok(lasting(format!("r{}", call.number), HOUR))
@@ -80,7 +80,7 @@ fn good(calls: &Calls, delay: Duration) -> impl FnMut() -> Refreshing + Send + u
 
 type Refreshing = std::pin::Pin<Box<dyn Future<Output = Result<NewToken, RefresherError>> + Send>>;
 
-/// Tells whether what it was given to has been dropped.
+/// Tells whether the owner of its guard has been dropped.
 #[derive(Clone, Default)]
 struct Dropped(Arc<AtomicBool>);
 

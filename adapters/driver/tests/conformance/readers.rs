@@ -1,24 +1,24 @@
-//! A handle of one's own.
+//! Readers: handles for one task or thread.
 
 use acs_common_driver::{Error, Policy};
 
 use super::{Calls, HOUR, good, lasting, millis, rt};
 
-/// Bites when a reader's `token` does not ask the machine for want of a token.
+/// Fails when a reader without a token does not ask the machine.
 #[test]
 fn a_reader_starts_the_refresh_it_needs_and_lends_what_it_brings() {
     rt::run(async {
         let calls = Calls::default();
         let credential = rt::Credential::with_refresher(good(&calls, millis(20))).spawn().unwrap();
         let mut reader = credential.reader();
-        assert!(reader.token().unwrap().is_none(), "there is none yet");
+        assert!(reader.token().unwrap().is_none(), "there is no token yet");
         assert_eq!(reader.get_token().await.unwrap().secret().expose(), "r1");
         assert_eq!(reader.token().unwrap().unwrap().secret().expose(), "r1");
         assert_eq!(calls.started(), 1);
     });
 }
 
-/// Bites when `publish` does not count the version.
+/// Fails when `publish` does not count the version.
 #[test]
 fn no_reader_lends_a_token_that_was_rejected_or_disposed_of() {
     rt::run(async {
@@ -36,7 +36,7 @@ fn no_reader_lends_a_token_that_was_rejected_or_disposed_of() {
     });
 }
 
-/// Fails when it rejects nothing, or the token of another reader, or one that was released.
+/// Fails when it rejects nothing, the token of another reader, or a released token.
 #[test]
 fn a_reader_rejects_the_token_it_lent_last() {
     rt::run(async {
@@ -48,7 +48,7 @@ fn a_reader_rejects_the_token_it_lent_last() {
         other.get_token().await.unwrap();
         reader.reject();
         assert_eq!(reader.get_token().await.unwrap().secret().expose(), "r2");
-        // What it lent is not the one held any more.
+        // The credential holds another token than the one lent.
         other.reject();
         assert_eq!(credential.get_token().await.unwrap().secret().expose(), "r2");
         reader.release();
@@ -57,9 +57,10 @@ fn a_reader_rejects_the_token_it_lent_last() {
     });
 }
 
-/// It lives for longer than a tick may be late, so that ticks do. Bites when a reader keeps to what was good at a tick that is over.
+/// The lifetime is longer than the longest delay of a tick, so that ticks are used. Fails when a reader keeps a result for
+/// longer than its tick.
 #[test]
-fn a_reader_lends_no_token_past_its_life() {
+fn a_reader_lends_no_expired_token() {
     rt::run(async {
         let calls = Calls::default();
         let credential =
@@ -71,9 +72,9 @@ fn a_reader_lends_no_token_past_its_life() {
     });
 }
 
-/// Bites when a reader holds no handle of its credential.
+/// Fails when a reader holds no handle of its credential.
 #[test]
-fn a_credential_lives_as_long_as_its_readers() {
+fn a_credential_exists_as_long_as_its_readers() {
     rt::run(async {
         let calls = Calls::default();
         let mut reader = rt::Credential::with_refresher(good(&calls, millis(1))).spawn().unwrap().reader();
@@ -84,7 +85,7 @@ fn a_credential_lives_as_long_as_its_readers() {
     });
 }
 
-/// Bites when its `Debug` is derived, or says nothing.
+/// Fails when its `Debug` is derived, or shows nothing.
 #[test]
 fn a_reader_shows_its_name_and_nothing_of_what_it_lends() {
     let mut reader = rt::Credential::with_static_token("canary").unwrap().reader();

@@ -1,4 +1,4 @@
-//! What the service says, and how much of it.
+//! The bodies of the service's responses, and their limits.
 
 use acs_common_driver::entra::{BadResponse, ExchangeError};
 use acs_common_driver::{Error, FailureKind};
@@ -22,23 +22,23 @@ fn is_bad(error: &Error, expected: BadResponse) {
 
 const MIB: usize = 1 << 20;
 
-/// Bites when bodies are read to their end.
+/// Fails when a body is read to its end.
 #[test]
-fn a_body_without_end_is_not_read_on() {
+fn a_body_without_end_is_read_only_to_the_limit() {
     rt::run(async {
         let stage = stage_that(Answer::endless(200));
         is_bad(&stage.error().await, BadResponse::TooLong);
         stage.acs.closed().await;
-        // What is beyond the limit was on its way, in buffers.
+        // The bytes beyond the limit were in buffers.
         let poured = stage.acs.poured();
         assert!(poured <= 16 * MIB as u64, "{poured} bytes");
         assert_eq!(stage.token().await, "acs-token-2");
     });
 }
 
-/// Bites when an error's body is read to its end.
+/// Fails when an error's body is read to its end.
 #[test]
-fn an_errors_body_without_end_is_not_read_on_either() {
+fn an_errors_body_without_end_is_read_only_to_the_limit_too() {
     rt::run(async {
         let stage = stage_that(Answer::endless(403));
         let error = stage.error().await;
@@ -47,7 +47,7 @@ fn an_errors_body_without_end_is_not_read_on_either() {
     });
 }
 
-/// Bites when the limit is one byte off, either way.
+/// Fails when the limit is one byte too small or too large.
 #[test]
 fn a_body_of_one_mebibyte_is_read_and_one_byte_more_is_not() {
     let body = |length: usize| {
@@ -62,7 +62,7 @@ fn a_body_of_one_mebibyte_is_read_and_one_byte_more_is_not() {
     });
 }
 
-/// Bites when any of them is an answer, and when one is asked for again at once.
+/// Fails when one of them counts as a token, or when the exchange tries again at once.
 #[test]
 fn a_200_that_cannot_be_read_is_a_bad_response() {
     for (body, expected) in [
@@ -76,12 +76,12 @@ fn a_200_that_cannot_be_read_is_a_bad_response() {
             let stage = stage_that(Answer::status(200).body(body));
             is_bad(&stage.error().await, expected);
             assert_eq!(stage.acs.asked(), 1, "{body}");
-            assert_eq!(stage.token().await, "acs-token-2", "nothing of it was kept");
+            assert_eq!(stage.token().await, "acs-token-2", "the bad response is not kept");
         });
     }
 }
 
-/// Bites when an error body has to be JSON.
+/// Fails when an error body must be JSON.
 #[test]
 fn an_errors_body_may_be_anything() {
     for body in ["", "{", "null", "[]", r#"{"error":7}"#, "<html>Bad Gateway</html>", "\u{0}\u{fffd}"] {
@@ -96,7 +96,7 @@ fn an_errors_body_may_be_anything() {
     }
 }
 
-/// Bites when only the outermost error is read.
+/// Fails when only the outermost error is read.
 #[test]
 fn an_error_within_an_error_is_read() {
     rt::run(async {

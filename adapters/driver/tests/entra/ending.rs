@@ -1,4 +1,4 @@
-//! The end in the midst of a request: nobody waits, and the connection is closed.
+//! The end during a request: no caller waits, and the connection is closed.
 
 use super::fake_acs::{Answer, FakeAcs};
 use super::{Stage, rt, stage};
@@ -6,20 +6,20 @@ use super::{Stage, rt, stage};
 use acs_common_driver::Error;
 use futures_lite::future;
 
-/// A request is under way, and will not be answered.
+/// A request is in flight, and gets no response.
 async fn waiting() -> Stage {
     let stage = stage(FakeAcs::start().unwrap());
     stage.acs.then(Answer::never());
-    // Asked for, and given up: the exchange goes on.
+    // The caller asks and cancels; the exchange continues.
     let unanswered = async { drop(stage.credential.get_token().await) };
     let asked = async { drop(stage.acs.request().await) };
     future::or(asked, unanswered).await;
     stage
 }
 
-/// Bites when a driver that ends keeps its call, and when an HTTP client finishes requests in the background.
+/// Fails when a driver that ends keeps its call, or when an HTTP client finishes requests in the background.
 #[test]
-fn disposing_hangs_up_in_the_midst_of_a_request() {
+fn disposing_closes_the_connection_during_a_request() {
     rt::run(async {
         let stage = waiting().await;
         stage.credential.dispose();
@@ -29,9 +29,9 @@ fn disposing_hangs_up_in_the_midst_of_a_request() {
     });
 }
 
-/// Bites when the driver keeps itself alive.
+/// Fails when the driver keeps itself alive.
 #[test]
-fn dropping_the_last_handle_hangs_up_in_the_midst_of_a_request() {
+fn dropping_the_last_handle_closes_the_connection_during_a_request() {
     rt::run(async {
         let Stage { acs, credential, .. } = waiting().await;
         let another = credential.clone();
@@ -41,7 +41,7 @@ fn dropping_the_last_handle_hangs_up_in_the_midst_of_a_request() {
     });
 }
 
-/// Bites when the connections outlive the credential.
+/// Fails when the connections stay open after the credential is dropped.
 #[test]
 fn the_end_closes_connections_that_are_idle_too() {
     rt::run(async {
@@ -53,16 +53,16 @@ fn the_end_closes_connections_that_are_idle_too() {
     });
 }
 
-/// Bites when a waiter's end is the exchange's.
+/// Fails when a cancelled request ends the exchange.
 #[test]
-fn whoever_stops_waiting_stops_nothing_else() {
+fn a_cancelled_request_does_not_stop_the_exchange() {
     rt::run(async {
         let stage = stage(FakeAcs::start().unwrap());
-        stage.acs.then(Answer::token("for the patient").after(std::time::Duration::from_millis(50)));
+        stage.acs.then(Answer::token("for the second caller").after(std::time::Duration::from_millis(50)));
         let impatient = async { drop(stage.credential.get_token().await) };
         let asked = async { drop(stage.acs.request().await) };
         future::or(asked, impatient).await;
-        assert_eq!(stage.token().await, "for the patient");
+        assert_eq!(stage.token().await, "for the second caller");
         assert_eq!(stage.acs.asked(), 1);
     });
 }

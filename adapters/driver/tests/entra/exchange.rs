@@ -1,4 +1,4 @@
-//! What goes right.
+//! Exchanges that succeed.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn stage_for(scopes: &[&str]) -> Stage {
     stage_of(acs, options, Source::new(), client, policy().build().unwrap())
 }
 
-/// Bites when `poll_call` asks for the default scope.
+/// Fails when `poll_call` asks for the default scope.
 #[test]
 fn the_source_is_asked_for_exactly_the_scopes_given() {
     for scopes in [&CLIENTS[..], &TEAMS] {
@@ -31,13 +31,13 @@ fn the_source_is_asked_for_exactly_the_scopes_given() {
     }
 }
 
-/// The requests of `@azure/communication-common` 2.5.0, as they came out of its socket.
+/// The requests of `@azure/communication-common` 2.5.0, recorded at its socket.
 const SAMPLES: [(&[&str], &str); 2] = [
     (&CLIENTS, include_str!("../../../fake_acs/samples/clients.http")),
     (&TEAMS, include_str!("../../../fake_acs/samples/teams_extension.http")),
 ];
 
-/// A recorded request, read as the fake reads one.
+/// A recorded request, in the form of the fake's requests.
 fn sample(recorded: &str) -> Seen {
     let (head, body) = recorded.split_once("\r\n\r\n").unwrap();
     let mut lines = head.lines();
@@ -53,9 +53,9 @@ fn sample(recorded: &str) -> Seen {
     }
 }
 
-/// Bites when the path loses its colon, when `Accept` is left to the HTTP client, and when a body is `null`.
+/// Fails when the path has no colon, when the HTTP client sets `Accept`, or when a body is `null`.
 #[test]
-fn the_request_on_the_wire_is_the_references() {
+fn the_request_on_the_wire_is_the_same_as_the_references() {
     for (scopes, recorded) in SAMPLES {
         rt::run(async move {
             let reference = sample(recorded);
@@ -76,7 +76,7 @@ fn the_request_on_the_wire_is_the_references() {
     }
 }
 
-/// Bites when the URL gets the token as a query, and when the HTTP clients add a header of their own.
+/// Fails when the URL has the token in its query, or when an HTTP client adds a header.
 #[test]
 fn nothing_of_the_request_but_one_header_holds_the_secret_and_nothing_is_added() {
     rt::run(async {
@@ -88,12 +88,12 @@ fn nothing_of_the_request_but_one_header_holds_the_secret_and_nothing_is_added()
         let expected = ["accept", "authorization", "content-length", "content-type", "host", "x-ms-client-request-id"];
         assert_eq!(names, expected);
         headers.retain(|(name, _)| name != "authorization");
-        let rest = format!("{method} {target} {headers:?} {body}");
-        assert!(!rest.contains(ENTRA), "{rest}");
+        let others = format!("{method} {target} {headers:?} {body}");
+        assert!(!others.contains(ENTRA), "{others}");
     });
 }
 
-/// Bites when `snapshot` is always none and `settle` starts a refresh for whoever asks.
+/// Fails when there is never a snapshot, and `settle` starts a refresh for every request.
 #[test]
 fn a_second_request_for_a_token_costs_no_second_exchange() {
     rt::run(async {
@@ -105,9 +105,9 @@ fn a_second_request_for_a_token_costs_no_second_exchange() {
     });
 }
 
-/// Bites when every waiter starts an exchange.
+/// Fails when every waiter starts an exchange.
 #[test]
-fn all_who_wait_share_one_exchange() {
+fn all_waiting_requests_share_one_exchange() {
     rt::run(async {
         let stage = stage(FakeAcs::start().unwrap());
         stage.acs.then(Answer::token("shared").after(Duration::from_millis(50)));
@@ -119,9 +119,9 @@ fn all_who_wait_share_one_exchange() {
     });
 }
 
-/// Bites when construction does not ask for a first token.
+/// Fails when construction does not ask for a first token.
 #[test]
-fn the_token_is_there_before_anybody_asks() {
+fn the_token_is_there_before_the_first_request() {
     rt::run(async {
         let acs = FakeAcs::start().unwrap();
         let (options, client) = (options(&acs).with_prewarm(true), rt::client(acs.trusting()));
@@ -132,7 +132,7 @@ fn the_token_is_there_before_anybody_asks() {
     });
 }
 
-/// Bites when `unchanged` is never found, and when it always is.
+/// Fails when a token is never found unchanged, or always.
 #[test]
 fn only_another_entra_token_is_exchanged_again() {
     rt::run(async {
@@ -142,7 +142,7 @@ fn only_another_entra_token_is_exchanged_again() {
         stage.source.asked().await;
         assert!(matches!(notices.next().await, Some(Notice::TokenChanged { .. })));
 
-        // The source is asked whenever trying makes sense again.
+        // The source is asked at each request after a backoff.
         stage.credential.retry_now();
         stage.source.asked().await;
         assert_eq!((stage.token().await.as_str(), stage.acs.asked()), ("acs-token-1", 1));
@@ -157,9 +157,9 @@ fn only_another_entra_token_is_exchanged_again() {
     });
 }
 
-/// Bites when `retry_now` counts for nothing while a call is in flight, and when that call's failure makes it forgotten.
+/// Fails when `retry_now` has no effect while a call is in flight, or when the failure of that call removes its effect.
 #[test]
-fn a_change_of_user_in_the_midst_of_an_exchange_is_not_lost() {
+fn a_change_of_user_during_an_exchange_is_not_lost() {
     for first in [Answer::token("for the first"), Answer::status(403)] {
         rt::run(async move {
             let stage = stage(FakeAcs::start().unwrap());
@@ -180,7 +180,7 @@ fn a_change_of_user_in_the_midst_of_an_exchange_is_not_lost() {
     }
 }
 
-/// Bites when a rejected token counts as unchanged.
+/// Fails when a rejected token counts as unchanged.
 #[test]
 fn a_token_the_service_refuses_is_exchanged_again_for_the_same_entra_token() {
     rt::run(async {
@@ -191,7 +191,7 @@ fn a_token_the_service_refuses_is_exchanged_again_for_the_same_entra_token() {
     });
 }
 
-/// Bites when `check_source` is not looked at.
+/// Fails when `check_source` has no effect.
 #[test]
 fn checked_at_each_request_a_change_of_user_is_seen_at_once() {
     rt::run(async {
@@ -206,7 +206,7 @@ fn checked_at_each_request_a_change_of_user_is_seen_at_once() {
     });
 }
 
-/// Bites when an expired answer is kept, or handed out as the reference does.
+/// Fails when an expired token is kept, or returned as the reference does.
 #[test]
 fn a_token_that_comes_expired_is_a_failure_and_not_kept() {
     rt::run(async {

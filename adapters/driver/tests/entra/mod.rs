@@ -1,5 +1,5 @@
-//! Entra users' credentials over real HTTPS, against a fake of the service: one suite, included by each adapter's tests
-//! beside a module `rt` that knows the runtime (`Clock`, `Client`, `client`, `system_client`, `run`).
+//! Credentials of Entra users over real HTTPS, with a fake of the service. Each adapter's tests include this suite beside
+//! a module `rt` for the runtime (`Clock`, `Client`, `client`, `system_client`, `run`).
 
 mod bodies;
 mod ending;
@@ -29,19 +29,19 @@ mod fake_acs;
 
 use fake_acs::FakeAcs;
 
-/// The runtime's clocks, but for the pauses between tries, the floor and the like: those are over at once, the clock moved
-/// on by as much. Refreshes time out, and calls take, as long as they really do.
+/// The runtime's clocks, except for the pauses between tries, the minimum interval and other short waits: these end at
+/// once, and the clock moves forward by their length. Timeouts and calls take their real time.
 #[derive(Clone, Default)]
 struct Hurried {
     clock: rt::Clock,
     skipped: Arc<AtomicU64>,
 }
 
-/// Sleeps of this length are no pauses, but timeouts.
+/// Sleeps of this length are timeouts, not pauses.
 const NO_PAUSE: Duration = Duration::from_secs(20);
 
 impl Hurried {
-    /// How long all pauses so far would have been.
+    /// The total length of all pauses so far.
     fn skipped(&self) -> Duration {
         Duration::from_millis(self.skipped.load(Ordering::SeqCst))
     }
@@ -77,11 +77,11 @@ where
     }
 }
 
-/// A source of Entra tokens whose user can be changed, and which tells when it is asked.
+/// A source of Entra tokens. The test can change its user, and sees its requests.
 #[derive(Clone)]
 struct Source {
     token: Arc<Mutex<&'static str>>,
-    /// What it answers when asked for fresh ones, one after the other.
+    /// What it returns for requests for fresh tokens, in this order.
     fresh: Vec<&'static str>,
     asking: Sender<EntraTokenRequest>,
     asked: Receiver<EntraTokenRequest>,
@@ -99,7 +99,7 @@ impl Source {
         *self.token.lock().unwrap() = token;
     }
 
-    /// What it was next asked for, once it has been.
+    /// Waits for the next request to the source.
     async fn asked(&self) -> EntraTokenRequest {
         self.asked.recv().await.unwrap()
     }
@@ -116,7 +116,7 @@ impl EntraTokenSource for Source {
     }
 }
 
-/// A credential and all around it.
+/// A credential with its source and service.
 struct Stage {
     acs: FakeAcs,
     source: Source,
@@ -124,7 +124,7 @@ struct Stage {
     credential: CommunicationTokenCredential<Hurried>,
 }
 
-/// Neither a floor nor rests: what is tried here is the exchange.
+/// No minimum interval and no backoff, because these tests are about the exchange.
 fn policy() -> PolicyBuilder {
     Policy::builder().min_refresh_interval(Duration::ZERO).seed(1)
 }
@@ -133,7 +133,7 @@ fn options(acs: &FakeAcs) -> EntraOptions {
     EntraOptions::new(&acs.endpoint()).unwrap().with_prewarm(false)
 }
 
-/// Nothing is asked for until the test asks.
+/// The credential asks for nothing before the test does.
 fn stage(acs: FakeAcs) -> Stage {
     stage_with(acs, policy().build().unwrap())
 }
@@ -171,11 +171,11 @@ impl Stage {
 fn cause(error: &Error) -> &RefresherError {
     match error {
         Error::RefreshFailed { cause: FailureCause::Refresher(error), .. } => error,
-        other => panic!("not from the exchange: {other:?}"),
+        other => panic!("not an error of the exchange: {other:?}"),
     }
 }
 
-/// What the exchange says went wrong.
+/// The error of the exchange.
 #[track_caller]
 fn exchange_error(error: &Error) -> &ExchangeError {
     cause(error).get_ref().downcast_ref().expect("the exchange's own error")

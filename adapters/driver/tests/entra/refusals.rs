@@ -1,4 +1,4 @@
-//! What the service refuses.
+//! Requests that the service refuses.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn acs_that(answers: impl IntoIterator<Item = Answer>) -> FakeAcs {
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Bites when a 503 is not repeated, and when each try has an id of its own.
+/// Fails when a 503 is not repeated, or when each try has its own id.
 #[test]
 fn after_a_503_the_same_request_is_sent_again_and_brings_the_token() {
     rt::run(async {
@@ -29,9 +29,9 @@ fn after_a_503_the_same_request_is_sent_again_and_brings_the_token() {
     });
 }
 
-/// Bites when `RETRIES` is not 3, and when the refusal loses what it was.
+/// Fails when `RETRIES` is not 3, or when the error loses the status.
 #[test]
-fn four_503s_are_a_failure_that_says_so_and_passes() {
+fn four_503s_are_a_temporary_failure_with_the_status() {
     rt::run(async {
         let busy = Answer::status(503).header("Retry-After", "0").header("x-ms-request-id", "for support");
         let body = r#"{"error":{"code":"Busy","message":"come back"}}"#;
@@ -41,11 +41,11 @@ fn four_503s_are_a_failure_that_says_so_and_passes() {
         assert_eq!((response.status, response.code.as_deref(), response.request_id.as_str()), (503, Some("Busy"), id));
         assert!(!cause(&error).is_permanent());
         assert_eq!(stage.acs.asked(), 4);
-        assert_eq!(stage.token().await, "acs-token-5", "and the next one begins anew");
+        assert_eq!(stage.token().await, "acs-token-5", "the next exchange starts from the beginning");
     });
 }
 
-/// Bites when the pauses do not double, and when the jitter takes more than half of them.
+/// Fails when the pauses do not double, or when the jitter takes more than half of a pause.
 #[test]
 fn without_a_hint_the_pauses_grow_and_429_is_repeated_too() {
     rt::run(async {
@@ -56,7 +56,7 @@ fn without_a_hint_the_pauses_grow_and_429_is_repeated_too() {
     });
 }
 
-/// Bites when hints in milliseconds are read as seconds, and when they come after `Retry-After`.
+/// Fails when hints in milliseconds are read as seconds, or when `Retry-After` has priority over them.
 #[test]
 fn a_429_is_repeated_when_it_says() {
     for (name, value, pause) in [
@@ -75,21 +75,21 @@ fn a_429_is_repeated_when_it_says() {
     }
 }
 
-/// Bites when a hint is cut to the longest pause.
+/// Fails when a hint is limited to the longest pause.
 #[test]
-fn a_429_that_asks_for_more_patience_than_there_is_ends_the_try_and_passes_the_word_on() {
+fn a_429_with_a_delay_beyond_the_timeout_ends_the_refresh_and_passes_the_delay_on() {
     rt::run(async {
         let stage = stage(acs_that([Answer::status(429).header("Retry-After", "120")]));
         let error = stage.error().await;
         let asked = Duration::from_secs(120);
         assert_eq!((refused(&error).status, refused(&error).retry_after), (429, Some(asked)));
-        let Error::RefreshFailed { retry_in: Some(rest), .. } = error else { panic!("{error:?}") };
-        assert!(asked - SECOND <= rest && rest <= asked, "{rest:?}");
+        let Error::RefreshFailed { retry_in: Some(backoff), .. } = error else { panic!("{error:?}") };
+        assert!(asked - SECOND <= backoff && backoff <= asked, "{backoff:?}");
         assert_eq!(stage.acs.asked(), 1);
     });
 }
 
-/// Bites when a 401 is final.
+/// Fails when a 401 is final.
 #[test]
 fn a_401_is_asked_again_with_a_fresh_entra_token() {
     rt::run(async {
@@ -104,9 +104,9 @@ fn a_401_is_asked_again_with_a_fresh_entra_token() {
     });
 }
 
-/// Bites when a 401 is repeated whatever the source says.
+/// Fails when a 401 is repeated although the source returns the same token.
 #[test]
-fn a_401_for_a_token_of_which_there_is_no_fresher_one_is_final() {
+fn a_401_is_final_if_the_source_has_no_fresher_token() {
     rt::run(async {
         let body = r#"{"error":{"code":"Unauthorized","message":"who are you?"}}"#;
         let stage = stage(acs_that([Answer::status(401).body(body)]));
@@ -117,7 +117,7 @@ fn a_401_for_a_token_of_which_there_is_no_fresher_one_is_final() {
     });
 }
 
-/// Bites when a 401 for a fresh token asks for a third.
+/// Fails when a 401 for a fresh token makes the exchange ask for a third.
 #[test]
 fn a_second_401_is_final_too() {
     rt::run(async {
@@ -131,13 +131,13 @@ fn a_second_401_is_final_too() {
     });
 }
 
-/// Bites when any of them is taken for a yes, or for a passing trouble.
+/// Fails when one of them counts as a success, or as a temporary failure.
 #[test]
-fn every_other_status_is_final_even_those_that_sound_good() {
+fn every_other_status_is_final_even_a_2xx() {
     for status in [201, 202, 204, 304, 400, 403, 404, 409, 422, 501, 505] {
         rt::run(async move {
             let answer = Answer::status(status);
-            // With a token in it, where a body may be.
+            // With a token in the body, where a body is allowed.
             let body = r#"{"accessToken":{"token":"no","expiresOn":"2999-01-01T00:00:00Z"}}"#;
             let answer = if matches!(status, 204 | 304) { answer } else { answer.body(body) };
             let stage = stage(acs_that([answer]));
@@ -148,12 +148,12 @@ fn every_other_status_is_final_even_those_that_sound_good() {
     }
 }
 
-/// Bites when an HTTP client follows redirects: with the token, to wherever it is told.
+/// Fails when an HTTP client follows a redirect and sends the token to another server.
 #[test]
 fn the_entra_token_follows_no_redirect() {
     for status in [301, 302, 303, 307, 308] {
         rt::run(async move {
-            // In the open, so that it is the clients as they come that are tried, which would not trust these servers.
+            // Over plain HTTP, because this tests the default clients, which do not trust the certificates of these servers.
             let (acs, elsewhere) = (FakeAcs::start_plain().unwrap(), FakeAcs::start_plain().unwrap());
             acs.then(Answer::status(status).header("Location", &elsewhere.endpoint()));
             let (options, policy) = (options(&acs), policy().build().unwrap());

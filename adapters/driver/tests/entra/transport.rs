@@ -1,4 +1,4 @@
-//! What comes between.
+//! Failures of the connection.
 
 use std::future::Ready;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use super::{
     Hurried, Source, Stage, cause, exchange_error, options, policy, refused, rt, spawn, stage, stage_of, stage_with,
 };
 
-/// The exchange ended without any response; all its tries were made.
+/// The exchange ended without a response, after all its tries.
 #[track_caller]
 fn never_reached(error: &Error) {
     assert!(matches!(exchange_error(error), ExchangeError::Transport(_)), "{error}");
     assert!(!cause(error).is_permanent());
 }
 
-/// Bites when certificates are not checked.
+/// Fails when certificates are not checked.
 #[test]
-fn who_shows_a_certificate_that_is_not_trusted_gets_no_request() {
+fn a_server_with_a_certificate_that_is_not_trusted_gets_no_request() {
     rt::run(async {
         let acs = FakeAcs::start().unwrap();
         let (options, policy) = (options(&acs), policy().build().unwrap());
@@ -30,9 +30,9 @@ fn who_shows_a_certificate_that_is_not_trusted_gets_no_request() {
     });
 }
 
-/// Bites when only the certificate is checked, and not whose it is.
+/// Fails when the host name of the certificate is not checked.
 #[test]
-fn who_shows_the_certificate_of_another_host_gets_no_request() {
+fn a_server_with_the_certificate_of_another_host_gets_no_request() {
     rt::run(async {
         let (acs, another) = (FakeAcs::start().unwrap(), FakeAcs::start().unwrap());
         let (options, client) = (options(&acs), rt::client(another.trusting()));
@@ -42,7 +42,7 @@ fn who_shows_the_certificate_of_another_host_gets_no_request() {
     });
 }
 
-/// Bites when nothing listens and that is taken for an answer, and when the error does not say where and why.
+/// Fails when a closed port counts as an answer, or when the error does not say where and why.
 #[test]
 fn a_closed_port_is_tried_four_times() {
     rt::run(async {
@@ -56,12 +56,12 @@ fn a_closed_port_is_tried_four_times() {
         never_reached(&error);
         let said = error.to_string();
         assert!(said.matches(endpoint.endpoint()).count() == 1 && said.to_lowercase().contains("refused"), "{said}");
-        // All three pauses, shortened by half at most.
+        // All three pauses, each shortened by at most half.
         assert!(clock.skipped() >= Duration::from_millis(2_800), "{:?}", clock.skipped());
     });
 }
 
-/// Bites when a panic of the client, or of the source, ends the driver, or is taken for an answer of the other.
+/// Fails when a panic of the client or the source ends the driver, or counts as an answer of the other.
 #[test]
 fn a_client_or_a_source_that_panics_fails_and_is_called_again() {
     rt::run(async {
@@ -90,7 +90,7 @@ fn a_client_or_a_source_that_panics_fails_and_is_called_again() {
     });
 }
 
-/// Bites when a client is made for each request, and when a body is left unread.
+/// Fails when each request has a new client, or when a body is not read.
 #[test]
 fn one_connection_serves_many_exchanges() {
     rt::run(async {
@@ -106,9 +106,9 @@ fn one_connection_serves_many_exchanges() {
     });
 }
 
-/// Bites when a broken connection is final, and when the HTTP client repeats a request behind our back.
+/// Fails when a broken connection is final, or when the HTTP client repeats a request without our knowledge.
 #[test]
-fn a_connection_that_breaks_is_another_try_with_another_connection() {
+fn a_connection_that_breaks_causes_another_try_on_another_connection() {
     rt::run(async {
         let stage = stage(FakeAcs::start().unwrap());
         stage.acs.then(Answer::hang_up());
@@ -117,9 +117,9 @@ fn a_connection_that_breaks_is_another_try_with_another_connection() {
     });
 }
 
-/// Bites when half a body is taken for a whole one.
+/// Fails when half a body counts as a whole body.
 #[test]
-fn a_body_that_breaks_off_is_another_try() {
+fn a_body_that_breaks_off_causes_another_try() {
     rt::run(async {
         let stage = stage(FakeAcs::start().unwrap());
         let body = r#"{"accessToken":{"token":"half","expiresOn":"2999-01-01T00:00:00Z"}}"#;
@@ -128,7 +128,7 @@ fn a_body_that_breaks_off_is_another_try() {
     });
 }
 
-/// Bites when the error for it does not say where, or that there was an answer, but not the whole of it.
+/// Fails when the error does not name the URL, or does not say that the response was incomplete.
 #[test]
 fn bodies_that_always_break_off_are_a_failure_that_says_so() {
     rt::run(async {
@@ -144,9 +144,9 @@ fn bodies_that_always_break_off_are_a_failure_that_says_so() {
     });
 }
 
-/// Bites when four breaks are not enough, or too many.
+/// Fails when the exchange ends after fewer or more than four broken connections.
 #[test]
-fn a_service_that_always_hangs_up_was_never_reached() {
+fn a_service_that_always_closes_the_connection_was_never_reached() {
     rt::run(async {
         let stage = stage(FakeAcs::start().unwrap());
         for _ in 0..4 {
@@ -157,9 +157,9 @@ fn a_service_that_always_hangs_up_was_never_reached() {
     });
 }
 
-/// In real time, since what is to be seen is the end of it.
+/// Runs in real time, because this is a test of the timeout.
 #[test]
-fn a_service_that_never_answers_times_out_and_is_hung_up_on() {
+fn a_service_that_never_responds_times_out_and_its_connection_is_closed() {
     rt::run(async {
         let acs = FakeAcs::start().unwrap();
         acs.then(Answer::never());
@@ -171,7 +171,7 @@ fn a_service_that_never_answers_times_out_and_is_hung_up_on() {
         let error = credential.get_token().await.unwrap_err();
         let Error::RefreshFailed { cause, .. } = error else { panic!("{error:?}") };
         assert_eq!(cause.kind(), FailureKind::TimedOut);
-        // Either clock may say that it is over, and both count whole milliseconds: one may be ahead of the other.
+        // Either clock can end the wait, and both count whole milliseconds. So one may be ahead of the other.
         let elapsed = clock.now().monotonic.saturating_since(started);
         assert!(elapsed + Duration::from_millis(2) >= Duration::from_secs(2), "{elapsed:?}");
         acs.closed().await;
@@ -179,7 +179,7 @@ fn a_service_that_never_answers_times_out_and_is_hung_up_on() {
     });
 }
 
-/// Bites when a client insists on TLS where the endpoint does not.
+/// Fails when a client requires TLS although the endpoint does not use it.
 #[test]
 fn plain_http_works_on_loopback() {
     rt::run(async {

@@ -1,5 +1,5 @@
-//! What thousands of credentials and requests leave behind in memory: nothing. Each adapter's tests include this, as a binary
-//! with no other test in it, since it counts every byte of the process.
+//! Thousands of credentials and requests leave nothing in memory. Each adapter's tests include this in a separate binary,
+//! because it counts every byte of the process.
 
 use std::alloc::System;
 use std::time::{Duration, Instant};
@@ -14,10 +14,10 @@ static MEMORY: Cap<System> = Cap::new(System, usize::MAX);
 
 const MANY: usize = 1_000;
 const MINUTE: Duration = Duration::from_secs(60);
-/// What the runtime's own queues may keep: less than eight bytes for each.
+/// The runtime's queues may keep less than eight bytes for each.
 const SLACK: usize = 8_000;
 
-/// Makes one, uses it in every way, and lets go of it: with a timer armed, a refresh in flight and a listener.
+/// Makes a credential, uses it in every way, and drops it: with an armed timer, a refresh in flight and a listener.
 async fn live_and_die(number: usize) {
     let mut calls = 0;
     let refresher = move || {
@@ -30,7 +30,7 @@ async fn live_and_die(number: usize) {
             }
         }
     };
-    // After the failure it rests until it is told to try.
+    // After the failure there is a backoff until `retry_now`.
     let policy =
         Policy::builder().min_refresh_interval(Duration::ZERO).retry_initial(MINUTE).request_backoff_max(MINUTE);
     let builder = rt::Credential::with_refresher(refresher).policy(policy.build().expect("a policy"));
@@ -48,12 +48,12 @@ async fn live_and_die(number: usize) {
     }
 }
 
-/// A thousand times, after some that make the runtime's queues, wheels and threads grow.
+/// Runs it a thousand times, after some runs that make the runtime's queues, wheels and threads grow.
 async fn leaves_nothing(what: &str, mut life: impl AsyncFnMut(usize)) {
     for number in 0..MANY / 4 {
         life(number).await;
     }
-    // Background tasks are to end.
+    // Wait for the background tasks to end.
     rt::sleep(Duration::from_millis(200)).await;
     let before = MEMORY.allocated();
     for number in 0..MANY {
@@ -73,7 +73,7 @@ pub(crate) async fn nothing_is_left() {
 
     let refresher = || std::future::pending::<Result<String, RefresherError>>();
     let credential = rt::Credential::with_refresher(refresher).spawn().expect("a runtime");
-    leaves_nothing("requests given up", async |_| {
+    leaves_nothing("cancelled requests", async |_| {
         let waiting = futures_lite::future::poll_once(credential.get_token());
         assert!(waiting.await.is_none());
     })

@@ -1,10 +1,9 @@
-//! Thousands of tasks and some plain threads use one credential after the other, all at once and all by chance: some give
-//! up, some are aborted, some report their token as refused. Its refresher panics, hangs, fails, or answers soon or late.
-//! In the midst of it the credential is disposed of, or everybody lets go of it. Each adapter's tests include this beside
-//! a `Host` of theirs.
+//! Thousands of tasks and some plain threads use one credential after the other, at the same time and at random. Some
+//! cancel their request, some are aborted, some reject their token. The refresher panics, hangs, fails, or returns early
+//! or late. In the middle of it the credential is disposed, or all its handles are dropped. Each adapter's tests include
+//! this beside their own `Host`.
 //!
-//! `STRESS_SECONDS=600 cargo test -p acs-common-tokio --test stress` goes on for longer, and `STRESS_SEED` is where the
-//! dice begin.
+//! `STRESS_SECONDS=600 cargo test -p acs-common-tokio --test stress` runs for longer. `STRESS_SEED` sets the random seed.
 
 #[path = "../watched/mod.rs"]
 mod watched;
@@ -26,9 +25,9 @@ pub(crate) trait Host: Clock<Sleep: Send> + Clone + Default + Send + Sync + 'sta
     type Task: Send;
 
     fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Self::Task;
-    /// Ends it wherever it is.
+    /// Aborts the task.
     fn abort(task: Self::Task);
-    /// Leaves it to itself.
+    /// Lets the task run on.
     fn detach(task: Self::Task);
 }
 
@@ -36,19 +35,19 @@ type Credential<H> = CommunicationTokenCredential<Watched<H>>;
 
 const TASKS: usize = 2_000;
 const THREADS: usize = 4;
-/// How long a credential lives.
+/// How long a credential is used.
 const LIFE: Duration = Duration::from_millis(500);
-/// Far longer than anything takes by itself.
+/// Much longer than each step takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-const FLOOR: Duration = Duration::from_millis(2);
+const MIN_INTERVAL: Duration = Duration::from_millis(2);
 
 fn policy(dice: &mut Rng) -> Policy {
     Policy::builder()
         .refresh_proactively(dice.bool())
         .refresh_window(millis(dice.u64(0..100)))
         .background_window(millis(dice.u64(0..100)))
-        .min_refresh_interval(FLOOR)
+        .min_refresh_interval(MIN_INTERVAL)
         .refresh_timeout(millis(30))
         .retry_initial(millis(1))
         .retry_max(millis(20))
@@ -58,14 +57,14 @@ fn policy(dice: &mut Rng) -> Policy {
         .expect("a policy")
 }
 
-/// Lives, one after the other, until the time is up and everything has happened.
-pub(crate) async fn storm<H: Host>() {
+/// Runs scenarios, one after the other, until the time is over and everything has happened.
+pub(crate) async fn random_load<H: Host>() {
     let seconds = std::env::var("STRESS_SECONDS").map_or(2, |text| text.parse().expect("STRESS_SECONDS is a number"));
     let seed = std::env::var("STRESS_SEED").map_or_else(|_| fastrand::u64(..), |text| text.parse().expect("a number"));
     println!("STRESS_SEED={seed}");
     let (mut dice, end) = (Rng::with_seed(seed), Instant::now() + Duration::from_secs(seconds));
     let all = witness::Sum::default();
-    // A busy machine takes longer to see everything; a law must not be kept for want of what could break it.
+    // A busy machine needs longer. A law must not hold only because the case that could break it did not happen.
     while Instant::now() < end || (all.missed().is_some() && Instant::now() < end + PATIENCE) {
         life::<H>(&mut dice, &all).await;
     }
@@ -122,16 +121,20 @@ async fn life<H: Host>(dice: &mut Rng, all: &witness::Sum) {
     tasks.into_iter().for_each(H::detach);
     let waited = Instant::now();
     while witness.left().is_some() {
-        assert!(waited.elapsed() < PATIENCE, "the last handle has gone, and left {:?}", witness.left());
+        assert!(waited.elapsed() < PATIENCE, "the last handle was dropped, and left {:?}", witness.left());
         pause::<H>(1).await;
     }
     assert_eq!(witness.broken(), [""; 0]);
-    let most = started.elapsed().as_micros() / FLOOR.as_micros() + 2;
-    assert!(witness.refreshes() as u128 <= most, "{} refreshes, and the floor allows {most}", witness.refreshes());
+    let most = started.elapsed().as_micros() / MIN_INTERVAL.as_micros() + 2;
+    assert!(
+        witness.refreshes() as u128 <= most,
+        "{} refreshes, and the minimum interval allows {most}",
+        witness.refreshes()
+    );
     all.add(&witness);
 }
 
-/// What a task does with it, until it is over.
+/// What a task does with the credential, until the end.
 async fn use_it<H: Host>(credential: &Credential<H>, witness: &Witness, mut dice: Rng) {
     let mut reader = dice.bool().then(|| credential.reader());
     while !witness.is_over() {
@@ -143,7 +146,7 @@ async fn use_it<H: Host>(credential: &Credential<H>, witness: &Witness, mut dice
                 None => credential.get_token().await,
             })
         };
-        // A third has no patience and withdraws; nobody else waits for long.
+        // A third of the requests is cancelled early; the others must not wait long.
         let hurried = dice.u8(..3) == 0;
         let patience = if hurried { millis(dice.u64(0..10)) } else { PATIENCE };
         let late = async {
@@ -152,7 +155,7 @@ async fn use_it<H: Host>(credential: &Credential<H>, witness: &Witness, mut dice
         };
         match future::or(answer, late).await {
             None => {
-                witness.holds(hurried, || "nobody is to wait for so long".to_owned());
+                witness.holds(hurried, || "a request waited too long".to_owned());
                 witness.gives_up();
             }
             Some(answer) => {
@@ -175,7 +178,7 @@ fn reject<H: Host>(credential: &Credential<H>, witness: &Witness, token: &Token)
     witness.rejected(token);
 }
 
-/// A refresher as bad as any.
+/// A refresher that fails in every way.
 fn refresher<H: Host>(witness: &Arc<Witness>, mut dice: Rng) -> impl FnMut() -> Refreshing + Send + 'static {
     let (witness, task) = (Arc::clone(witness), witness.drivers.one());
     move || {
@@ -183,7 +186,7 @@ fn refresher<H: Host>(witness: &Arc<Witness>, mut dice: Rng) -> impl FnMut() -> 
         let call = witness.begins();
         let (fate, delay, life) = (dice.u8(..20), dice.u64(0..8), dice.u64(1..120));
         if fate == 0 {
-            // Says nothing on standard error, unlike `panic!`.
+            // Prints nothing on standard error, unlike `panic!`.
             resume_unwind(Box::new("a panic in the call"));
         }
         Box::pin(async move {

@@ -1,4 +1,4 @@
-//! Sees everything that happens to one credential, and holds it to the laws.
+//! Records everything that happens to one credential, and checks the laws.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,13 +17,13 @@ pub(crate) struct Witness {
     pub(crate) callers: Present,
     in_flight: Present,
     refreshes: AtomicUsize,
-    /// What has been seen so far, as a clock of its own.
+    /// The number of events so far, as a clock.
     moment: AtomicUsize,
-    /// When which token was reported as refused, and that had returned.
+    /// Which token was rejected, and when the call of `reject` returned.
     rejected: Mutex<HashMap<String, usize>>,
     disposed: AtomicBool,
     over: AtomicBool,
-    /// A panic would be lost with the task it happens in.
+    /// A panic would be lost with its task.
     broken: Mutex<Vec<String>>,
     sum: Sum,
 }
@@ -34,7 +34,7 @@ pub(crate) struct Call {
     _in_flight: One,
 }
 
-/// Somebody asks for a token.
+/// A request for a token.
 pub(crate) struct Asked {
     moment: usize,
     after_dispose: bool,
@@ -64,10 +64,10 @@ impl Witness {
             Ok(token) => {
                 // Each clock is read to the millisecond.
                 let left = token.expires_on().as_millis() - asked.at.as_millis();
-                self.holds(left >= -1, || format!("a token {left} ms dead when it was asked for"));
+                self.holds(left >= -1, || format!("the token had expired {left} ms before the request"));
                 let rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
                 let good = rejected.get(token.secret().expose()).is_none_or(|moment| *moment > asked.moment);
-                self.holds(good, || "a rejected token is handed out again".to_owned());
+                self.holds(good, || "a rejected token is returned again".to_owned());
                 &self.sum.tokens
             }
             Err(Error::RefreshFailed { cause: FailureCause::Refresher(error), .. })
@@ -78,7 +78,7 @@ impl Witness {
             Err(Error::RefreshFailed { cause: FailureCause::TimedOut { .. }, .. }) => &self.sum.timeouts,
             Err(Error::RefreshFailed { .. }) => &self.sum.failures,
             Err(Error::Disposed) => &self.sum.disposed,
-            Err(error) => return self.holds(false, || format!("nobody ended the driver: {error}")),
+            Err(error) => return self.holds(false, || format!("the driver was not ended: {error}")),
         };
         counter.fetch_add(1, SeqCst);
     }
@@ -87,7 +87,7 @@ impl Witness {
         self.sum.gave_up.fetch_add(1, SeqCst);
     }
 
-    /// That token was reported as refused, and the report has returned.
+    /// The token was rejected, and the call of `reject` has returned.
     pub(crate) fn rejected(&self, token: &Token) {
         let text = token.secret().expose().to_owned();
         let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,7 +117,7 @@ impl Witness {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What is left of it all, and how many.
+    /// What is left, and how many.
     pub(crate) fn left(&self) -> Option<[(&'static str, usize); 5]> {
         let left = [
             ("callers", self.callers.count()),
@@ -130,10 +130,10 @@ impl Witness {
     }
 }
 
-/// What happened, over all lives.
+/// What happened, over all scenarios.
 #[derive(Default)]
 pub(crate) struct Sum {
-    lives: AtomicUsize,
+    scenarios: AtomicUsize,
     refreshes: AtomicUsize,
     tokens: AtomicUsize,
     failures: AtomicUsize,
@@ -146,7 +146,7 @@ pub(crate) struct Sum {
 
 impl Sum {
     pub(crate) fn add(&self, witness: &Witness) {
-        self.lives.fetch_add(1, SeqCst);
+        self.scenarios.fetch_add(1, SeqCst);
         self.refreshes.fetch_add(witness.refreshes(), SeqCst);
         for ((_, all), (_, one)) in self.answers().into_iter().zip(witness.sum.answers()) {
             all.fetch_add(one.load(SeqCst), SeqCst);
@@ -159,7 +159,7 @@ impl Sum {
             ("failures", &self.failures),
             ("panics", &self.panics),
             ("timeouts", &self.timeouts),
-            ("told of the end", &self.disposed),
+            ("told of the disposal", &self.disposed),
             ("gave up", &self.gave_up),
             ("rejected", &self.rejects),
         ]
@@ -173,7 +173,7 @@ impl Sum {
 
 impl fmt::Display for Sum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} credentials, {} refreshes", self.lives.load(SeqCst), self.refreshes.load(SeqCst))?;
+        write!(f, "{} credentials, {} refreshes", self.scenarios.load(SeqCst), self.refreshes.load(SeqCst))?;
         self.answers().iter().try_for_each(|(what, count)| write!(f, ", {what} {}", count.load(SeqCst)))
     }
 }

@@ -1,5 +1,5 @@
-//! A runtime's clock that can be seen to be gone, and each of its sleeps too. What handles and driver share owns it, so
-//! when it is gone, that is.
+//! A runtime's clock that counts itself and its sleeps. The shared state of a credential owns the clock. So when the clock
+//! is dropped, the shared state is dropped too.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use acs_common_driver::{Clock, CoarseClock, Now};
 
-/// How many of something there are.
+/// How many values exist.
 #[derive(Clone, Default)]
 pub(crate) struct Present(Arc<AtomicUsize>);
 
-/// One of them.
+/// One value.
 pub(crate) struct One(Present);
 
 impl Present {

@@ -21,7 +21,7 @@ use crate::issuer::Issuer;
 
 const SCOPES: &[&str] = &["https://communication.azure.com/.default"];
 
-/// The issuer, in the roles that the SDK has for it.
+/// The issuer as an implementation of the SDK's traits.
 #[derive(Clone)]
 struct Role(Issuer);
 
@@ -58,7 +58,7 @@ impl HttpClient for Role {
     }
 }
 
-/// The end of the pipeline: nothing is sent.
+/// The end of the pipeline. It sends nothing.
 #[derive(Debug)]
 struct Sent;
 

@@ -1,4 +1,4 @@
-//! What one writes when in a hurry.
+//! Simple code by hand.
 
 use std::hint::black_box;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -1,4 +1,4 @@
-//! Three crates for Google's tokens, against a token endpoint of ours.
+//! Three crates for Google's tokens, with our token endpoint.
 
 use std::hint::black_box;
 use std::sync::LazyLock;
@@ -18,10 +18,10 @@ use crate::issuer::Issuer;
 
 const SCOPES: &[&str] = &["https://www.googleapis.com/auth/cloud-platform"];
 
-/// A service account's key, made for this run: nobody looks at what it signs.
+/// The key of a service account, made for this run. Its signatures are not checked.
 static KEY: LazyLock<String> = LazyLock::new(|| {
     let key = KeyPair::generate(KeySize::Rsa2048).expect("a key");
-    let key: Pkcs8V1Der<'_> = key.as_der().expect("it can be written down");
+    let key: Pkcs8V1Der<'_> = key.as_der().expect("the key can be encoded");
     format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(key.as_ref()))
 });
 

@@ -1,4 +1,4 @@
-//! What else one would pick, each by its public interface and as it comes: its own windows, its own retries.
+//! The other libraries, each used by its public interface, with its default windows and retries.
 
 mod azure;
 mod by_hand;

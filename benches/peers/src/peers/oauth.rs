@@ -1,4 +1,4 @@
-//! Two crates for OAuth's client credentials, against a token endpoint of ours.
+//! Two crates for OAuth's client credentials, with our token endpoint.
 
 use std::hint::black_box;
 

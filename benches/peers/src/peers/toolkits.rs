@@ -1,4 +1,4 @@
-//! Caches that are handed a way to fetch a token.
+//! Caches that take a function or trait to fetch a token.
 
 use std::fmt;
 use std::hint::black_box;
@@ -31,7 +31,7 @@ use super::peer;
 use crate::contender::{Answer, Facts, Peer, Source, words};
 use crate::issuer::Issuer;
 
-/// The issuer, in the roles that these have for it.
+/// The issuer as an implementation of their traits.
 #[derive(Clone)]
 struct Role(Issuer);
 
@@ -184,7 +184,7 @@ impl Peer for Entelix {
     }
 }
 
-/// As reqsign's own services do it: a string, and two minutes of margin.
+/// Like reqsign's services: a string, and a margin of two minutes.
 #[derive(Clone, Debug)]
 struct Bearer {
     token: String,
