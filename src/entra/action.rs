@@ -50,7 +50,7 @@ pub enum ExchangeAction {
     /// The exchange has ended. Tell the machine, by [`TokenReceived`](crate::Event::TokenReceived) or
     /// [`RefreshFailed`](crate::Event::RefreshFailed), and drop the exchange.
     Finish {
-        /// The access token, or why there is none.
+        /// The access token, or why the exchange failed.
         result: Result<NewToken, RefresherError>,
     },
     /// Arm the exchange's one timer for this moment, in place of any earlier one, or disarm it.

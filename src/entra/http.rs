@@ -194,7 +194,7 @@ impl AsRef<[u8]> for Wiped {
     }
 }
 
-/// What the `http` crate has as a response. Headers whose value is no text are left out: none of them is looked at.
+/// What the `http` crate has as a response. Headers whose value is not text are left out: nothing reads them.
 ///
 /// ```
 /// use acs_common::entra::HttpResponse;

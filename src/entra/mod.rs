@@ -33,10 +33,10 @@
 //! | one says | the host does |
 //! |---|---|
 //! | machine: [`CheckSource`](crate::Action::CheckSource) | makes an [`Exchange`], and drains it |
-//! | exchange: [`AcquireEntraToken`](ExchangeAction::AcquireEntraToken) | asks an identity library, from a cache or not (`fresh: true`: not, the service has just refused what it gave). Answers [`EntraTokenReceived`](ExchangeEvent::EntraTokenReceived), [`EntraTokenFailed`](ExchangeEvent::EntraTokenFailed) or [`SignedOut`](ExchangeEvent::SignedOut) |
+//! | exchange: [`AcquireEntraToken`](ExchangeAction::AcquireEntraToken) | asks an identity library, from a cache or not (`fresh: true`: not, the service has just refused what it gave). Hands in [`EntraTokenReceived`](ExchangeEvent::EntraTokenReceived), [`EntraTokenFailed`](ExchangeEvent::EntraTokenFailed) or [`SignedOut`](ExchangeEvent::SignedOut) |
 //! | exchange: [`ReportSource`](ExchangeAction::ReportSource) | tells the machine: [`SourceChecked`](crate::Event::SourceChecked) |
 //! | machine: [`CallRefresher`](crate::Action::CallRefresher) | tells the exchange: [`Started`](ExchangeEvent::Started) |
-//! | exchange: [`SendRequest`](ExchangeAction::SendRequest) | sends this [`HttpRequest`] as it is, over TLS with the certificate verified, without following redirects and without tries of its own. Answers [`ResponseReceived`](ExchangeEvent::ResponseReceived), whatever the status, or [`TransportFailed`](ExchangeEvent::TransportFailed). More than [`HttpResponse::MAX_BODY`] bytes of a body need not be read |
+//! | exchange: [`SendRequest`](ExchangeAction::SendRequest) | sends this [`HttpRequest`] as it is, over TLS with the certificate verified, without following redirects and without tries of its own. Hands in [`ResponseReceived`](ExchangeEvent::ResponseReceived), whatever the status, or [`TransportFailed`](ExchangeEvent::TransportFailed). More than [`HttpResponse::MAX_BODY`] bytes of a body need not be read |
 //! | exchange: [`Finish`](ExchangeAction::Finish) | drops the exchange, and tells the machine: [`TokenReceived`](crate::Event::TokenReceived) or [`RefreshFailed`](crate::Event::RefreshFailed) |
 //! | machine: [`CancelRefresher`](crate::Action::CancelRefresher) | drops the exchange, and the call that is under way for it |
 //!
@@ -69,7 +69,7 @@
 //!
 //! [`ExchangeError`] is found in a [`FailureCause::Refresher`](crate::FailureCause::Refresher) with
 //! [`get_ref`](crate::RefresherError::get_ref). It carries the service's own code, message and details, cut and with
-//! everything taken out that looks like a token, never a raw body. Only the service itself refuses for good: with 400, 401,
+//! everything taken out that looks like a token, never a raw body. Only the service itself refuses permanently: with 400, 401,
 //! 403, 404 or 409 and its error code in a JSON body, or with 401 and `WWW-Authenticate`. Any other answer may come from
 //! something in between, a gateway or a captive portal, and pass.
 

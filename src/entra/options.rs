@@ -18,7 +18,7 @@ use crate::url::Url;
 /// assert_eq!(calls.endpoint(), "https://contoso.communication.azure.com");
 ///
 /// let error = EntraOptions::new("http://contoso.communication.azure.com").unwrap_err();
-/// assert_eq!(error.to_string(), "the endpoint is not https: tokens are sent to it (plain http is for loopback hosts only)");
+/// assert_eq!(error.to_string(), "the endpoint is not https: tokens are sent to it, and plain http is for loopback hosts only");
 /// # Ok::<(), acs_common::entra::EntraOptionsError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl EntraOptions {
     /// (`https://auth.msft.communication.azure.com/…`, in the US government's cloud `….azure.us/…`). Copied.
     ///
     /// # Errors
-    /// There is none, or which of them is of no known family or of another one than the first.
+    /// The list is empty, or one scope is of an unknown family or of another family than the first. The error names it.
     pub fn with_scopes<S: Into<String>>(self, scopes: impl IntoIterator<Item = S>) -> Result<Self, EntraOptionsError> {
         let scopes: Vec<String> = scopes.into_iter().map(Into::into).collect();
         let mut families = scopes.iter().map(|scope| family(scope).ok_or(scope));
@@ -180,45 +180,43 @@ fn is_encoded(text: &str) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EntraOptionsError {
-    /// It is no URL.
-    #[error("the endpoint is no URL: give one such as https://contoso.communication.azure.com")]
+    /// It is not a valid URL.
+    #[error("the endpoint is not a valid URL: pass one such as https://contoso.communication.azure.com")]
     EndpointUnreadable,
-    /// There is no host in it.
-    #[error("the endpoint names no host: give one such as https://contoso.communication.azure.com")]
+    /// It has no host.
+    #[error("the endpoint has no host: pass one such as https://contoso.communication.azure.com")]
     EndpointWithoutHost,
-    /// Tokens must not be sent in the open.
-    #[error("the endpoint is not https: tokens are sent to it (plain http is for loopback hosts only)")]
+    /// Tokens must not be sent unencrypted.
+    #[error("the endpoint is not https: tokens are sent to it, and plain http is for loopback hosts only")]
     EndpointNotHttps,
-    /// A name or password in it.
-    #[error("the endpoint holds a user name or password before an `@`: leave it out")]
+    /// It contains a user name or a password.
+    #[error("the endpoint has a user name or a password before an `@`: leave it out")]
     EndpointWithUserInfo,
-    /// A connection string, or the end of one.
+    /// It is a connection string, or a part of one.
     #[error(
-        "the endpoint looks like a connection string, with the access key in it: give what stands between `endpoint=` and `;accesskey=`"
+        "the endpoint looks like a connection string with the access key in it: pass only the text between `endpoint=` and `;accesskey=`"
     )]
     EndpointIsConnectionString,
-    /// A query or fragment in it.
+    /// It has a query or a fragment.
     #[error("the endpoint has a query or a fragment (`?`, `#`): leave it out")]
     EndpointWithQuery,
-    /// Its port is none.
+    /// Its port is not valid.
     #[error("the endpoint's port is not a number from 1 to 65535")]
     EndpointPort,
-    /// An empty list.
-    #[error("the list of scopes is empty: give one, or leave the default")]
+    /// The list is empty.
+    #[error("the list of scopes is empty: pass at least one, or keep the default")]
     NoScopes,
-    /// Of no known family.
+    /// It is of an unknown family.
     #[error(
-        "the scope {scope:?} is none of https://communication.azure.com/clients/… or https://auth.msft.communication.azure.com/… (….azure.us/…)"
+        "the scope {scope:?} is unknown: use https://communication.azure.com/clients/… or https://auth.msft.communication.azure.com/… (….azure.us/…)"
     )]
     #[non_exhaustive]
     UnknownScope {
         /// Which.
         scope: String,
     },
-    /// Of another family than the first.
-    #[error(
-        "the scope {scope:?} belongs to another exchange than the first one: ask for them with a credential of their own"
-    )]
+    /// It is of another family than the first.
+    #[error("the scope {scope:?} belongs to another exchange than the first scope: make a credential for each family")]
     #[non_exhaustive]
     MixedScopes {
         /// Which.

@@ -1,4 +1,4 @@
-//! What the exchange answers: a token, or why not.
+//! What the service returns: a token, or an error.
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString as _};
@@ -54,11 +54,11 @@ pub enum BadResponse {
     /// More than 1 MiB.
     #[error("its body is longer than 1 MiB")]
     TooLong,
-    /// The body is no JSON object.
-    #[error("its body is no JSON object")]
+    /// The body is not a JSON object.
+    #[error("its body is not a JSON object")]
     NotJson,
     /// Nor is it, and a header says what else: of a captive portal, say.
-    #[error("its body is no JSON object; Content-Type: {content_type}")]
+    #[error("its body is not a JSON object; Content-Type: {content_type}")]
     OtherType {
         /// The header `Content-Type`.
         content_type: String,
@@ -169,7 +169,7 @@ pub struct ErrorDetail {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExchangeError {
-    /// The service refused, for good, or at every try.
+    /// The service refused permanently, or at every try.
     #[error("{0}")]
     Refused(Box<ErrorResponse>),
     /// The service said yes, but not what to.

@@ -7,7 +7,7 @@ use acs_common::{Monotonic, Reason, RequestId, Until};
 
 use crate::effects::Effects;
 
-/// The fields are in the order of execution. There is at most one check or refresh, not both.
+/// The fields are in the order of execution. At most one of `check` and `refresh` is set.
 #[derive(Default)]
 pub(crate) struct Commands {
     pub(crate) cancel: bool,

@@ -21,6 +21,8 @@ use crate::shared::{Answer, Shared};
 /// `C` is the clock of a runtime. Each adapter has an alias with its clock, for instance
 /// `acs_common_tokio::CommunicationTokenCredential`.
 ///
+/// No method panics. The contract that these docs cite is `docs/semantics.md` in the repository.
+///
 /// ```
 /// use acs_common_tokio::CommunicationTokenCredential;
 ///
@@ -85,7 +87,8 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// Cancel-safe: if you drop the future, only this request ends. The refresh continues, and its token is kept.
     ///
     /// # Errors
-    /// - [`Error::RefreshFailed`]: the refresh failed. The error says why, and when a new request starts another refresh.
+    /// - [`Error::RefreshFailed`]: the refresh failed. The error says why, and when a new request starts another refresh. In a
+    ///   backoff a request without a valid token gets this error at once (contract, rule 2.6).
     /// - [`Error::Disposed`]: the credential is disposed.
     /// - [`Error::DriverStopped`]: the driver has ended, so nothing can refresh the token.
     /// - [`Error::CalledFromRefresher`]: the credential's own refresher asks, and would wait for itself. A task that the
