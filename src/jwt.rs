@@ -78,8 +78,8 @@ fn decode(part: &str) -> Option<Zeroizing<Vec<u8>>> {
 /// `f64`.
 fn seconds(json: &str) -> Option<UnixTime> {
     match json.parse() {
-        Ok(secs) => Some(UnixTime::from_secs(secs)),
-        Err(_) => json.parse().ok().filter(|secs: &f64| secs.is_finite()).map(from_fraction),
+        Ok(number) => Some(from_whole(number)),
+        Err(_) => json.parse().ok().filter(|number: &f64| number.is_finite()).map(from_fraction),
     }
 }
 
@@ -87,14 +87,37 @@ fn seconds(json: &str) -> Option<UnixTime> {
 fn digits(json: &str) -> Option<UnixTime> {
     let text = Zeroizing::new(json::string(json)?);
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| UnixTime::from_secs(text.parse().unwrap_or(i64::MAX)))
+    digits.then(|| from_whole(text.parse().unwrap_or(i64::MAX)))
+}
+
+/// Numbers that are too large for seconds are milliseconds, microseconds or nanoseconds: a common mistake of issuers (contract,
+/// section 3). The largest integers that JavaScript and others use for "never" stay seconds.
+const MILLISECONDS: i64 = 1_000_000_000_000;
+const MICROSECONDS: i64 = 100_000_000_000_000;
+const NANOSECONDS: i64 = 100_000_000_000_000_000;
+const LARGEST: i64 = 1_000_000_000_000_000_000;
+const NEVER: i64 = (1 << 53) - 1;
+
+fn from_whole(number: i64) -> UnixTime {
+    match number {
+        NEVER => UnixTime::from_secs(number),
+        MILLISECONDS..MICROSECONDS => UnixTime::from_millis(number),
+        MICROSECONDS..NANOSECONDS => UnixTime::from_millis(number.div_euclid(1_000)),
+        NANOSECONDS..=LARGEST => UnixTime::from_millis(number.div_euclid(1_000_000)),
+        _ => UnixTime::from_secs(number),
+    }
 }
 
 /// Rounded down to the millisecond. Half a microsecond is added first, because `1700000000.123` has no exact binary form and
 /// would become `….122`. The cast saturates.
 #[expect(clippy::cast_possible_truncation, reason = "the cast saturates on purpose")]
-fn from_fraction(secs: f64) -> UnixTime {
-    let millis = secs * 1_000.0 + 0.000_5;
+fn from_fraction(number: f64) -> UnixTime {
+    #[expect(clippy::cast_precision_loss, reason = "a power of ten is exact")]
+    if (MILLISECONDS as f64..=LARGEST as f64).contains(&number) {
+        // As large as that, what is behind the point is less than a millisecond.
+        return from_whole(number as i64);
+    }
+    let millis = number * 1_000.0 + 0.000_5;
     let cut = millis as i64;
     #[expect(clippy::cast_precision_loss, reason = "only the sign of the difference matters")]
     let above = cut as f64 > millis;

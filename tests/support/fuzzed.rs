@@ -261,18 +261,33 @@ impl<'de> Deserialize<'de> for Name {
 }
 
 fn number(json: &str) -> Option<Moment> {
-    if let Ok(secs) = json.parse::<i64>() {
-        return Some(Moment { millis: secs.saturating_mul(1_000), slack: 0 });
+    if let Ok(number) = json.parse::<i64>() {
+        return Some(Moment { millis: whole(number), slack: 0 });
     }
-    let millis = json.parse::<f64>().ok().filter(|secs| secs.is_finite())? * 1_000.0;
+    let number = json.parse::<f64>().ok().filter(|number| number.is_finite())?;
+    if (1e12..=1e18).contains(&number) {
+        return Some(Moment { millis: whole(number as i64), slack: 1 });
+    }
+    let millis = number * 1_000.0;
     Some(Moment { millis: millis.floor() as i64, slack: 1 + (millis.abs() / f64::from(2).powi(52)).min(1e18) as u64 })
 }
 
 fn digits(json: &str) -> Option<Moment> {
     let text: String = serde_json::from_str(json).ok()?;
     let digits = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
-    let secs = || text.parse().unwrap_or(i64::MAX);
-    digits.then(|| Moment { millis: secs().saturating_mul(1_000), slack: 0 })
+    digits.then(|| Moment { millis: whole(text.parse().unwrap_or(i64::MAX)), slack: 0 })
+}
+
+/// By the number of its digits, a number is in seconds or in a smaller unit.
+fn whole(number: i64) -> i64 {
+    let never = number == 9_007_199_254_740_991 || number > 10_i64.pow(18);
+    match number.to_string().len() {
+        _ if never || number < 0 => number.saturating_mul(1_000),
+        ..=12 => number * 1_000,
+        13 | 14 => number,
+        15..=17 => number / 1_000,
+        _ => number / 1_000_000,
+    }
 }
 
 /// As a refresher's answer it is served, or every waiter gets the reason why not.

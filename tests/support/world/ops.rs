@@ -178,6 +178,10 @@ impl Brings {
             NewToken::new(format!("e30.{payload}.{text}"))
         };
         match self {
+            // A JWT cannot say so: such a number is not seconds any more.
+            Self::Jwt(lifetime) | Self::Issued(lifetime, _) if secs(lifetime) >= 1_000_000_000_000 => {
+                Self::Until(lifetime).make(text, options, asked, now)
+            }
             Self::Jwt(lifetime) => {
                 let exp = secs(lifetime);
                 (jwt(format!("{{\"exp\":{exp}}}")), alive(exp.saturating_mul(1_000), wall))
