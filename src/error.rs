@@ -1,4 +1,5 @@
-//! What can go wrong, and where the cause is.
+//! What can go wrong, and where the cause is. All errors of a credential stand together here, so the file
+//! is long; most of it is documentation.
 
 use alloc::boxed::Box;
 #[cfg(not(target_has_atomic = "ptr"))]
