@@ -32,7 +32,7 @@ use crate::entra::{EntraTokenRequest, EntraTokenSource, SourceError};
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # // Stands for a credential of `azure_identity`.
 /// # let identity: Arc<dyn TokenCredential> =
-/// #     Arc::new(CommunicationTokenCredential::with_static_token("from Entra")?);
+/// #     Arc::new(CommunicationTokenCredential::with_static_token("from-Entra")?);
 /// # let client = |_: HttpRequest| async {
 /// #     let body = r#"{"accessToken": {"token": "for chat and calls", "expiresOn": "2999-01-01T00:00:00Z"}}"#;
 /// #     Ok::<_, std::io::Error>(HttpResponse::new(200).with_body(body.into()))

@@ -72,7 +72,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let source = |_: EntraTokenRequest| async { Ok::<_, std::io::Error>("from an identity library") };
+    /// let source = |_: EntraTokenRequest| async { Ok::<_, std::io::Error>("from-an-identity-library") };
     /// let client = |_: HttpRequest| async {
     ///     let body = r#"{"accessToken": {"token": "for chat and calls", "expiresOn": "2999-01-01T00:00:00Z"}}"#;
     ///     Ok::<_, std::io::Error>(HttpResponse::new(200).with_body(body.into()))

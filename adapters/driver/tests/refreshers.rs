@@ -137,6 +137,6 @@ fn a_source_and_a_client_may_fail_with_any_error_too() {
     assert!(failed.is_permanent() && failed.to_string().contains("no such tenant"), "{failed}");
     let failed = exchanging(|_| async { Err("a message".into()) }, unused);
     assert!(failed.to_string().contains("a message"), "{failed}");
-    let failed = exchanging(|_| async { Ok("an Entra token") }, |_| async { Err(anyhow::anyhow!("no route")) });
+    let failed = exchanging(|_| async { Ok("an-Entra-token") }, |_| async { Err(anyhow::anyhow!("no route")) });
     assert!(failed.to_string().contains("no route"), "{failed}");
 }

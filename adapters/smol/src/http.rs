@@ -36,7 +36,7 @@ use smol_hyper::rt::FuturesIo;
 /// use acs_common_smol::{CommunicationTokenCredential, HyperClient};
 ///
 /// let options = EntraOptions::new("https://contoso.communication.azure.com")?.with_prewarm(false);
-/// let source = |_: EntraTokenRequest| async { Ok::<_, std::io::Error>("from an identity library") };
+/// let source = |_: EntraTokenRequest| async { Ok::<_, std::io::Error>("from-an-identity-library") };
 /// let credential = CommunicationTokenCredential::with_entra(options, source, HyperClient::new()?).spawn()?;
 /// # drop(credential);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

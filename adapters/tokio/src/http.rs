@@ -21,7 +21,7 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let options = EntraOptions::new("https://contoso.communication.azure.com")?.with_prewarm(false);
-/// let source = |_: EntraTokenRequest| async { Ok::<_, std::io::Error>("from an identity library") };
+/// let source = |_: EntraTokenRequest| async { Ok::<_, std::io::Error>("from-an-identity-library") };
 /// let credential = CommunicationTokenCredential::with_entra(options, source, ReqwestClient::new()?).spawn()?;
 /// # drop(credential);
 /// # Ok(())
