@@ -102,7 +102,7 @@ fn an_error_within_an_error_is_read() {
     rt::run(async {
         let body = r#"{"error":{"code":"Outer","message":"no","details":[{"code":"Detail","message":"why","target":"scope"}],
             "innererror":{"code":"Inner","innererror":{"code":"Innermost"}}}}"#;
-        let stage = stage_that(Answer::status(422).body(body));
+        let stage = stage_that(Answer::status(403).body(body));
         let error = stage.error().await;
         let response = refused(&error);
         assert_eq!((response.code.as_deref(), response.message.as_deref()), (Some("Outer"), Some("no")));

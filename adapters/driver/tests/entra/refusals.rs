@@ -121,7 +121,8 @@ fn a_401_is_final_if_the_source_has_no_fresher_token() {
 #[test]
 fn a_second_401_is_final_too() {
     rt::run(async {
-        let acs = acs_that([Answer::status(401), Answer::status(401)]);
+        let body = r#"{"error":{"code":"Unauthorized"}}"#;
+        let acs = acs_that([Answer::status(401).body(body), Answer::status(401).body(body)]);
         let (options, client) = (options(&acs), rt::client(acs.trusting()));
         let source = Source { fresh: vec!["a-fresh-entra-token", "an-even-fresher-one"], ..Source::new() };
         let stage = stage_of(acs, options, source, client, policy().build().unwrap());
@@ -131,9 +132,9 @@ fn a_second_401_is_final_too() {
     });
 }
 
-/// Fails when one of them counts as a success, or as a temporary failure.
+/// Fails when one of them counts as a success, is sent again, or is permanent although the service's code is missing.
 #[test]
-fn every_other_status_is_final_even_a_2xx() {
+fn every_other_status_ends_the_exchange_even_a_2xx() {
     for status in [201, 202, 204, 304, 400, 403, 404, 409, 422, 501, 505] {
         rt::run(async move {
             let answer = Answer::status(status);
@@ -142,8 +143,20 @@ fn every_other_status_is_final_even_a_2xx() {
             let answer = if matches!(status, 204 | 304) { answer } else { answer.body(body) };
             let stage = stage(acs_that([answer]));
             let error = stage.error().await;
-            assert_eq!((refused(&error).status, cause(&error).is_permanent()), (status, true));
+            assert_eq!((refused(&error).status, cause(&error).is_permanent()), (status, false));
             assert_eq!(stage.acs.asked(), 1);
+        });
+    }
+}
+
+/// Fails when the service's own word, its error code, does not count (contract, rule 5.5).
+#[test]
+fn a_refusal_with_the_services_code_is_permanent() {
+    for status in [400, 403, 404, 409] {
+        rt::run(async move {
+            let stage = stage(acs_that([Answer::status(status).body(r#"{"error":{"code":"No"}}"#)]));
+            let error = stage.error().await;
+            assert_eq!((refused(&error).status, cause(&error).is_permanent()), (status, true));
         });
     }
 }
@@ -159,7 +172,7 @@ fn the_entra_token_follows_no_redirect() {
             let (options, policy) = (options(&acs), policy().build().unwrap());
             let stage = stage_of(acs, options, Source::new(), rt::system_client(), policy);
             let error = stage.error().await;
-            assert_eq!((refused(&error).status, cause(&error).is_permanent()), (status, true));
+            assert_eq!((refused(&error).status, cause(&error).is_permanent()), (status, false));
             assert_eq!((stage.acs.asked(), elsewhere.connections()), (1, 0));
         });
     }
