@@ -78,8 +78,8 @@ impl Accepted {
 }
 
 /// The characters of a bearer token, except `=` at its end.
-#[cfg(feature = "http")]
-fn is_of_bearer(byte: u8) -> bool {
+#[cfg(any(feature = "entra", feature = "http"))]
+pub(crate) fn is_of_bearer(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte)
 }
 

@@ -214,7 +214,7 @@ impl Exchange {
 
     /// Another token than the service refused is worth one more try. The same one is not.
     fn acquired_again(&mut self, token: EntraToken) {
-        if token.check().is_err() || self.token.as_ref().is_some_and(|refused| refused.ptr_eq(&token)) {
+        if token.check().is_err() || self.token.as_ref().is_some_and(|refused| refused.reads_same(&token)) {
             return self.refuse();
         }
         self.take_token(token);

@@ -13,6 +13,7 @@ use crate::json;
 use crate::jwt;
 use crate::secret::Secret;
 use crate::time::UnixTime;
+use crate::token::is_of_bearer;
 
 /// The half of the hash's key that is the same for all credentials.
 const KEY: u64 = 0x6163_735f_656e_7472;
@@ -99,7 +100,7 @@ impl EntraToken {
     }
 
     /// Whether both read the same.
-    pub(super) fn ptr_eq(&self, other: &Self) -> bool {
+    pub(super) fn reads_same(&self, other: &Self) -> bool {
         self.expose() == other.expose()
     }
 
@@ -127,11 +128,6 @@ impl EntraToken {
         let [tenant, object] = json::fields(&payload, ["tid", "oid"])?;
         Some((unescape::string(tenant?)?, unescape::string(object?)?))
     }
-}
-
-/// What a bearer token is made of, except for `=` at its end.
-fn is_of_bearer(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte)
 }
 
 impl From<String> for EntraToken {
