@@ -1,5 +1,7 @@
 //! An exchange without a credential: whatever it is told, in whatever order, it keeps to its own laws.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use acs_common::entra::{Exchange, ExchangeAction, ExchangeEvent};
 use acs_common::{Monotonic, Now, RefresherError, Source, UnixTime};
 
@@ -9,7 +11,7 @@ use super::{Asked, rig};
 
 /// Plays a life with all laws checked; then good answers must lead to an end.
 pub fn play(setup: &Setup, ops: &[Op]) -> Result<(), String> {
-    let mut alone = Alone::new(setup);
+    let mut alone = Alone::new(setup, ops);
     for (index, op) in ops.iter().enumerate() {
         alone.run(op);
         if let Some(broken) = alone.broken {
@@ -19,9 +21,6 @@ pub fn play(setup: &Setup, ops: &[Op]) -> Result<(), String> {
     alone.finish();
     alone.broken.map_or(Ok(()), |broken| Err(format!("{broken}, at the end of an exchange alone")))
 }
-
-/// The access token that the service gives.
-const ACCESS: &str = "an access/canary";
 
 struct Alone {
     exchange: Exchange,
@@ -36,6 +35,8 @@ struct Alone {
     in_hand: Option<Entra>,
     /// Its text, which must not be shown.
     secret: Option<String>,
+    /// The access token that the service gives. It depends on the whole run, so that no fuzzer can put it into the run.
+    access: String,
     /// What was reported of the token in hand.
     reported: Option<Source>,
     ended: bool,
@@ -45,7 +46,9 @@ struct Alone {
 }
 
 impl Alone {
-    fn new(setup: &Setup) -> Self {
+    fn new(setup: &Setup, ops: &[Op]) -> Self {
+        let mut hasher = DefaultHasher::new();
+        format!("{setup:?}{ops:?}").hash(&mut hasher);
         let mut alone = Self {
             exchange: Exchange::new(rig::contoso(), &setup.policy(), setup.seed),
             now: rig::now(1_000),
@@ -57,6 +60,7 @@ impl Alone {
             questions: 0,
             in_hand: None,
             secret: None,
+            access: format!("access/canary+{:016x}", hasher.finish()),
             reported: None,
             ended: false,
             hold: 0,
@@ -73,8 +77,7 @@ impl Alone {
     }
 
     fn check_secrets(&mut self, shown: &str) {
-        let leak = self.secret.as_deref().into_iter().chain([ACCESS]).find(|secret| shown.contains(secret));
-        let leak = leak.map(str::to_owned);
+        let leak = self.secret.iter().chain([&self.access]).find(|secret| shown.contains(secret.as_str())).cloned();
         self.check(leak.is_none(), || format!("{leak:?} is shown in {shown}"));
     }
 
@@ -119,7 +122,7 @@ impl Alone {
             Answer::Unreachable => {
                 return self.handle(ExchangeEvent::TransportFailed { error: RefresherError::new("reset") }, None);
             }
-            Answer::Succeeds(lives) => ops::success(ACCESS, self.now.unix.as_millis().saturating_add(*lives)),
+            Answer::Succeeds(lives) => ops::success(&self.access, self.now.unix.as_millis().saturating_add(*lives)),
             Answer::Raw(response) => response.make(&text),
             other => other.refusal(&text),
         };
