@@ -85,7 +85,7 @@ fn seconds(json: &str) -> Option<UnixTime> {
 
 /// Seconds as a JSON string of digits.
 fn digits(json: &str) -> Option<UnixTime> {
-    let text = Zeroizing::new(json::string(json)?);
+    let text = json::string(json)?;
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| from_whole(text.parse().unwrap_or(i64::MAX)))
 }

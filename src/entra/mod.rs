@@ -83,7 +83,6 @@ mod refusal;
 mod response;
 mod scrub;
 mod source;
-mod unescape;
 
 pub use self::action::ExchangeAction;
 pub use self::event::ExchangeEvent;

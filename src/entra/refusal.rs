@@ -11,7 +11,6 @@ use serde_json::value::RawValue;
 use super::http::HttpResponse;
 use super::response::{self, ErrorDetail, ErrorResponse};
 use super::scrub::Scrubber;
-use super::unescape;
 use crate::json;
 use crate::url::Url;
 
@@ -117,7 +116,7 @@ impl Reader<'_> {
     }
 
     fn text(&mut self, json: &str) -> Option<String> {
-        self.shown(&unescape::string(json)?)
+        self.shown(&json::string(json)?)
     }
 
     fn number(&mut self, json: &str) -> Option<String> {

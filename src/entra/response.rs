@@ -8,7 +8,6 @@ use core::time::Duration;
 
 use super::hints;
 use super::http::HttpResponse;
-use super::unescape;
 use crate::error::{RefresherError, TokenError};
 use crate::json;
 use crate::secret::Secret;
@@ -20,13 +19,13 @@ pub(super) fn token(response: &HttpResponse) -> Result<NewToken, BadResponse> {
     let [access_token] = json::fields(json, ["accessToken"]).ok_or(BadResponse::NotJson)?;
     let fields = access_token.and_then(|object| json::fields(object, ["token", "expiresOn"]));
     let [token, expires_on] = fields.ok_or(BadResponse::NoToken)?;
-    let token = token.and_then(unescape::string).ok_or(BadResponse::NoToken)?;
+    let token = token.and_then(json::string).ok_or(BadResponse::NoToken)?;
     if token.trim().is_empty() || token.len() >= TokenError::TOO_LONG {
         return Err(BadResponse::NoToken);
     }
     let token = NewToken::from(Secret::from_wiped(token));
     // Without a moment that can be read the token's own counts, or else the policy's.
-    Ok(match expires_on.and_then(unescape::string).and_then(|text| hints::rfc3339(&text)) {
+    Ok(match expires_on.and_then(json::string).and_then(|text| hints::rfc3339(&text)) {
         Some(moment) => token.with_expires_on(moment),
         None => token,
     })

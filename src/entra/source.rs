@@ -6,7 +6,6 @@ use core::hash::Hasher as _;
 use siphasher::sip::SipHasher24;
 use zeroize::Zeroizing;
 
-use super::unescape;
 use crate::error::TokenError;
 use crate::event::Source;
 use crate::json;
@@ -126,7 +125,7 @@ impl EntraToken {
     fn user(&self) -> Option<(Zeroizing<String>, Zeroizing<String>)> {
         let payload = jwt::payload(self.expose())?;
         let [tenant, object] = json::fields(&payload, ["tid", "oid"])?;
-        Some((unescape::string(tenant?)?, unescape::string(object?)?))
+        Some((json::string(tenant?)?, json::string(object?)?))
     }
 }
 
