@@ -9,7 +9,7 @@ use crate::event::Source;
 use crate::time::Monotonic;
 use crate::token::NewToken;
 
-/// What an exchange tells its host to do. Exhaustive on purpose: a host that forgets one must not compile.
+/// What an exchange tells its host to do. The list is exhaustive on purpose: a host that forgets an action must not compile.
 ///
 /// ```
 /// use acs_common::entra::ExchangeAction;
@@ -32,19 +32,19 @@ use crate::token::NewToken;
 pub enum ExchangeAction {
     /// Ask the source for an Entra token.
     AcquireEntraToken {
-        /// For these scopes.
+        /// The scopes to ask for.
         scopes: Vec<String>,
-        /// The service refused the last one, so one from a cache will not do.
+        /// Whether the service has refused the last one. Then a token from a cache is of no use.
         fresh: bool,
     },
     /// Tell the machine what the source gave: [`SourceChecked`](crate::Event::SourceChecked).
     ReportSource {
-        /// What it gave.
+        /// The source's two numbers.
         source: Source,
     },
-    /// Send this, and do not follow redirects.
+    /// Send this request. Do not follow redirects.
     SendRequest {
-        /// What to send.
+        /// The request.
         request: HttpRequest,
     },
     /// The exchange has ended. Tell the machine, by [`TokenReceived`](crate::Event::TokenReceived) or
@@ -53,9 +53,9 @@ pub enum ExchangeAction {
         /// The access token, or why the exchange failed.
         result: Result<NewToken, RefresherError>,
     },
-    /// Arm the exchange's one timer for this moment, in place of any earlier one, or disarm it.
+    /// Arm the exchange's only timer for this moment, or disarm it. This replaces any earlier moment.
     ScheduleTimer {
-        /// When; `None`: disarm.
+        /// The moment; `None`: disarm the timer.
         at: Option<Monotonic>,
     },
 }

@@ -5,14 +5,14 @@ use super::source::EntraToken;
 use crate::error::RefresherError;
 use crate::time::Until;
 
-/// What happened to an exchange. At most one call of its host's is under way, so an answer needs no name. An answer that
-/// nobody waits for, or of the wrong kind, changes nothing.
+/// What happened to an exchange. The host makes at most one call at a time, so an answer needs no name. An answer that the
+/// exchange does not wait for changes nothing.
 ///
 /// ```
 /// use acs_common::RefresherError;
 /// use acs_common::entra::{ExchangeEvent, HttpResponse};
 ///
-/// /// What became of a request, in the words of some HTTP client.
+/// /// Converts the result of an HTTP client.
 /// fn outcome(result: Result<HttpResponse, std::io::Error>) -> ExchangeEvent {
 ///     match result {
 ///         Ok(response) => ExchangeEvent::ResponseReceived { response },
@@ -26,31 +26,31 @@ use crate::time::Until;
 pub enum ExchangeEvent {
     /// The source gave an Entra token.
     EntraTokenReceived {
-        /// What it gave.
+        /// The token.
         token: EntraToken,
     },
     /// The source failed.
     EntraTokenFailed {
-        /// Why.
+        /// The reason.
         error: RefresherError,
     },
-    /// The source says that the user has signed out. The access token held is dropped, valid or not.
+    /// The source says that the user has signed out. The machine then drops the access token held, even if it is valid.
     SignedOut,
-    /// The machine says [`CallRefresher`](crate::Action::CallRefresher): the Entra token is to be exchanged.
+    /// The machine said [`CallRefresher`](crate::Action::CallRefresher): exchange the Entra token now.
     Started {
-        /// When the machine gives the exchange up, as it says there.
+        /// When the machine will give up this exchange: `give_up` of that action.
         give_up: Option<Until>,
     },
     /// The service answered.
     ResponseReceived {
-        /// What it answered.
+        /// The response.
         response: HttpResponse,
     },
-    /// The service could not be reached, or did not answer in full.
+    /// The service could not be reached, or the response was not complete.
     TransportFailed {
-        /// Why.
+        /// The reason.
         error: RefresherError,
     },
-    /// The timer fired, or the host just looked at the clocks.
+    /// The timer fired, or the host looked at its clocks.
     TimeAdvanced,
 }

@@ -1,5 +1,5 @@
-//! One refresh: asks the source for an Entra token, sends the request, tries again, ends with an access token or an error.
-//! It knows no waiters and no credential, and keeps nothing once it has ended.
+//! One refresh: it asks the source for an Entra token, sends the request, tries again, and ends with an access token or an
+//! error. It knows no waiters and no credential, and keeps nothing after its end.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -25,7 +25,7 @@ use crate::token::NewToken;
 
 const BEARER: &str = "Bearer ";
 
-/// How often a try that failed is repeated.
+/// How often a failed try is repeated.
 const RETRIES: u32 = 3;
 /// The pause before the first repetition, in milliseconds; it doubles.
 const FIRST_PAUSE: u64 = 800;
@@ -70,35 +70,35 @@ pub struct Exchange {
     random: Random,
     request_id: String,
     token: Option<EntraToken>,
-    /// When the credential gives it up.
+    /// When the credential will give up this exchange.
     give_up: Option<Until>,
     sent: u32,
     repeated: u32,
     /// The service's refusal of the first Entra token, once a fresh one has been asked for.
     unauthorized: Option<RefresherError>,
     stage: Stage,
-    /// The host knows of the stage.
+    /// Whether the host knows the stage.
     told: bool,
-    /// The host is to be told what the source gave.
+    /// The source's numbers, until the host knows them.
     report: Option<Source>,
-    /// And how the exchange ended.
+    /// How the exchange ended, until the host knows it.
     result: Option<Result<NewToken, RefresherError>>,
     deadline: Option<Monotonic>,
     announce_timer: bool,
 }
 
-/// What an exchange is at.
+/// The stages of an exchange.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
-    /// The source is asked; `fresh`: for a second time, since the service has refused the first token.
+    /// The source is asked. `fresh`: for a second time, because the service refused the first token.
     Acquiring {
         fresh: bool,
     },
-    /// The source has answered, and the machine is to say whether the exchange starts.
+    /// The source has answered. The machine decides whether the exchange starts.
     AwaitingStart,
-    /// A request is on its way.
+    /// A request is in flight.
     Sending,
-    /// The next try has to wait.
+    /// The exchange waits before the next try.
     Pausing {
         until: Until,
     },
@@ -133,20 +133,20 @@ impl Exchange {
         }
     }
 
-    /// When the host is to hand in [`TimeAdvanced`](ExchangeEvent::TimeAdvanced), if nothing else happens before.
+    /// When the host must hand in [`TimeAdvanced`](ExchangeEvent::TimeAdvanced), if nothing else happens before.
     #[must_use]
     pub fn deadline(&self) -> Option<Monotonic> {
         self.deadline
     }
 
-    /// Takes in what happened; see [`Machine::handle`](crate::Machine::handle).
+    /// Handles an event; see [`Machine::handle`](crate::Machine::handle).
     pub fn handle(&mut self, event: ExchangeEvent, now: Now) {
         if let Stage::Pausing { until } = self.stage
             && until.has_come(now)
         {
             self.enter(Stage::Sending);
         }
-        // An answer that nobody waits for changes nothing. `told`: what the host was not told to do has no answer.
+        // An answer that is not waited for changes nothing. `told`: the host cannot answer what it was not told to do.
         match (self.stage, event) {
             (_, ExchangeEvent::TimeAdvanced) => self.announce_timer = true,
             (Stage::Acquiring { .. } | Stage::Sending, _) if !self.told => {}
@@ -183,7 +183,7 @@ impl Exchange {
         self.deadline = deadline;
     }
 
-    /// The next thing to do; `None` when all is said. The timer comes last.
+    /// The next action; `None` if there is no more. The timer comes last.
     pub fn poll_action(&mut self) -> Option<ExchangeAction> {
         if let Some(source) = self.report.take() {
             return Some(ExchangeAction::ReportSource { source });
@@ -212,7 +212,7 @@ impl Exchange {
         self.enter(Stage::AwaitingStart);
     }
 
-    /// Another token than the service refused is worth one more try. The same one is not.
+    /// Another token than the refused one gets one more try.
     fn acquired_again(&mut self, token: EntraToken) {
         if token.check().is_err() || self.token.as_ref().is_some_and(|refused| refused.reads_same(&token)) {
             return self.refuse();
@@ -234,7 +234,7 @@ impl Exchange {
     fn request(&mut self) -> HttpRequest {
         self.sent = self.sent.saturating_add(1);
         let url = format!("{}{}", self.options.endpoint(), self.options.path());
-        // As long as it gets, so that it does not grow and leave itself behind.
+        // With all the room it needs: a string that grows leaves copies behind.
         let mut authorization = String::with_capacity(BEARER.len().saturating_add(self.entra_text().len()));
         authorization.push_str(BEARER);
         authorization.push_str(self.entra_text());
@@ -272,14 +272,14 @@ impl Exchange {
         self.end(Err(refusal));
     }
 
-    /// Pauses before another try. False: that was the last one, or the service asks for more time than there is.
+    /// Pauses before another try. False: there is no further try, or the service asks for a longer pause than is left.
     fn pause(&mut self, hint: Option<u64>, now: Now) -> bool {
         let most = self.give_up.map_or(u64::MAX, |end| end.left(now)).min(LONGEST_PAUSE);
         if self.repeated >= RETRIES || hint.is_some_and(|asked| asked > most) {
             return false;
         }
         let millis = match hint {
-            // The first time the service is taken at its word.
+            // The first time, the service's hint counts as it is.
             Some(asked) if self.repeated == 0 => asked,
             asked => {
                 let doubled = FIRST_PAUSE.saturating_mul(1 << self.repeated).min(LONGEST_PAUSE);
@@ -294,7 +294,7 @@ impl Exchange {
         true
     }
 
-    /// Nothing of what was exchanged is kept.
+    /// Ends, and keeps nothing of what was exchanged.
     fn end(&mut self, result: Result<NewToken, RefresherError>) {
         self.token = None;
         self.unauthorized = None;

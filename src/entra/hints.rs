@@ -1,14 +1,14 @@
-//! Moments and delays in the words of HTTP and JSON.
+//! Reads moments and delays as HTTP and JSON write them.
 
 use chrono::{DateTime, NaiveDate};
 
 use super::http::HttpResponse;
 use crate::time::UnixTime;
 
-/// A moment by [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339#section-5.6), cut to the millisecond; a leap second is the
-/// next second.
+/// A moment in the form of [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339#section-5.6), cut to the millisecond. A leap
+/// second counts as the next second.
 pub(super) fn rfc3339(text: &str) -> Option<UnixTime> {
-    // More digits of a second than nine, and a typographer's minus, are the parser's own.
+    // The parser also accepts more than nine digits of a second and the minus sign U+2212. RFC 3339 does not.
     let fraction = text.split('.').nth(1).unwrap_or_default();
     if !text.is_ascii() || fraction.bytes().take_while(u8::is_ascii_digit).count() > 9 {
         return None;
@@ -16,14 +16,14 @@ pub(super) fn rfc3339(text: &str) -> Option<UnixTime> {
     DateTime::parse_from_rfc3339(text).ok().map(|moment| UnixTime::from_millis(moment.timestamp_millis()))
 }
 
-/// For how many milliseconds the service asks to be left alone.
+/// How many milliseconds the service asks to wait.
 pub(super) fn retry_after(response: &HttpResponse, now: UnixTime) -> Option<u64> {
     let millis = |name| response.header(name).and_then(rounded_up);
     millis("retry-after-ms").or_else(|| millis("x-ms-retry-after-ms")).or_else(|| {
         let value = response.header("retry-after")?;
         let seconds = rounded_up(value).map(|seconds| seconds.saturating_mul(1_000));
         seconds.or_else(|| {
-            // By the clock that the moment is of: this host's may be wrong.
+            // The service's clock made this moment, so its clock measures it: the clock of this device may be wrong.
             let now = response.header("date").and_then(date).unwrap_or(now);
             date(value).map(|moment| moment.millis_since(now))
         })
@@ -37,12 +37,12 @@ fn rounded_up(text: &str) -> Option<u64> {
     let is_number = text.bytes().any(|byte| byte.is_ascii_digit())
         && [whole, decimals].iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
     let more = u64::from(decimals.bytes().any(|digit| digit != b'0'));
-    // The only way for digits not to be a number is to be too large a one.
+    // Digits fail to parse only if the number is too large.
     let whole = if whole.is_empty() { Some(0) } else { whole.parse().ok() };
     is_number.then(|| whole.unwrap_or(u64::MAX).saturating_add(more))
 }
 
-/// A moment in any form that HTTP, mail, cookies and JavaScript have: UTC if no zone is named.
+/// A moment in any form that HTTP, mail, cookies and JavaScript use. Without a zone it is UTC.
 fn date(text: &str) -> Option<UnixTime> {
     let text = text.trim_ascii();
     let parts = iso_8601(text).or_else(|| named_month(text))?;
@@ -93,9 +93,9 @@ fn iso_8601(text: &str) -> Option<Parts> {
     Some(Parts { year: i32::try_from(year).ok()?, month, day, time: time_of(time, 2)?, millis, minutes_east })
 }
 
-/// All forms of [RFC 9110, section 5.6.7](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7), and their relatives: the day
-/// before the year, the month by name; the name of the day, which is not checked, the zone and its name in brackets may be
-/// left out.
+/// All forms of [RFC 9110, section 5.6.7](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7), and similar ones: the day
+/// comes before the year, and the month is a name. The name of the day (which is not checked), the zone and the zone's name in
+/// brackets are optional.
 fn named_month(text: &str) -> Option<Parts> {
     let text = match text.split_once('(') {
         Some((before, comment)) => comment.ends_with(')').then_some(before)?,
@@ -150,7 +150,7 @@ const MONTHS: [&str; 12] = [
     "december",
 ];
 
-/// Whether it is the name, or three letters or more of it.
+/// Whether the word is the name, or at least its first three letters.
 fn begins(word: &str, name: &str) -> bool {
     word.len() >= 3 && name.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
 }
@@ -159,7 +159,7 @@ fn month_of(word: &str) -> Option<u32> {
     (1..).zip(MONTHS).find(|(_, name)| begins(word, name)).map(|(month, _)| month)
 }
 
-/// Two digits are of the years from 1950 on, as in JavaScript.
+/// Two digits mean a year from 1950 to 2049, as in JavaScript.
 fn year_of(word: &str) -> Option<i32> {
     let year = match digits(word, 2..=2) {
         Some(year @ 0..50) => year.saturating_add(2_000),
@@ -169,7 +169,7 @@ fn year_of(word: &str) -> Option<i32> {
     i32::try_from(year).ok()
 }
 
-/// Hours of so many digits or more, minutes, and perhaps seconds.
+/// Hours of at least this many digits, minutes, and optional seconds.
 fn time_of(text: &str, hours: usize) -> Option<[u32; 3]> {
     let mut fields = text.split(':');
     let (hour, minute) = (digits(fields.next()?, hours..=2)?, digits(fields.next()?, 2..=2)?);
@@ -177,7 +177,7 @@ fn time_of(text: &str, hours: usize) -> Option<[u32; 3]> {
     fields.next().is_none().then_some([hour, minute, second])
 }
 
-/// Minutes east of UTC: `Z`, `GMT`, `UTC+0100`, `-07:00`, or a zone of North America, which mail has names for.
+/// Minutes east of UTC: `Z`, `GMT`, `UTC+0100`, `-07:00`, or one of the zones of North America that mail has names for.
 fn zone_of(word: &str) -> Option<i32> {
     let (name, offset) = word.split_at(word.find(['+', '-']).unwrap_or(word.len()));
     let named = |names: [&str; 4]| names.iter().any(|other| name.eq_ignore_ascii_case(other));
@@ -205,7 +205,7 @@ fn zone_of(word: &str) -> Option<i32> {
     Some(if sign == "-" { east.saturating_neg() } else { east })
 }
 
-/// A number of so many digits.
+/// A number of this many digits.
 fn digits(text: &str, count: core::ops::RangeInclusive<usize>) -> Option<u32> {
     let is_number = count.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().ok()).flatten()

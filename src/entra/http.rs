@@ -11,12 +11,12 @@ use crate::secret::Secret;
 
 const AUTHORIZATION: &str = "Authorization";
 
-/// A request to be sent as it is. Redirects are not to be followed: the token is for this URL only.
+/// A request. Send it as it is, and do not follow redirects: the token is for this URL only.
 ///
 /// ```
 /// use acs_common::entra::HttpRequest;
 ///
-/// /// In HTTP/1.1's own words.
+/// /// The head of the request in HTTP/1.1.
 /// fn head(request: &HttpRequest) -> String {
 ///     let headers: String = request.expose_headers().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
 ///     format!("{} {} HTTP/1.1\r\n{headers}\r\n", request.method(), request.url())
@@ -47,7 +47,7 @@ impl HttpRequest {
         &self.url
     }
 
-    /// All headers but those that HTTP clients add by themselves (`Host`, `Content-Length`). One holds the Entra token.
+    /// All headers, without those that HTTP clients add by themselves (`Host`, `Content-Length`). One holds the Entra token.
     pub fn expose_headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         [
             (AUTHORIZATION, self.authorization.expose()),
@@ -65,13 +65,13 @@ impl HttpRequest {
         "{}"
     }
 
-    /// What the service knows this exchange by, the same at every try.
+    /// The id of this exchange for the service. It is the same at every try.
     #[must_use]
     pub fn request_id(&self) -> &str {
         &self.request_id
     }
 
-    /// Which try of this exchange it is, from 1.
+    /// The number of this try, from 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.attempt
@@ -88,7 +88,7 @@ impl fmt::Debug for HttpRequest {
     }
 }
 
-/// What came back.
+/// The response to an [`HttpRequest`].
 ///
 /// ```
 /// use acs_common::entra::HttpResponse;
@@ -98,13 +98,13 @@ impl fmt::Debug for HttpRequest {
 /// ```
 pub struct HttpResponse {
     pub(super) status: u16,
-    /// Wiped: somebody may have put a token into one.
+    /// Wiped: a value may hold a token.
     headers: Vec<(String, Zeroizing<String>)>,
     pub(super) body: Zeroizing<Vec<u8>>,
 }
 
 impl HttpResponse {
-    /// The most bytes of a body that are looked at: hosts may stop reading after one more.
+    /// The largest body that is read, in bytes. A host may stop reading after one byte more.
     pub const MAX_BODY: usize = 1 << 20;
 
     /// A response without headers or body.
@@ -113,14 +113,14 @@ impl HttpResponse {
         Self { status, headers: Vec::new(), body: Zeroizing::new(Vec::new()) }
     }
 
-    /// With this header besides.
+    /// Adds this header.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), Zeroizing::new(value.to_owned())));
         self
     }
 
-    /// With this body, which is wiped when it has been read.
+    /// Sets the body. It is wiped when the response is dropped.
     #[must_use]
     pub fn with_body(self, body: Vec<u8>) -> Self {
         Self { body: Zeroizing::new(body), ..self }
@@ -132,7 +132,7 @@ impl HttpResponse {
         self.status
     }
 
-    /// The first header of this name, whatever its case.
+    /// The first header of this name. Case does not matter.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let header = self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
@@ -151,7 +151,8 @@ impl fmt::Debug for HttpResponse {
     }
 }
 
-/// The request as the `http` crate has it, the Entra token marked as sensitive, and wiped with the last clone of its header.
+/// Converts to a request of the `http` crate. The header with the Entra token is marked as sensitive, and wiped with its last
+/// clone.
 ///
 /// ```
 /// use acs_common::entra::HttpRequest;
@@ -165,7 +166,7 @@ impl fmt::Debug for HttpResponse {
 /// ```
 ///
 /// # Errors
-/// The Entra token has characters that no header may have.
+/// The Entra token has characters that a header must not have.
 #[cfg(feature = "http")]
 impl TryFrom<HttpRequest> for http::Request<&'static [u8]> {
     type Error = http::Error;
@@ -183,7 +184,7 @@ impl TryFrom<HttpRequest> for http::Request<&'static [u8]> {
     }
 }
 
-/// The bytes of a secret where they are: it is wiped when they are dropped.
+/// The bytes of a secret, without a copy. They are wiped on drop.
 #[cfg(feature = "http")]
 struct Wiped(Secret);
 
@@ -194,7 +195,7 @@ impl AsRef<[u8]> for Wiped {
     }
 }
 
-/// What the `http` crate has as a response. Headers whose value is not text are left out: nothing reads them.
+/// Converts a response of the `http` crate. Headers whose value is not text are left out: nothing reads them.
 ///
 /// ```
 /// use acs_common::entra::HttpResponse;

@@ -1,9 +1,9 @@
 //! Tokens for Entra users: the exchange of an Entra token for an access token, without I/O.
 //!
-//! A user of Microsoft Entra ID signs in with an identity library and has an *Entra token*. Chat and calling want an
-//! *access token* of the communication resource. The service exchanges the one for the other. An [`Exchange`] is one such
-//! exchange, and does the work of the refresher for a [`Machine`](crate::Machine) with a
-//! [source](crate::Machine::with_source): all rules of the machine hold, and one run of source, tries and pauses is one
+//! A user of Microsoft Entra ID signs in with an identity library and gets an *Entra token*. Chat and calling need an
+//! *access token* of the communication resource. The service exchanges an Entra token for an access token. An [`Exchange`] is
+//! one such exchange. It does the work of the refresher for a [`Machine`](crate::Machine) with a
+//! [source](crate::Machine::with_source). So all rules of the machine hold, and source, tries and pauses together are one
 //! refresh.
 //!
 //! ```text
@@ -28,50 +28,49 @@
 //!
 //! # The host's contract
 //!
-//! The host puts the two machines together by what they say to each other, and keeps its own calls and two timers:
+//! The host passes messages between the two machines, makes the calls and keeps two timers:
 //!
-//! | one says | the host does |
+//! | a machine says | the host does |
 //! |---|---|
 //! | machine: [`CheckSource`](crate::Action::CheckSource) | makes an [`Exchange`], and drains it |
-//! | exchange: [`AcquireEntraToken`](ExchangeAction::AcquireEntraToken) | asks an identity library, from a cache or not (`fresh: true`: not, the service has just refused what it gave). Hands in [`EntraTokenReceived`](ExchangeEvent::EntraTokenReceived), [`EntraTokenFailed`](ExchangeEvent::EntraTokenFailed) or [`SignedOut`](ExchangeEvent::SignedOut) |
+//! | exchange: [`AcquireEntraToken`](ExchangeAction::AcquireEntraToken) | asks an identity library, which may use its cache (but with `fresh: true` not: the service has just refused the last token). Hands in [`EntraTokenReceived`](ExchangeEvent::EntraTokenReceived), [`EntraTokenFailed`](ExchangeEvent::EntraTokenFailed) or [`SignedOut`](ExchangeEvent::SignedOut) |
 //! | exchange: [`ReportSource`](ExchangeAction::ReportSource) | tells the machine: [`SourceChecked`](crate::Event::SourceChecked) |
 //! | machine: [`CallRefresher`](crate::Action::CallRefresher) | tells the exchange: [`Started`](ExchangeEvent::Started) |
-//! | exchange: [`SendRequest`](ExchangeAction::SendRequest) | sends this [`HttpRequest`] as it is, over TLS with the certificate verified, without following redirects and without tries of its own. Hands in [`ResponseReceived`](ExchangeEvent::ResponseReceived), whatever the status, or [`TransportFailed`](ExchangeEvent::TransportFailed). More than [`HttpResponse::MAX_BODY`] bytes of a body need not be read |
+//! | exchange: [`SendRequest`](ExchangeAction::SendRequest) | sends this [`HttpRequest`] as it is, over TLS with the certificate verified. It follows no redirects and does not try again. Hands in [`ResponseReceived`](ExchangeEvent::ResponseReceived) with any status, or [`TransportFailed`](ExchangeEvent::TransportFailed). It can stop reading a body after [`HttpResponse::MAX_BODY`] bytes and one more |
 //! | exchange: [`Finish`](ExchangeAction::Finish) | drops the exchange, and tells the machine: [`TokenReceived`](crate::Event::TokenReceived) or [`RefreshFailed`](crate::Event::RefreshFailed) |
-//! | machine: [`CancelRefresher`](crate::Action::CancelRefresher) | drops the exchange, and the call that is under way for it |
+//! | machine: [`CancelRefresher`](crate::Action::CancelRefresher) | drops the exchange and its call in flight |
 //!
-//! A host that looks at its clocks hands [`TimeAdvanced`](ExchangeEvent::TimeAdvanced) to both. The errors a host hands in
-//! are shown as they are, so they must hold no secret. The example `own_loop_entra` is such a host.
+//! When the host looks at its clocks, it hands [`TimeAdvanced`](ExchangeEvent::TimeAdvanced) to both machines. The errors that
+//! a host hands in are shown as they are, so they must not contain a secret. The example `own_loop_entra` is such a host.
 //!
 //! # When the source is asked
 //!
-//! [`CheckSource::OnRefresh`](crate::CheckSource::OnRefresh), the default: when a refresh is due, as any refresher. A
-//! valid token is returned at once; that another user has signed in is noticed at the next refresh, or with
-//! [`RetryNow`](crate::Event::RetryNow), which always asks.
+//! [`CheckSource::OnRefresh`](crate::CheckSource::OnRefresh), the default: when a refresh is due, like any refresher. A
+//! valid token is returned at once. If another user signs in, the next refresh notices it.
+//! [`RetryNow`](crate::Event::RetryNow) always asks.
 //!
-//! [`CheckSource::EachRequest`](crate::CheckSource::EachRequest): each request asks first, and gets the token held if
-//! the source gives the Entra token that was exchanged for it. Requests share a check; those that come while an
-//! exchange is under way get one of their own afterwards. With a valid token held, a source that takes longer than
-//! [`source_check_timeout`](crate::PolicyBuilder::source_check_timeout) is left alone, and the token served.
+//! [`CheckSource::EachRequest`](crate::CheckSource::EachRequest): each request asks first. It gets the token held if the
+//! source returns the Entra token that was exchanged for it. Requests share a check. A request during an exchange gets its own
+//! check after that exchange. If a valid token is held and the source takes longer than
+//! [`source_check_timeout`](crate::PolicyBuilder::source_check_timeout), the check ends and the token is returned.
 //!
 //! # Whose token it is
 //!
-//! A failed refresh never costs a valid token, unless the user has signed out, or the Entra token in hand is another
-//! user's than the token held was exchanged for: better none than the wrong one. Two Entra tokens are of one user if
-//! they are the same string, or their claims `tid` and `oid` agree; if these cannot be read, they are not. **The claims
-//! are read unverified**: they decide only what is dropped, never what is handed out; signatures are the service's to
-//! verify.
+//! A failed refresh never costs a valid token, with two exceptions: the user has signed out, or the Entra token in hand belongs
+//! to another user than the token held. No token is better than the wrong one. Two Entra tokens belong to one user if they are
+//! the same string, or their claims `tid` and `oid` are equal; not if these cannot be read. **The claims are read
+//! unverified**: they decide only what is dropped, never what is returned. The service verifies signatures.
 //!
-//! Failures of the exchange, rejections and the backoff after them belong to the Entra token in hand; failures of the
-//! source belong to none. Another Entra token than that of the last failure starts with a clean slate.
+//! Failures of the exchange, rejections and the backoff after them belong to the Entra token in hand. Failures of the source
+//! belong to no Entra token. Another Entra token than that of the last failure starts without backoff.
 //!
 //! # Errors
 //!
 //! [`ExchangeError`] is found in a [`FailureCause::Refresher`](crate::FailureCause::Refresher) with
-//! [`get_ref`](crate::RefresherError::get_ref). It carries the service's own code, message and details, cut and with
-//! everything taken out that looks like a token, never a raw body. Only the service itself refuses permanently: with 400, 401,
-//! 403, 404 or 409 and its error code in a JSON body, or with 401 and `WWW-Authenticate`. Any other answer may come from
-//! something in between, a gateway or a captive portal, and pass.
+//! [`get_ref`](crate::RefresherError::get_ref). It carries the service's code, message and details. They are cut,
+//! and everything that looks like a token is removed. It never carries a raw body. Only the service itself refuses permanently:
+//! with 400, 401, 403, 404 or 409 and an error code in a JSON body, or with 401 and `WWW-Authenticate`. Any other answer may come
+//! from something in between, such as a gateway or a captive portal, and can pass.
 
 mod action;
 mod event;

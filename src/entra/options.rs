@@ -1,4 +1,4 @@
-//! What to exchange at, and for what: checked once, at construction.
+//! The options of the exchange, checked once at construction.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -8,7 +8,7 @@ use core::num::NonZeroU16;
 use crate::connection_string::behind;
 use crate::url::Url;
 
-/// Where and for which scopes an Entra token is exchanged.
+/// At which endpoint, and for which scopes, an Entra token is exchanged.
 ///
 /// ```
 /// use acs_common::entra::EntraOptions;
@@ -39,12 +39,12 @@ enum Family {
 const DEFAULT_SCOPE: &str = "https://communication.azure.com/clients/.default";
 
 impl EntraOptions {
-    /// The resource's endpoint: https (plain http only to a loopback host), with a port and a path if need be. White space
-    /// around it is dropped. The scope is `https://communication.azure.com/clients/.default` unless
+    /// Options for this endpoint of the resource: https (plain http only to a loopback host), with an optional port and path.
+    /// White space around it is dropped. The scope is `https://communication.azure.com/clients/.default` unless
     /// [others are given](Self::with_scopes).
     ///
     /// # Errors
-    /// What is wrong with the endpoint.
+    /// The endpoint is invalid. The error says what is wrong with it.
     pub fn new(endpoint: &str) -> Result<Self, EntraOptionsError> {
         Ok(Self {
             endpoint: check_endpoint(endpoint.trim_ascii())?,
@@ -73,7 +73,7 @@ impl EntraOptions {
         Ok(Self { scopes, family, ..self })
     }
 
-    /// Whether to get a token at construction already, before anybody asks. Default: yes.
+    /// Whether the credential gets its first token at construction, before the first request. Default: yes.
     #[must_use]
     pub fn with_prewarm(self, on: bool) -> Self {
         Self { prewarm: on, ..self }
@@ -97,7 +97,7 @@ impl EntraOptions {
         self.prewarm
     }
 
-    /// Path and query of the exchange, behind the endpoint.
+    /// Path and query of the exchange. They follow the endpoint.
     pub(super) fn path(&self) -> &'static str {
         match self.family {
             Family::Clients => "/access/entra/:exchangeAccessToken?api-version=2025-03-02-preview",
@@ -106,7 +106,7 @@ impl EntraOptions {
     }
 }
 
-/// Scheme and host of a scope, compared without regard to case; the path behind them; whose it is.
+/// Scheme and host of a scope (case does not matter), the path after them, and the family.
 const FAMILIES: [(&str, &str, Family); 3] = [
     ("https://auth.msft.communication.azure.com", "/", Family::TeamsExtension),
     ("https://auth.msft.communication.azure.us", "/", Family::TeamsExtension),
@@ -123,7 +123,7 @@ fn family(scope: &str) -> Option<Family> {
 }
 
 fn check_endpoint(endpoint: &str) -> Result<String, EntraOptionsError> {
-    // A URL may well have that in its path; but an endpoint is shown, and a key is not to be.
+    // A URL may have this in its path. But errors show an endpoint, and must not show a key.
     if [";accesskey=", ";endpoint="].iter().any(|name| behind(endpoint, name).is_some()) {
         return Err(EntraOptionsError::EndpointIsConnectionString);
     }
@@ -150,7 +150,7 @@ fn check_endpoint(endpoint: &str) -> Result<String, EntraOptionsError> {
     if !secure {
         return Err(EntraOptionsError::EndpointNotHttps);
     }
-    // A browser takes a `%` as it stands.
+    // A browser accepts any `%`.
     if url.check().is_err() || !url.path.split('%').skip(1).all(is_encoded) {
         return Err(EntraOptionsError::EndpointUnreadable);
     }
@@ -162,7 +162,7 @@ fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.bytes().all(is_of_scheme)
 }
 
-/// Whether what follows a `%` begins with the two digits that have to.
+/// Whether two hexadecimal digits follow a `%`.
 fn is_encoded(text: &str) -> bool {
     text.as_bytes().first_chunk().is_some_and(|digits: &[u8; 2]| digits.iter().all(u8::is_ascii_hexdigit))
 }
@@ -186,7 +186,7 @@ pub enum EntraOptionsError {
     /// It has no host.
     #[error("the endpoint has no host: pass one such as https://contoso.communication.azure.com")]
     EndpointWithoutHost,
-    /// Tokens must not be sent unencrypted.
+    /// It is not https, and its host is not loopback. Tokens must not be sent unencrypted.
     #[error("the endpoint is not https: tokens are sent to it, and plain http is for loopback hosts only")]
     EndpointNotHttps,
     /// It contains a user name or a password.
@@ -206,20 +206,20 @@ pub enum EntraOptionsError {
     /// The list is empty.
     #[error("the list of scopes is empty: pass at least one, or keep the default")]
     NoScopes,
-    /// It is of an unknown family.
+    /// A scope belongs to no known family.
     #[error(
         "the scope {scope:?} is unknown: use https://communication.azure.com/clients/… or https://auth.msft.communication.azure.com/… (….azure.us/…)"
     )]
     #[non_exhaustive]
     UnknownScope {
-        /// Which.
+        /// The scope.
         scope: String,
     },
-    /// It is of another family than the first.
+    /// A scope belongs to another family than the first one.
     #[error("the scope {scope:?} belongs to another exchange than the first scope: make a credential for each family")]
     #[non_exhaustive]
     MixedScopes {
-        /// Which.
+        /// The scope.
         scope: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Reading what the service, or something before it, says of an error.
+//! Reads the error that the service, or something in between, returns.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -14,19 +14,19 @@ use super::scrub::Scrubber;
 use crate::json;
 use crate::url::Url;
 
-/// How deep errors within errors are read, how many of each level, and how many of all levels.
+/// How deep nested errors are read, how many of each level, and how many in all.
 const DEPTH: usize = 4;
 const BREADTH: usize = 8;
 const DETAILS: usize = 32;
 
-/// An answer that brings no token.
+/// A response without a token.
 pub(super) struct Refusal {
     pub(super) response: Box<ErrorResponse>,
-    /// The service itself has refused, and would again: nothing in between says so in this way.
+    /// The service itself refuses, and would refuse again. Nothing in between has an answer of this form.
     pub(super) permanent: bool,
 }
 
-/// Reads it; `secret` is taken out of all texts.
+/// Reads the response. `secret` is removed from all texts.
 pub(super) fn read(response: &HttpResponse, request_id: &str, retry_after: Option<Duration>, secret: &str) -> Refusal {
     let mut reader = Reader { scrubber: Scrubber::new(secret), details: DETAILS };
     let body = response::body(response).ok().flatten().and_then(|json| reader.body(json));
@@ -57,27 +57,27 @@ pub(super) fn read(response: &HttpResponse, request_id: &str, retry_after: Optio
     Refusal { response: Box::new(response), permanent }
 }
 
-/// What a JSON body says, in whose form it may be.
+/// What a JSON body says, in any of the known forms.
 #[derive(Default)]
 struct Body {
     code: Option<String>,
-    /// The code is one: a service's, and no phrase.
+    /// The code is a service's error code, not a phrase.
     has_code: bool,
     message: Option<String>,
-    /// Of problem+json: a phrase in a code's place.
+    /// The title of problem+json: a phrase instead of a code.
     title: Option<String>,
     details: Vec<ErrorDetail>,
 }
 
 struct Reader<'s> {
     scrubber: Scrubber<'s>,
-    /// How many more errors within errors are read.
+    /// How many more nested errors are read.
     details: usize,
 }
 
 impl Reader<'_> {
     /// Azure's `error` object, OAuth's `error` and `error_description`, problem+json's `title` and `detail`, or `code` and
-    /// `message` without anything around them.
+    /// `message` at the top.
     fn body(&mut self, json: &str) -> Option<Body> {
         let [error, description, title, detail] =
             json::fields(json, ["error", "error_description", "title", "detail"])?;
@@ -107,7 +107,7 @@ impl Reader<'_> {
     }
 
     fn within(&mut self, object: &str, depth: usize) -> Option<ErrorDetail> {
-        // What is not an object is passed over without a look into it.
+        // Anything other than an object is skipped.
         if !object.starts_with('{') {
             return None;
         }
@@ -149,7 +149,7 @@ fn challenge(value: &str) -> Option<String> {
     }
 }
 
-/// The host that a redirect leads to, unless it is the same.
+/// The host of a redirect, if it is another host.
 fn host(location: &str) -> Option<&str> {
     let (scheme, rest) = location.trim_ascii().split_once("//")?;
     let is_absolute = scheme.is_empty() || scheme.ends_with(':');

@@ -24,14 +24,14 @@ pub(super) fn token(response: &HttpResponse) -> Result<NewToken, BadResponse> {
         return Err(BadResponse::NoToken);
     }
     let token = NewToken::from(Secret::from_wiped(token));
-    // Without a moment that can be read the token's own counts, or else the policy's.
+    // If this moment cannot be read, the token's own expiry counts, else the policy's lifetime.
     Ok(match expires_on.and_then(json::string).and_then(|text| hints::rfc3339(&text)) {
         Some(moment) => token.with_expires_on(moment),
         None => token,
     })
 }
 
-/// The body's text, unless it is too long; `None` if it is not text. Without a byte order mark, which is not JSON.
+/// The body's text without a byte order mark, which is not JSON. An error if it is too long; `None` if it is not text.
 pub(super) fn body(response: &HttpResponse) -> Result<Option<&str>, BadResponse> {
     if response.body.len() > HttpResponse::MAX_BODY {
         return Err(BadResponse::TooLong);
@@ -40,7 +40,7 @@ pub(super) fn body(response: &HttpResponse) -> Result<Option<&str>, BadResponse>
     Ok(text.map(|text| text.strip_prefix('\u{feff}').unwrap_or(text)))
 }
 
-/// What is wrong with a response that says it succeeded.
+/// What is wrong with a response of status 200.
 ///
 /// ```
 /// use acs_common::entra::BadResponse;
@@ -56,7 +56,7 @@ pub enum BadResponse {
     /// The body is not a JSON object.
     #[error("its body is not a JSON object")]
     NotJson,
-    /// Nor is it, and a header says what else: of a captive portal, say.
+    /// The body is not a JSON object, and a header says what it is. It may come from a captive portal.
     #[error("its body is not a JSON object; Content-Type: {content_type}")]
     OtherType {
         /// The header `Content-Type`.
@@ -68,7 +68,7 @@ pub enum BadResponse {
         /// The header `Content-Encoding`.
         content_encoding: String,
     },
-    /// No token, but an error of the service.
+    /// It has an error of the service instead of a token.
     #[error("{0}")]
     Error(Box<ErrorResponse>),
     /// No `accessToken.token`.
@@ -77,7 +77,7 @@ pub enum BadResponse {
 }
 
 impl BadResponse {
-    /// With what else the response says.
+    /// Adds what else the response says.
     pub(super) fn or_more(self, response: Box<ErrorResponse>) -> Self {
         match self {
             Self::NoToken if response.code.is_some() || response.message.is_some() => Self::Error(response),
@@ -91,12 +91,12 @@ impl BadResponse {
     }
 }
 
-/// An answer of any other status than 200.
+/// A response of any status except 200.
 ///
 /// ```
 /// use acs_common::entra::ErrorResponse;
 ///
-/// /// For a ticket to the service's support.
+/// /// A text for the service's support.
 /// fn ticket(error: &ErrorResponse) -> String {
 ///     let code = error.code.as_deref().unwrap_or("no code");
 ///     format!("status {}, {code}, request {}, {} details", error.status, error.request_id, error.details.len())
@@ -108,32 +108,32 @@ impl BadResponse {
 pub struct ErrorResponse {
     /// The HTTP status.
     pub status: u16,
-    /// The service's code for the error, without secrets and cut at 1 KiB, as are all these texts.
+    /// The service's error code. All these texts are without secrets, and are cut at 1 KiB.
     pub code: Option<String>,
-    /// The service's words for it.
+    /// The service's message.
     pub message: Option<String>,
-    /// Errors within the error: a few levels deep, a few of each.
+    /// Nested errors: a few levels deep, a few of each level.
     pub details: Vec<ErrorDetail>,
-    /// What the service, or else this library, calls the exchange: to be quoted to support.
+    /// The id of the request, from the service or else from this library. Support asks for it.
     pub request_id: String,
-    /// How long the service asked to be left alone.
+    /// How long the service asks to wait.
     pub retry_after: Option<Duration>,
-    /// What the body is, if it is not a JSON object.
+    /// The `Content-Type` of a body that is not a JSON object.
     pub content_type: Option<String>,
-    /// How such a body is compressed, although the request says not to.
+    /// The `Content-Encoding` of such a body, although the request asks for none.
     pub content_encoding: Option<String>,
     /// Scheme and error code of `WWW-Authenticate`, for a 401.
     pub challenge: Option<String>,
-    /// The host that a redirect leads to. It is not followed.
+    /// The host of a redirect. The redirect is not followed.
     pub location: Option<String>,
 }
 
-/// An error within an error: of `details`, or an `innererror`.
+/// A nested error: an item of `details`, or an `innererror`.
 ///
 /// ```
 /// use acs_common::entra::ErrorDetail;
 ///
-/// /// The code of the error at the bottom of it all.
+/// /// The code of the innermost error.
 /// fn innermost(detail: &ErrorDetail) -> Option<&str> {
 ///     detail.details.last().map_or(detail.code.as_deref(), innermost)
 /// }
@@ -142,13 +142,13 @@ pub struct ErrorResponse {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ErrorDetail {
-    /// The service's code for it.
+    /// The service's error code.
     pub code: Option<String>,
-    /// The service's words for it.
+    /// The service's message.
     pub message: Option<String>,
-    /// What it is about.
+    /// What the error is about.
     pub target: Option<String>,
-    /// Errors within this one.
+    /// Errors nested in this one.
     pub details: Vec<Self>,
 }
 
@@ -171,11 +171,11 @@ pub enum ExchangeError {
     /// The service refused permanently, or at every try.
     #[error("{0}")]
     Refused(Box<ErrorResponse>),
-    /// The service said yes, but not what to.
+    /// The service returned status 200 without a usable token.
     #[error("the exchange's response is unusable: {0}")]
     BadResponse(BadResponse),
-    /// There was no response, or none that was whole, at any try. The text goes on to the error's last source, since those of
-    /// HTTP clients leave the cause to it.
+    /// No try got a complete response. The text includes all sources of the error, because the errors of HTTP clients name the
+    /// cause only there.
     #[error("no complete answer from the exchange: {}", down_to_the_cause(.0))]
     Transport(RefresherError),
     /// The user has signed out.
@@ -183,7 +183,7 @@ pub enum ExchangeError {
     SignedOut,
 }
 
-/// What the error says, and each of its sources that it does not repeat itself.
+/// The error's text, and the text of each source that the error does not already contain.
 fn down_to_the_cause(error: &RefresherError) -> String {
     let mut text = error.to_string();
     let mut source = error.get_ref().source();
@@ -204,7 +204,7 @@ impl fmt::Display for ErrorResponse {
         if let Some(code) = &self.code {
             write!(f, " ({code})")?;
         }
-        // The service's own words know more than we do.
+        // The service's message says more than a hint of this library.
         if let Some(message) = self.message.as_deref().or_else(|| advice(self.status)) {
             write!(f, ": {message}")?;
         }

@@ -1,23 +1,23 @@
-//! Taking secrets and control characters out of other people's words.
+//! Removes secrets and control characters from texts that come from outside.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use zeroize::Zeroizing;
 
-/// What is put in a secret's place.
+/// Replaces a secret.
 const REMOVED: &str = "[removed]";
 
-/// Longer runs of the characters tokens are made of than any name, GUID or URL segment has are taken for one.
+/// The longest run of token characters that is not taken for a token. No name, GUID or segment of a URL is longer.
 const LONGEST_RUN: usize = 80;
 
-/// So many characters in a row that are in the secret too are a piece of it, and no chance.
+/// This many characters in a row that are also in the secret are a piece of it, not a coincidence.
 const PIECE: usize = 12;
 
-/// No more of a text is looked at: what is kept of it is shorter by far.
+/// How much of a text is looked at, in bytes. What is kept is much shorter.
 const LONGEST_TEXT: usize = 4_096;
 
-/// No more of all texts of one response is looked at.
+/// How much of all texts of one response is looked at, in bytes.
 const LONGEST_RESPONSE: usize = 32_768;
 
 /// The most bytes of a text that are kept.
@@ -27,7 +27,7 @@ const LONGEST: usize = 1_024;
 /// looked at, and each piece of that is searched for in an index of the secret.
 pub(super) struct Scrubber<'s> {
     secret: &'s str,
-    /// Where the secret's pieces start, in the order of the pieces. No copy of the secret is made.
+    /// Where the secret's pieces start, sorted by the pieces. This makes no copy of the secret.
     pieces: Option<Vec<usize>>,
     /// How many bytes may still be looked at.
     left: usize,
@@ -43,7 +43,7 @@ impl<'s> Scrubber<'s> {
     pub(super) fn scrub(&mut self, text: &str) -> String {
         let start = start_of(text, LONGEST_TEXT.min(self.left));
         self.left = self.left.saturating_sub(start.len());
-        // First, since what is dropped may stand between the characters of a token.
+        // First, because a dropped character may stand between the characters of a token.
         let text = visible(start);
         let mut clean = String::new();
         let mut rest = text.as_str();
@@ -87,15 +87,15 @@ fn piece(secret: &[u8], start: usize) -> Option<&[u8]> {
     secret.get(start..)?.get(..PIECE)
 }
 
-/// As many whole characters as fit.
+/// Cuts after the last whole character that fits.
 fn start_of(text: &str, most: usize) -> &str {
     let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     text.get(..end.unwrap_or_default()).unwrap_or_default()
 }
 
-/// A space for what breaks a line, and nothing for what cannot be seen: in a log either could pass for something else.
+/// Puts a space for each line break, and drops what cannot be seen: in a log, both could imitate other text.
 fn visible(text: &str) -> Zeroizing<String> {
-    // It does not grow and leave itself behind.
+    // It does not grow, so it leaves no copy behind.
     let mut line = Zeroizing::new(String::with_capacity(text.len()));
     for c in text.chars() {
         match c {
@@ -124,8 +124,8 @@ fn is_invisible(c: char) -> bool {
     )
 }
 
-/// Of base64 in both alphabets, percent-encoded or not, the dots between a JWT's parts, and what else a bearer token may
-/// have.
+/// Characters of base64 in both alphabets, percent-encoded or not, the dots between a JWT's parts, and all others of a bearer
+/// token.
 fn is_token_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '=' | '.' | '%' | '~')
 }

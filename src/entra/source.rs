@@ -14,10 +14,10 @@ use crate::secret::Secret;
 use crate::time::UnixTime;
 use crate::token::is_of_bearer;
 
-/// The half of the hash's key that is the same for all credentials.
+/// The half of the hash's key that all credentials share.
 const KEY: u64 = 0x6163_735f_656e_7472;
 
-/// An Entra token, as a source gives it: a secret, wiped when it is dropped.
+/// An Entra token from a source. It is a secret, and is wiped when it is dropped.
 ///
 /// ```
 /// use acs_common::UnixTime;
@@ -38,7 +38,7 @@ impl EntraToken {
     /// sent.
     #[must_use]
     pub fn new(token: impl Into<String>) -> Self {
-        // In place, so that no copy is left behind.
+        // In place: this leaves no copy behind.
         let mut text = Zeroizing::new(token.into());
         let end = text.trim_ascii_end().len();
         text.truncate(end);
@@ -47,8 +47,8 @@ impl EntraToken {
         Self { secret: Secret::from_wiped(text), expires_on: None }
     }
 
-    /// States when it expires, if that is known. This is for code that handles the token on its way (a source's cache, a
-    /// log). The exchange looks at the string alone: only the service knows how long the access token will live.
+    /// Sets when it expires, if that is known. This is for code that handles the token before the exchange (the cache of a
+    /// source, a log). The exchange ignores it: only the service knows how long the access token is valid.
     #[must_use]
     pub fn with_expires_on(self, moment: impl Into<UnixTime>) -> Self {
         Self { expires_on: Some(moment.into()), ..self }
@@ -103,11 +103,11 @@ impl EntraToken {
         self.expose() == other.expose()
     }
 
-    /// Two numbers for it: of its text, and of its `tid` and `oid`, read unverified. If these cannot be read, only the same
-    /// text is certain to be of the same user.
+    /// Its two numbers: one of its text, one of its `tid` and `oid`, read unverified. If these cannot be read, only the same
+    /// text counts as the same user.
     ///
-    /// They are keyed hashes, so no token has to be kept to be compared with the next one. A length goes before each part,
-    /// so that no two lists of parts are the same bytes. `Hash` of core is not used: it differs with the pointer width.
+    /// They are keyed hashes, so no token is kept to be compared with the next one. A length precedes each part, so that no two
+    /// lists of parts have the same bytes. `Hash` of core is not used: it depends on the pointer width.
     pub(super) fn source(&self, key: u64) -> Source {
         let number = |parts: &[&str]| {
             let mut hasher = SipHasher24::new_with_keys(key, KEY);
