@@ -107,10 +107,13 @@ impl<'a> Url<'a> {
     /// Whether the host is this computer: `localhost`, or a loopback address in its usual form.
     #[cfg(feature = "entra")]
     pub(crate) fn is_loopback(&self) -> bool {
+        let name = self.host.strip_suffix('.').unwrap_or(self.host);
         let address = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        self.host.eq_ignore_ascii_case("localhost")
-            || self.host.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback())
-            || address.and_then(|address| address.parse().ok()).is_some_and(|address: Ipv6Addr| address.is_loopback())
+        let address = address.and_then(|address| address.parse().ok());
+        name.eq_ignore_ascii_case("localhost")
+            || name.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback())
+            // `[::ffff:127.0.0.1]` leads there too.
+            || address.is_some_and(|address: Ipv6Addr| address.to_canonical().is_loopback())
     }
 }
 

@@ -8,6 +8,7 @@ use core::fmt;
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
+use crate::url::Url;
 
 const AUTHORIZATION: &str = "Authorization";
 
@@ -45,6 +46,22 @@ impl HttpRequest {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Whether the URL leads to this computer: to `localhost` or a loopback address. Then the request may be plain http, and must
+    /// not go through a proxy: the proxy would see the token, and could answer in place of the service.
+    ///
+    /// ```
+    /// use acs_common::entra::HttpRequest;
+    ///
+    /// fn proxy(request: &HttpRequest) -> Option<String> {
+    ///     if request.is_loopback() { None } else { std::env::var("HTTPS_PROXY").ok() }
+    /// }
+    /// # let _ = proxy;
+    /// ```
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.url.split_once("://").is_some_and(|(scheme, rest)| Url::split(scheme, rest).is_loopback())
     }
 
     /// All headers, without those that HTTP clients add by themselves (`Host`, `Content-Length`). One holds the Entra token.

@@ -29,6 +29,8 @@ fn an_endpoint_is_taken_as_it_is_but_for_slashes_at_its_end() {
         ("HTTP://127.0.0.1:1", "HTTP://127.0.0.1:1"),
         ("http://127.255.255.254", "http://127.255.255.254"),
         ("http://[::1]:8080", "http://[::1]:8080"),
+        ("http://[::ffff:127.0.0.1]:8080", "http://[::ffff:127.0.0.1]:8080"),
+        ("http://localhost.:8080", "http://localhost.:8080"),
         (" https://h", "https://h"),
         ("https://h/ ", "https://h"),
         ("https://h\r\n", "https://h"),
@@ -45,7 +47,7 @@ fn an_endpoint_is_taken_as_it_is_but_for_slashes_at_its_end() {
 /// Fails when any check of `check_endpoint` is left out, or when port 0 is taken for one.
 #[test]
 fn an_endpoint_that_is_none_is_refused_with_what_is_wrong() {
-    let table: [(&str, Wrong, &str); 47] = [
+    let table: [(&str, Wrong, &str); 49] = [
         ("", Wrong::EndpointUnreadable, "not a valid URL"),
         (" ", Wrong::EndpointUnreadable, "not a valid URL"),
         ("contoso.communication.azure.com", Wrong::EndpointUnreadable, "not a valid URL"),
@@ -76,6 +78,8 @@ fn an_endpoint_that_is_none_is_refused_with_what_is_wrong() {
         ("http://128.0.0.1", Wrong::EndpointNotHttps, "https"),
         ("http://[v1.localhost]", Wrong::EndpointNotHttps, "https"),
         ("http://[::2]", Wrong::EndpointNotHttps, "https"),
+        ("http://[::ffff:128.0.0.1]", Wrong::EndpointNotHttps, "https"),
+        ("http://localhost..", Wrong::EndpointNotHttps, "https"),
         ("ftp://localhost", Wrong::EndpointNotHttps, "https"),
         ("wss://contoso", Wrong::EndpointNotHttps, "https"),
         ("https://hunter2@h", Wrong::EndpointWithUserInfo, "user name or a password"),

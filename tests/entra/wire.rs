@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 #[cfg(feature = "http")]
 use std::rc::Rc;
 
-use acs_common::entra::{EntraToken, HttpRequest, HttpResponse};
+use acs_common::entra::{EntraOptions, EntraToken, HttpRequest, HttpResponse};
 use acs_common::{Event, Policy, RefresherError};
 
 use super::support::rig::{MINUTE, Rig, contoso, unix};
@@ -34,6 +34,29 @@ fn the_request_is_what_the_service_was_seen_to_take() {
         rig.sign_in("entra-token");
         let (_, request) = rig.sent.take().unwrap();
         assert_eq!(recorded(&request), sample.replace("REQUEST-ID", request.request_id()));
+    }
+}
+
+/// Fails when a request to this computer is not known as one, and goes through a proxy; or when any other is.
+#[test]
+fn a_request_says_whether_it_leads_to_this_computer() {
+    for (endpoint, loopback) in [
+        ("http://localhost", true),
+        ("https://LOCALHOST:8443/acs", true),
+        ("https://localhost.", true),
+        ("http://127.0.0.1:1", true),
+        ("https://127.255.255.254", true),
+        ("https://[::1]/acs", true),
+        ("https://[::ffff:127.0.0.1]", true),
+        ("https://contoso.communication.azure.com", false),
+        ("https://contoso.communication.azure.com/://localhost", false),
+        ("https://localhost.example.com", false),
+        ("https://128.0.0.1", false),
+        ("https://[::2]", false),
+    ] {
+        let mut rig = Rig::of_entra_user(EntraOptions::new(endpoint).unwrap(), exact());
+        rig.sign_in("entra-token");
+        assert_eq!(rig.sent.take().unwrap().1.is_loopback(), loopback, "{endpoint}");
     }
 }
 

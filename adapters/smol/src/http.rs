@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -27,7 +28,7 @@ use smol_hyper::rt::FuturesIo;
 
 /// Sends the exchange's requests with `hyper` on smol (feature `hyper`). It keeps connections open, checks certificates
 /// with the operating system's rules, and follows no redirects. The timeout of a connection is 10 seconds, that of a
-/// response 30 seconds. It does not support proxies.
+/// response 30 seconds. It does not use proxies. Plain http goes to this computer only.
 ///
 /// Needs the feature `hyper`.
 ///
@@ -173,7 +174,11 @@ impl tower_service::Service<Uri> for Connector {
             let host = uri.host().ok_or_else(|| unusable("no host"))?.trim_matches(['[', ']']).to_owned();
             let secure = uri.scheme_str() == Some("https");
             let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-            let tcp = TcpStream::connect((host.as_str(), port)).await?;
+            let mut addresses = addresses(&host, port).await?;
+            if !secure {
+                addresses.retain(|address| address.ip().to_canonical().is_loopback());
+            }
+            let tcp = TcpStream::connect(&*addresses).await?;
             tcp.set_nodelay(true)?;
             if !secure {
                 return Ok(Stream(FuturesIo::new(Box::new(tcp))));
@@ -187,6 +192,14 @@ impl tower_service::Service<Uri> for Connector {
         };
         Box::pin(connect.or(late))
     }
+}
+
+/// The addresses of a host. Those of this computer are not left to a name server: tokens are sent to them in plain text.
+async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if host.strip_suffix('.').unwrap_or(host).eq_ignore_ascii_case("localhost") {
+        return Ok(vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]);
+    }
+    smol::net::resolve((host, port)).await
 }
 
 trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}

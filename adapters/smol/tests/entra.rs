@@ -13,6 +13,9 @@ mod rt {
     pub(crate) type Clock = acs_common_smol::Smol;
     pub(crate) type Client = HyperClient;
 
+    /// Whether the client uses the system's proxies.
+    pub(crate) const PROXIES: bool = false;
+
     pub(crate) fn run(test: impl Future<Output = ()>) {
         let late = async {
             Timer::after(Duration::from_secs(60)).await;

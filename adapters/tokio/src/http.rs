@@ -1,5 +1,6 @@
 //! An HTTP client for the exchange, on `reqwest`.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +10,12 @@ use acs_common_driver::entra::{HttpClient, HttpRequest, HttpResponse};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
 /// Sends the exchange's requests with `reqwest` (feature `reqwest`). It keeps connections open, checks certificates with
-/// the operating system's rules, follows no redirects, and uses the system's proxies. The timeout of a connection is 10
-/// seconds, that of a response 30 seconds.
+/// the operating system's rules, follows no redirects, and uses the system's proxies, except for a request to this computer
+/// (`localhost`, a loopback address), which never leaves it. The timeout of a connection is 10 seconds, that of a response 30
+/// seconds.
 ///
-/// You can also make it from your own [`reqwest::Client`], which then decides all of this. It must not follow redirects.
+/// You can also make it from your own [`reqwest::Client`], which then decides all of this. It must not follow redirects, and
+/// must not use a proxy for a loopback endpoint ([`no_proxy`](reqwest::ClientBuilder::no_proxy)).
 ///
 /// ```
 /// use acs_common_tokio::entra::{EntraOptions, EntraTokenRequest};
@@ -28,10 +31,17 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct ReqwestClient(reqwest::Client);
+pub struct ReqwestClient {
+    remote: reqwest::Client,
+    /// For requests to this computer.
+    local: reqwest::Client,
+}
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Port 0 stands for the URL's.
+const LOOPBACK: [SocketAddr; 2] =
+    [SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0)];
 
 impl ReqwestClient {
     /// A new client.
@@ -46,25 +56,32 @@ impl ReqwestClient {
             .and_then(|builder| builder.with_platform_verifier())
             .map_err(TlsError::new)?
             .with_no_client_auth();
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
-            .build();
-        client.map(Self).map_err(TlsError::new)
+        let builder = || {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(CONNECT_TIMEOUT)
+                .timeout(TIMEOUT)
+        };
+        // A proxy would see the token of a plain request, and could answer it. The names are not left to a name server either.
+        let local =
+            builder().no_proxy().resolve_to_addrs("localhost", &LOOPBACK).resolve_to_addrs("localhost.", &LOOPBACK);
+        Ok(Self {
+            remote: builder().https_only(true).build().map_err(TlsError::new)?,
+            local: local.build().map_err(TlsError::new)?,
+        })
     }
 }
 
 impl From<reqwest::Client> for ReqwestClient {
     fn from(client: reqwest::Client) -> Self {
-        Self(client)
+        Self { remote: client.clone(), local: client }
     }
 }
 
 impl From<ReqwestClient> for reqwest::Client {
     fn from(client: ReqwestClient) -> Self {
-        client.0
+        client.remote
     }
 }
 
@@ -72,7 +89,7 @@ impl HttpClient for ReqwestClient {
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, RefresherError>> + Send>>;
 
     fn send(&mut self, request: HttpRequest) -> Self::Future {
-        let client = self.0.clone();
+        let client = if request.is_loopback() { &self.local } else { &self.remote }.clone();
         Box::pin(async move {
             let request = http::Request::try_from(request)?;
             let mut answer = client.execute(request.try_into()?).await?;

@@ -12,6 +12,9 @@ mod rt {
     pub(crate) type Clock = acs_common_tokio::Tokio;
     pub(crate) type Client = ReqwestClient;
 
+    /// Whether the client uses the system's proxies.
+    pub(crate) const PROXIES: bool = true;
+
     pub(crate) fn run(test: impl Future<Output = ()>) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let patience = Duration::from_secs(60);

@@ -1,9 +1,10 @@
 //! Credentials of Entra users over real HTTPS, with a fake of the service. Each adapter's tests include this suite beside
-//! a module `rt` for the runtime (`Clock`, `Client`, `client`, `system_client`, `run`).
+//! a module `rt` for the runtime (`Clock`, `Client`, `client`, `system_client`, `PROXIES`, `run`).
 
 mod bodies;
 mod ending;
 mod exchange;
+mod proxies;
 mod refusals;
 mod transport;
 
