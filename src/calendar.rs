@@ -13,3 +13,19 @@ pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     let year = era * 400 + year_of_era + i64::from(month >= 10);
     (year, (month + 2) % 12 + 1, day)
 }
+
+/// The days from 1970-01-01 to this day of the years 0 to 9999; `None` if there is no such day
+/// ([Hinnant, `days_from_civil`](https://howardhinnant.github.io/date_algorithms.html#days_from_civil)).
+#[expect(clippy::arithmetic_side_effects, reason = "ten thousand years of days are far from any limit")]
+pub(crate) fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+    if !(0..=9_999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let march_year = year - i64::from(month <= 2);
+    let (era, year_of_era) = (march_year.div_euclid(400), march_year.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = era * 146_097 + day_of_era - 719_468;
+    // A day that the month does not have is one of the next month.
+    (civil(days) == (year, month, day)).then_some(days)
+}

@@ -71,6 +71,10 @@
 //! `Debug`, errors and logs do not show a [`Secret`]. It cannot be compared, and it is wiped when its last clone is dropped.
 //! **No signature is verified**: the service does that. This crate reads `exp` and `iat` to know when to renew.
 //!
+//! # Requests to the service
+//!
+//! A token goes on a request, and the service may refuse it. [`call`] is the state machine of one such request.
+//!
 //! # Features
 //!
 //! | feature | default | adds |
@@ -110,11 +114,13 @@ pub mod access_key;
 mod action;
 mod backoff;
 mod calendar;
+pub mod call;
 pub mod connection_string;
 #[cfg(feature = "entra")]
 pub mod entra;
 mod error;
 mod event;
+mod http_date;
 pub mod identifier;
 mod json;
 mod jwt;

@@ -105,7 +105,6 @@ impl<'a> Url<'a> {
     }
 
     /// Whether the host is this computer: `localhost`, or a loopback address in its usual form.
-    #[cfg(feature = "entra")]
     pub(crate) fn is_loopback(&self) -> bool {
         let name = self.host.strip_suffix('.').unwrap_or(self.host);
         let address = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));

@@ -118,6 +118,12 @@ fn no_exchange_of_the_corpus_breaks_a_law_or_shows_a_secret() {
     replay("exchange", fuzzed::exchange);
 }
 
+/// Fails when the fuzzer's corpus is lost, when `Call` sends twice what cannot be sent twice, or when its `Debug` shows a token.
+#[test]
+fn no_call_of_the_corpus_breaks_a_law_or_shows_a_token() {
+    replay("call", fuzzed::call);
+}
+
 /// Fails when the fuzzer's corpus is lost, or when `build` of `policy.rs` drops a check or `millis` rounds down.
 #[test]
 fn no_policy_of_the_corpus_is_refused_without_a_reason_or_breaks_a_law() {

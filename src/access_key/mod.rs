@@ -14,7 +14,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod date;
 #[cfg(feature = "http")]
 mod request;
 mod target;
@@ -33,6 +32,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use crate::http_date;
 use crate::time::UnixTime;
 use crate::url::{Url, UrlError};
 
@@ -84,7 +84,7 @@ impl AccessKey {
             return Err(SigningError::Method);
         }
         let (Url { path, query, .. }, host) = Url::parse(url)?;
-        let date = date::imf_fixdate(date).ok_or(SigningError::Date)?;
+        let date = http_date::write(date).ok_or(SigningError::Date)?;
         let target = target::canonical(path, query.unwrap_or_default());
         let content_hash = STANDARD.encode(Sha256::digest(body));
         let text = format!("{}\n{target}\n{date};{host};{content_hash}", method.to_ascii_uppercase());

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use acs_common::call::CallResponse;
 use acs_common::identifier::CommunicationIdentifier;
 use acs_common::{Action, Event, Machine, Monotonic, NewToken, Now, Policy, TokenError, UndecodableTokens, UnixTime};
 use base64::Engine as _;
@@ -12,6 +13,7 @@ use serde_core::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::call_world;
 use super::exchange_world::{self, ops::Bytes};
 use super::extremes::Values;
 use super::rig::START;
@@ -41,6 +43,34 @@ fn exchanges(setup: &exchange_world::ops::Setup, ops: &[exchange_world::ops::Op]
             panic!("{broken}\nin {setup:?}\n{ops:?}");
         }
     }
+}
+
+/// Any bytes spell a call and what happens to it, and every law holds; or they are a line of `WWW-Authenticate`.
+pub fn call(bytes: &[u8]) {
+    match bytes.split_first() {
+        Some((0..128, rest)) => {
+            let (setup, ops) = call_world::ops(rest);
+            let world = call_world::World::play(setup, &ops).unwrap_or_else(|broken| panic!("{broken}"));
+            assert!(!format!("{world:?}").contains("Canary"), "a token shows: {world:?}");
+        }
+        Some((_, line)) => challenge(line),
+        None => {}
+    }
+}
+
+/// A line is read as the crate `http-auth` reads it, if that can read it at all.
+pub fn challenge(line: &[u8]) {
+    let refuses = CallResponse::new(401).with_challenge(line).refuses_the_token();
+    assert!(!CallResponse::new(403).with_challenge(line).refuses_the_token());
+    let Ok(text) = std::str::from_utf8(line) else { return };
+    let Ok(challenges) = http_auth::ChallengeParser::new(text).collect::<Result<Vec<_>, _>>() else { return };
+    let about_the_token = |challenge: &http_auth::ChallengeRef<'_>| {
+        let error = challenge.params.iter().find(|(name, _)| name.eq_ignore_ascii_case("error"));
+        challenge.scheme.eq_ignore_ascii_case("bearer")
+            && error.is_none_or(|(_, value)| value.to_unescaped() == "invalid_token")
+    };
+    let expected = challenges.is_empty() || challenges.iter().any(about_the_token);
+    assert_eq!(refuses, expected, "{text:?}: {challenges:?}");
 }
 
 /// Any values of all options are refused by an error that names a wrong one, or make a policy under which every law

@@ -1,6 +1,7 @@
 //! What tests, examples and fuzz targets share: scenario files and the host that plays them.
 #![allow(dead_code, unreachable_pub, reason = "each includer uses a part of it")]
 
+pub mod call_world;
 pub mod check;
 pub mod credential;
 pub mod exchange_world;

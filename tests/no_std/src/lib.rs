@@ -2,6 +2,7 @@
 //! fails with E0152 (a second panic handler) if std is linked.
 #![no_std]
 
+use acs_common::call::Call;
 use acs_common::entra::{EntraOptions, Exchange};
 use acs_common::{Action, Event, Machine, Monotonic, NewToken, Now, Policy, UnixTime};
 
@@ -26,5 +27,6 @@ pub extern "C" fn refresh(millis: u64) -> bool {
     }
     let Ok(options) = EntraOptions::new("https://contoso.communication.azure.com") else { return false };
     let mut exchange = Exchange::new(options, machine.policy(), millis);
-    machine.token(now).is_some() && exchange.poll_action().is_some()
+    let mut call = Call::with_token(true);
+    machine.token(now).is_some() && exchange.poll_action().is_some() && call.poll_action().is_some()
 }
