@@ -1,7 +1,6 @@
 //! The builder of a credential.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use acs_common::{NewToken, Policy, TokenError};
@@ -179,8 +178,7 @@ impl<C: Clock, W: Work> Builder<C, W> {
             policy = policy.with_refresh_proactively(on);
         }
         if policy.seed().is_none() {
-            // Its keys are random, and differ for each call. That is enough: two clients must not refresh at the same time.
-            policy = policy.with_seed(RandomState::new().hash_one(()));
+            policy = policy.with_seed(clock.seed());
         }
         let machine = work.machine(policy, clock.now())?;
         let shared = Arc::new(Shared::new(clock, machine));

@@ -1,6 +1,7 @@
 //! What the driver needs from a runtime.
 
 use std::borrow::Cow;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use acs_common::Now;
@@ -11,6 +12,20 @@ use crate::coarse_clock::{CoarseClock, SystemCoarseClock};
 ///
 /// The clocks decide what is due; a sleep only wakes the driver. A sleep that ends late makes the credential late. A sleep
 /// that ends early costs processor time. Neither has another effect (contract, rule 2.13).
+///
+/// # Suspension
+///
+/// A monotonic clock need not count the time that a computer is suspended, and systems differ. Both kinds are fine here: a wait
+/// is over as soon as either clock says so, and the wall clock counts that time everywhere. Where [`Instant`](std::time::Instant)
+/// counts it too, a refresh that was in flight has timed out on waking; elsewhere it is made again with a full timeout (contract,
+/// rule 2.8). The [standard library](std::time#os-specific-behaviors) promises neither.
+///
+/// | system | what `Instant` reads | while suspended | source |
+/// |---|---|---|---|
+/// | Linux, Android | `CLOCK_MONOTONIC` | stands still | [clock_gettime(2)](https://man7.org/linux/man-pages/man2/clock_gettime.2.html) |
+/// | macOS, iOS | `CLOCK_UPTIME_RAW` | stands still | [clock_gettime(3)](https://www.manpagez.com/man/3/clock_gettime/) |
+/// | Windows | `QueryPerformanceCounter` | runs on | [rust-lang/rust#79462](https://github.com/rust-lang/rust/issues/79462) |
+/// | browsers | none; `performance.now()` instead | depends on browser and system | [w3c/hr-time#115](https://github.com/w3c/hr-time/issues/115) |
 ///
 /// ```
 /// use acs_common_driver::{Clock, Monotonic, Now, UnixTime};
@@ -53,6 +68,15 @@ pub trait Clock {
     /// `None`, because the system's coarse clock does not follow. tokio's single-threaded runtime is such a clock in tests.
     fn coarse_clock(&self) -> Option<impl CoarseClock> {
         None::<SystemCoarseClock>
+    }
+
+    /// A random number, for a credential whose policy has no [seed](acs_common::PolicyBuilder::seed). It must differ from client
+    /// to client and from call to call, so that clients which start together do not refresh together.
+    ///
+    /// Default: from the keys of [`RandomState`], which come from the system. On a target where the standard library has no
+    /// randomness (WebAssembly in a browser) these are always the same: then implement this method.
+    fn seed(&self) -> u64 {
+        RandomState::new().hash_one(())
     }
 }
 

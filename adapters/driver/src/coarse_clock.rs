@@ -26,7 +26,8 @@ pub trait CoarseClock {
     fn tick(&self) -> u64;
 }
 
-/// The system's coarse clocks: `CLOCK_MONOTONIC_COARSE` and `CLOCK_REALTIME_COARSE`. Only on Linux.
+/// The system's coarse clocks: `CLOCK_MONOTONIC_COARSE` and `CLOCK_REALTIME_COARSE`. Only on Linux; on other systems
+/// [`start`](Self::start) returns `None`, and requests read the exact clocks.
 ///
 /// On a busy system a tick can be late, but not by more than a second. So this clock adds one second to what it reads. A
 /// token is still returned until its last millisecond, because the exact clocks are read in its last second.

@@ -55,6 +55,46 @@ impl<C: Clock, W: Work> Driver<C, W> {
         Self { shared, work, deadline: None, sleep: None }
     }
 
+    /// Reads the clocks now, as if a sleep had ended. A runtime whose timers can be late calls it when they may have been: in a
+    /// browser, when a hidden page is shown again. It is never wrong to call it.
+    ///
+    /// ```
+    /// use acs_common_driver::Builder;
+    /// use acs_common_smol::Smol;
+    ///
+    /// let refresher = || async { Ok::<_, std::io::Error>("eyJ…") };
+    /// let (credential, mut driver) = Builder::new(Smol::default(), refresher).build()?;
+    /// driver.look_at_clocks();
+    /// assert!(credential.try_token()?.is_none(), "it has not been polled so far");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn look_at_clocks(&mut self) {
+        self.sleep = None;
+        self.shared.lock().handle(Event::TimeAdvanced);
+        if self.obey() {
+            let _at_work = AtWork::mark(&self.shared);
+            self.work.look(self.shared.clock.now());
+        }
+    }
+
+    /// [`retry_now`](crate::CommunicationTokenCredential::retry_now), for a runtime that knows when a new try makes sense, but
+    /// has no handle: a handle would keep the credential.
+    ///
+    /// ```
+    /// use acs_common_driver::{Builder, Clock, Driver, SpawnError, parts::Work};
+    ///
+    /// /// What a runtime does when the network is back.
+    /// fn online<C: Clock, W: Work>(driver: &Driver<C, W>) {
+    ///     driver.retry_now();
+    /// }
+    /// # let (_, driver) = Builder::new(acs_common_smol::Smol::default(), || async { Ok::<_, SpawnError>("eyJ…") }).build()?;
+    /// # online(&driver);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn retry_now(&self) {
+        self.shared.lock().handle(Event::RetryNow);
+    }
+
     /// Executes the commands of the machine. Returns false when the credential is disposed.
     fn obey(&mut self) -> bool {
         let commands = self.shared.lock().take_commands();
@@ -104,12 +144,7 @@ impl<C: Clock, W: Work> Driver<C, W> {
         if sleep.as_mut().poll(context).is_pending() {
             return false;
         }
-        self.sleep = None;
-        self.shared.lock().handle(Event::TimeAdvanced);
-        if self.obey() {
-            let _at_work = AtWork::mark(&self.shared);
-            self.work.look(self.shared.clock.now());
-        }
+        self.look_at_clocks();
         true
     }
 

@@ -4,6 +4,7 @@
 mod at_work;
 #[cfg(feature = "azure")]
 pub mod azure;
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 mod blocking;
 mod builder;
 mod calls;

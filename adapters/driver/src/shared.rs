@@ -258,6 +258,7 @@ impl<C: Clock> Locked<'_, C> {
 
     /// Wakes the driver, to find out whether something polls it. Returns how often it was polled before; `None` if it is being
     /// polled now, or has ended.
+    #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
     pub(crate) fn probe_driver(&mut self) -> Option<u64> {
         self.state.driver.wake(&mut self.effects);
         matches!(self.state.driver, Driving::Woken).then_some(self.state.polls)

@@ -1,9 +1,10 @@
-//! Calls that block a thread, and calls that would wait for themselves.
+//! Calls that block a thread or run on several, and calls that would wait for themselves.
 
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
-use acs_common_driver::{Builder, Error, FailureCause, Policy, RefresherError, Token};
+use acs_common_driver::{Builder, Clock, CoarseClock, Error, FailureCause, Now, Policy, RefresherError, Token};
 
 use super::{Calls, HOUR, good, lasting, millis, rt};
 
@@ -79,5 +80,87 @@ fn a_refresher_does_not_wait_for_itself() {
             assert!(matches!(answer, Err(Error::CalledFromRefresher)), "{answer:?}");
             assert_eq!(asked_by_its_refresher(ask, true).await.unwrap().secret().expose(), "initial");
         }
+    });
+}
+
+#[test]
+fn plain_threads_get_their_token_too() {
+    rt::run_with_threads(|| {
+        let calls = Calls::default();
+        let credential = rt::Credential::with_refresher(good(&calls, millis(20))).spawn().unwrap();
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                let credential = credential.clone();
+                std::thread::spawn(move || credential.get_token_blocking())
+            })
+            .collect();
+        for thread in threads {
+            assert_eq!(thread.join().unwrap().unwrap().secret().expose(), "r1");
+        }
+        assert_eq!(calls.started(), 1);
+    });
+}
+
+/// The runtime's clocks. The exact clock can block; it is read while the credential's lock is held.
+#[derive(Clone, Default)]
+struct HeldUp {
+    clock: rt::Clock,
+    gate: Arc<Mutex<()>>,
+    waiting: Arc<AtomicBool>,
+}
+
+impl Clock for HeldUp {
+    type Sleep = <rt::Clock as Clock>::Sleep;
+
+    fn now(&self) -> Now {
+        if self.gate.try_lock().is_err() {
+            self.waiting.store(true, Ordering::SeqCst);
+        }
+        let _through = self.gate.lock().unwrap();
+        self.clock.now()
+    }
+
+    fn sleep(&self, duration: Duration) -> Self::Sleep {
+        self.clock.sleep(duration)
+    }
+
+    fn coarse_clock(&self) -> Option<impl CoarseClock> {
+        Some(NeverHeldUp(&self.clock))
+    }
+}
+
+struct NeverHeldUp<'a>(&'a rt::Clock);
+
+impl CoarseClock for NeverHeldUp<'_> {
+    fn now_at_latest(&self) -> Now {
+        self.0.now()
+    }
+
+    fn tick(&self) -> u64 {
+        self.0.now().monotonic.as_millis()
+    }
+}
+
+/// Fails when the snapshot is never published, or never read.
+#[test]
+fn a_valid_token_is_returned_while_another_thread_has_the_lock() {
+    rt::run_with_threads(|| {
+        let clock = HeldUp::default();
+        let (gate, waiting) = (Arc::clone(&clock.gate), Arc::clone(&clock.waiting));
+        let builder = Builder::new(clock, good(&Calls::default(), HOUR)).initial_token(lasting("initial", HOUR));
+        let (credential, _driver) = builder.build().unwrap();
+        let held_up = gate.lock().unwrap();
+        let other = credential.clone();
+        let other = std::thread::spawn(move || other.retry_now());
+        while !waiting.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        let (answer, answered) = std::sync::mpsc::channel();
+        let asking = std::thread::spawn(move || answer.send(credential.get_token_blocking()));
+        let answered = answered.recv_timeout(Duration::from_secs(5));
+        drop(held_up);
+        other.join().unwrap();
+        asking.join().unwrap().unwrap();
+        assert_eq!(answered.expect("it waits for the lock").unwrap().secret().expose(), "initial");
     });
 }

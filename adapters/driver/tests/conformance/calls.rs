@@ -1,64 +1,23 @@
 //! Refreshers that misbehave leave no request without an answer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
-use acs_common_driver::{Error, FailureCause, FailureKind, Policy, RefresherError, RefresherPanicked};
+use acs_common_driver::{Error, FailureCause, FailureKind, Policy, RefresherError};
 
 use super::{Calls, Dropped, HOUR, lasting, millis, rt};
 
-fn quick() -> Policy {
+pub(super) fn quick() -> Policy {
     let policy =
         Policy::builder().min_refresh_interval(millis(1)).retry_initial(millis(1)).request_backoff_max(millis(1));
     policy.refresh_timeout(millis(50)).build().unwrap()
 }
 
-fn cause(answer: Result<acs_common_driver::Token, Error>) -> FailureCause {
+pub(super) fn cause(answer: Result<acs_common_driver::Token, Error>) -> FailureCause {
     match answer {
         Err(Error::RefreshFailed { cause, .. }) => cause,
         other => panic!("not a failed refresh: {other:?}"),
     }
-}
-
-#[test]
-fn a_refresher_that_panics_is_a_failure_and_the_next_call_works() {
-    /// Panics at its first call, in the first poll of the second, and when dropped after the third.
-    fn misbehave(call: usize) -> impl Future<Output = Result<acs_common_driver::NewToken, RefresherError>> {
-        struct PanicsWhenDropped(bool);
-        impl Drop for PanicsWhenDropped {
-            fn drop(&mut self) {
-                assert!(!self.0, "a panic when dropped (on purpose)");
-            }
-        }
-        assert!(call != 1, "a panic in the call (on purpose)");
-        async move {
-            let guard = PanicsWhenDropped(call == 3);
-            if call == 3 {
-                // Never returns: the timeout drops it.
-                std::future::poll_fn(|_| Poll::<()>::Pending).await;
-            }
-            drop(guard);
-            assert!(call != 2, "a panic in a poll (on purpose)");
-            Ok(lasting(format!("r{call}"), HOUR))
-        }
-    }
-    rt::run(async {
-        let calls = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&calls);
-        let refresher = move || misbehave(counted.fetch_add(1, Ordering::SeqCst) + 1);
-        let credential = rt::Credential::with_refresher(refresher).policy(quick()).spawn().unwrap();
-        for _ in 1..=2 {
-            let error = cause(credential.get_token().await);
-            let FailureCause::Refresher(reported) = &error else { panic!("{error}") };
-            assert!(reported.get_ref().is::<RefresherPanicked>(), "{error}");
-            assert!(!error.to_string().contains("on purpose"), "a panic's message might hold a secret");
-            rt::sleep(millis(10)).await;
-        }
-        assert_eq!(cause(credential.get_token().await).kind(), FailureKind::TimedOut);
-        rt::sleep(millis(10)).await;
-        assert_eq!(credential.get_token().await.unwrap().secret().expose(), "r4");
-    });
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::{Calls, HOUR, good, lasting, millis, rt};
 
 /// Counts how often it is called.
 #[derive(Default)]
-struct Counting(AtomicUsize);
+pub(super) struct Counting(pub(super) AtomicUsize);
 
 impl Wake for Counting {
     fn wake(self: Arc<Self>) {
@@ -22,7 +22,7 @@ impl Wake for Counting {
 }
 
 /// Polls once. Returns whether the future is pending.
-fn waits<F: Future>(future: Pin<&mut F>, waker: &Waker) -> bool {
+pub(super) fn waits<F: Future>(future: Pin<&mut F>, waker: &Waker) -> bool {
     future.poll(&mut Context::from_waker(waker)).is_pending()
 }
 
@@ -104,44 +104,6 @@ fn a_waker_that_owns_the_last_handle_may_be_dropped_with_the_driver() {
         assert!(waits(driver.as_mut(), &waker));
         drop(waker);
         drop(driver);
-    });
-}
-
-struct Panicking;
-
-impl Wake for Panicking {
-    fn wake(self: Arc<Self>) {
-        panic!("a waker that panics (on purpose)");
-    }
-}
-
-#[test]
-fn a_waker_that_panics_does_not_stop_the_other_requests() {
-    rt::run(async {
-        let (credential, driver) = Builder::new(rt::Clock::default(), good(&Calls::default(), HOUR)).build().unwrap();
-        let mut first = Box::pin(credential.get_token());
-        assert!(waits(first.as_mut(), &Arc::new(Panicking).into()));
-        let woken = Arc::new(Counting::default());
-        let mut second = Box::pin(credential.get_token());
-        assert!(waits(second.as_mut(), &woken.clone().into()));
-        credential.dispose();
-        assert_eq!(woken.0.load(Ordering::SeqCst), 1);
-        assert!(matches!(second.await, Err(Error::Disposed)));
-        drop(driver);
-    });
-}
-
-/// Fails when the panic reaches the code that wakes: here the driver, which would end.
-#[test]
-fn a_waker_that_panics_does_not_end_the_driver() {
-    rt::run(async {
-        let credential = rt::Credential::with_refresher(good(&Calls::default(), millis(10))).spawn().unwrap();
-        let mut asking = Box::pin(credential.get_token());
-        assert!(waits(asking.as_mut(), &Arc::new(Panicking).into()));
-        rt::sleep(millis(50)).await;
-        let held = asking.await.unwrap();
-        credential.reject(&held);
-        assert_eq!(credential.get_token().await.unwrap().secret().expose(), "r2");
     });
 }
 

@@ -1,12 +1,17 @@
 //! What a credential must do on every runtime. Each adapter's tests include this suite beside a module `rt` for the
 //! runtime (`Credential`, `run`, `run_with_threads`, `sleep`, `spawn`).
+//!
+//! WebAssembly has no threads, and does not unwind. Tests that need one of these are not there.
 
+#[cfg(not(target_family = "wasm"))]
 mod blocking;
 mod calls;
 mod ending;
 mod errors;
 mod getting;
 mod hostile;
+#[cfg(not(target_family = "wasm"))]
+mod panics;
 mod readers;
 #[path = "../watched/mod.rs"]
 mod watched;
