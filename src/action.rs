@@ -183,6 +183,13 @@ pub enum Notice {
     },
     /// The held token has expired, and no other token came in time.
     TokenExpired,
+    /// The device's wall clock is more than five seconds off the server's time (contract, rule 7.6). Comes again when that
+    /// changes by more than five seconds. No clock is set: the credential allows for the difference.
+    #[non_exhaustive]
+    ClockSkewed {
+        /// By how many milliseconds at least; positive if the device's clock is ahead.
+        by: i64,
+    },
     /// The credential is disposed.
     Disposed,
 }

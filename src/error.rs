@@ -10,7 +10,8 @@ use core::error::Error as StdError;
 use core::fmt;
 use core::time::Duration;
 
-use crate::time::UnixTime;
+use crate::server_time::SentDate;
+use crate::time::{Now, UnixTime};
 
 /// Why a caller gets no token.
 ///
@@ -118,6 +119,11 @@ pub enum FailureCause {
     ExpiredToken {
         /// When it expired.
         expires_on: UnixTime,
+        /// The wall clock of the device on arrival.
+        device_time: UnixTime,
+        /// Whether the server's time decided ([`NewToken::with_server_time`](crate::NewToken::with_server_time)), not the
+        /// device's clock.
+        by_server_time: bool,
     },
     /// The refresher returned something that is not a usable token.
     InvalidToken(TokenError),
@@ -228,10 +234,20 @@ impl fmt::Display for FailureCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refresher(error) => write!(f, "the refresher failed: {error}"),
-            Self::ExpiredToken { expires_on } => write!(
+            Self::ExpiredToken { expires_on, by_server_time: true, .. } => write!(
                 f,
-                "the refresher's token had already expired at {expires_on}: return a new token, not a cached one, and check this machine's clock",
+                "the refresher's token had already expired at {expires_on}, by the server's time: return a new token, not a cached one",
             ),
+            Self::ExpiredToken { expires_on, device_time, .. } => {
+                write!(f, "the refresher's token had already expired at {expires_on}")?;
+                if device_time.millis_since(*expires_on) <= CLOCK_DOUBT {
+                    return f.write_str(": return a new token, not a cached one");
+                }
+                write!(
+                    f,
+                    ", and this device's clock says {device_time}: return a new token, not a cached one; if the clock is wrong, set it, or pass the issuer's `Date` to with_server_time",
+                )
+            }
             Self::InvalidToken(error) => write!(f, "the refresher returned an invalid token: {error}"),
             Self::TimedOut { timeout } => write!(
                 f,
@@ -252,6 +268,9 @@ impl StdError for FailureCause {
         }
     }
 }
+
+/// A token that expired longer ago than this, in milliseconds, makes the device's clock doubtful (contract, rule 7.5).
+const CLOCK_DOUBT: u64 = 30_000;
 
 /// A refresher's error. It can move between threads, where the target has threads.
 #[cfg(target_has_atomic = "ptr")]
@@ -287,6 +306,7 @@ pub struct RefresherError {
     retry_after: Option<Duration>,
     kind: FailureKind,
     revokes: bool,
+    server_time: Option<SentDate>,
 }
 
 impl RefresherError {
@@ -301,6 +321,7 @@ impl RefresherError {
                 retry_after: None,
                 kind: FailureKind::RefresherFailed,
                 revokes: false,
+                server_time: None,
             },
         }
     }
@@ -322,6 +343,31 @@ impl RefresherError {
     #[must_use]
     pub fn with_retry_after(self, delay: Duration) -> Self {
         Self { retry_after: Some(delay), ..self }
+    }
+
+    /// Adds the issuer's time, from the header `Date` of its response: see
+    /// [`NewToken::with_server_time`](crate::NewToken::with_server_time). A failure tells the time too.
+    ///
+    /// ```
+    /// use acs_common::{RefresherError, UnixTime};
+    ///
+    /// let busy = RefresherError::new("503 Service Unavailable").with_server_time(UnixTime::from_secs(1_700_000_000));
+    /// assert_eq!(busy.to_string(), "503 Service Unavailable");
+    /// ```
+    #[must_use]
+    pub fn with_server_time(self, date: impl Into<UnixTime>) -> Self {
+        Self { server_time: Some(SentDate { date: date.into(), sent: None }), ..self }
+    }
+
+    /// As [`with_server_time`](Self::with_server_time), with the moment at which the request was sent, for a host that knows
+    /// it. Otherwise the start of the refresh counts.
+    #[must_use]
+    pub fn with_server_time_of(self, date: impl Into<UnixTime>, sent: Now) -> Self {
+        Self { server_time: Some(SentDate { date: date.into(), sent: Some(sent) }), ..self }
+    }
+
+    pub(crate) fn server_time(&self) -> Option<SentDate> {
+        self.server_time
     }
 
     /// The error that the refresher reported.

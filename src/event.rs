@@ -3,6 +3,8 @@
 use core::num::NonZeroU64;
 
 use crate::error::RefresherError;
+use crate::server_time::DateSource;
+use crate::time::{Now, UnixTime};
 use crate::token::{NewToken, Token};
 
 /// The id of one refresh. Only the machine makes new ids. They tell a current answer from a late one.
@@ -145,6 +147,19 @@ pub enum Event<W> {
     /// Another try makes sense now: the network is back, the user signed in, the device woke up. This ends the backoff and
     /// both streaks, of failed refreshes and of rejected replacements (contract, rule 2.10).
     RetryNow,
+    /// A response told the server's time in its header `Date` (contract, section 7). So a token is valid for as long as the
+    /// server says, even if the device's clock is wrong. The time of the issuer comes better with the token
+    /// ([`NewToken::with_server_time`]) or the failure ([`RefresherError::with_server_time`]).
+    ///
+    /// Leave out a response with an `Age` above 0, and one over plain http that is not from a loopback host.
+    ServerTimeSeen {
+        /// The header's moment.
+        date: UnixTime,
+        /// When the request was sent.
+        sent: Now,
+        /// Who sent the response.
+        by: DateSource,
+    },
     /// Dispose of the credential. Every waiter gets [`Error::Disposed`](crate::Error::Disposed), the token is dropped, and
     /// every later request gets the same error (contract, rule 2.12).
     Disposed,

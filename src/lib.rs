@@ -127,6 +127,7 @@ mod jwt;
 mod machine;
 mod policy;
 mod secret;
+mod server_time;
 mod time;
 mod token;
 mod url;
@@ -139,6 +140,7 @@ pub use event::{Event, RequestId, Source};
 pub use machine::{Machine, Snapshot};
 pub use policy::{CheckSource, Policy, PolicyBuilder, PolicyError, UndecodableTokens};
 pub use secret::Secret;
+pub use server_time::DateSource;
 #[cfg(feature = "std")]
 pub use time::SystemTimeError;
 pub use time::{Monotonic, Now, UnixTime, Until};

@@ -17,6 +17,7 @@ use crate::error::TokenError;
 use crate::jwt::{self, Claims};
 use crate::policy::{Policy, UndecodableTokens};
 use crate::secret::Secret;
+use crate::server_time::{Anchor, SentDate};
 use crate::time::{Now, UnixTime, whole_millis};
 
 /// An access token that the machine accepted. A clone is cheap: clones share one secret, which is wiped with the last clone.
@@ -42,11 +43,21 @@ struct Accepted {
     secret: Secret,
     expires_on: UnixTime,
     opaque: bool,
+    laid: Option<Laid>,
     #[cfg(feature = "http")]
     authorization: Authorization,
 }
 
 /// Boxed, since most tokens never need it.
+/// How the life of a token was worked out by the device's clock, so that it can be worked out again when the server's time is
+/// known (contract, rule 7.3).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Laid {
+    pub(crate) accepted: Now,
+    /// How long the token is valid at most, in milliseconds from its acceptance.
+    pub(crate) most: u64,
+}
+
 #[cfg(feature = "http")]
 #[derive(Debug, Default)]
 struct Authorization(std::sync::OnceLock<Box<http::HeaderValue>>);
@@ -137,6 +148,10 @@ impl Token {
         self.0.authorization()
     }
 
+    pub(crate) fn laid(&self) -> Option<Laid> {
+        self.0.laid
+    }
+
     /// Whether both are clones of one token. Two tokens with the same text that the machine accepted one after the other are
     /// not.
     ///
@@ -185,6 +200,7 @@ impl fmt::Debug for Token {
 pub struct NewToken {
     secret: Secret,
     expiry: Expiry,
+    server_time: Option<SentDate>,
 }
 
 #[derive(Debug)]
@@ -200,7 +216,7 @@ impl NewToken {
     /// A bare token string: without `Bearer`, quotes or JSON around it. A `String` is moved, not copied.
     #[must_use]
     pub fn new(token: impl Into<String>) -> Self {
-        Self { secret: Secret::new(token.into()), expiry: Expiry::Read }
+        Secret::new(token.into()).into()
     }
 
     /// States when the token expires.
@@ -214,6 +230,43 @@ impl NewToken {
     #[must_use]
     pub fn with_expires_in(self, lifetime: Duration) -> Self {
         Self { expiry: Expiry::In(lifetime), ..self }
+    }
+
+    /// Adds the issuer's time, from the header `Date` of the response that brought the token. Then the token is valid for as
+    /// long as the issuer says, even if this device's clock is wrong (contract, section 7).
+    ///
+    /// ```
+    /// use acs_common::{Action, Event, Machine, Monotonic, NewToken, Now, Policy, UnixTime};
+    ///
+    /// // This device's clock is a day ahead, so a token of an hour seems to have expired.
+    /// let at = |ms: u64| Now::new(Monotonic::from_millis(ms), UnixTime::from_millis(1_700_086_400_000 + ms as i64));
+    /// let mut machine = Machine::<()>::new(None, Policy::default(), at(0))?;
+    /// machine.handle(Event::TokenRequested { waiter: () }, at(0));
+    /// let Some(Action::CallRefresher { request, .. }) = machine.poll_action() else { panic!("it has no token yet") };
+    ///
+    /// let token = NewToken::new("eyJhbGci").with_expires_on(UnixTime::from_secs(1_700_003_600));
+    /// let token = token.with_server_time(UnixTime::from_secs(1_700_000_000));
+    /// machine.handle(Event::TokenReceived { request, token }, at(100));
+    /// assert!(machine.token(at(3_590_000)).is_some() && machine.token(at(3_600_000)).is_none());
+    /// # Ok::<(), acs_common::TokenError>(())
+    /// ```
+    ///
+    /// Leave it out if the response has an `Age` above 0 (it comes from a cache), or came over plain http from a host that is
+    /// not loopback.
+    #[must_use]
+    pub fn with_server_time(self, date: impl Into<UnixTime>) -> Self {
+        Self { server_time: Some(SentDate { date: date.into(), sent: None }), ..self }
+    }
+
+    /// As [`with_server_time`](Self::with_server_time), with the moment at which the request was sent, for a host that knows
+    /// it. Otherwise the start of the refresh counts.
+    #[must_use]
+    pub fn with_server_time_of(self, date: impl Into<UnixTime>, sent: Now) -> Self {
+        Self { server_time: Some(SentDate { date: date.into(), sent: Some(sent) }), ..self }
+    }
+
+    pub(crate) fn server_time(&self) -> Option<SentDate> {
+        self.server_time
     }
 
     /// Reads `exp` and `iat` now, which takes about a microsecond for each KiB. A host that keeps its machine behind a lock
@@ -237,8 +290,15 @@ impl NewToken {
         }
     }
 
-    /// The token, and the milliseconds for which it is valid (0 if it is not). `asked` is when the refresh started.
-    pub(crate) fn accept(self, policy: &Policy, asked: Now, now: Now) -> Result<(Token, u64), TokenError> {
+    /// The token, and the milliseconds for which it is valid (0 if it is not). `asked` is when the refresh started. `judge`
+    /// knows how long a token with this expiry is valid by the server's time, if that is known; a static token needs none.
+    pub(crate) fn accept(
+        self,
+        policy: &Policy,
+        asked: Now,
+        judge: Option<impl FnOnce(UnixTime) -> Option<u64>>,
+        now: Now,
+    ) -> Result<(Token, u64), TokenError> {
         let text = self.secret.expose();
         if text.trim().is_empty() {
             return Err(TokenError::Blank);
@@ -247,18 +307,26 @@ impl NewToken {
             return Err(TokenError::TooLong { bytes: text.len() });
         }
         let mut opaque = false;
+        let own = self.server_time.filter(|_| policy.uses_server_time()).map(|date| Anchor::new(date.seen(asked), now));
+        // A token that comes with the server's time needs no other clock. Any other may be laid anew.
+        let mut laid = None;
+        let lay = |expires_on: UnixTime, most: Option<u64>| {
+            let is_laid = own.is_none() && judge.is_some();
+            let by_server = own.map_or_else(|| judge?(expires_on), |own| Some(own.life(expires_on, now)));
+            let left = by_server.unwrap_or_else(|| expires_on.millis_since(now.unix));
+            let most = most.unwrap_or(left);
+            laid = is_laid.then_some(Laid { accepted: now, most });
+            left.min(most)
+        };
         let (expires_on, left) = match self.expiry {
-            Expiry::On(moment) => (moment, moment.millis_since(now.unix)),
+            Expiry::On(moment) => (moment, lay(moment, None)),
             Expiry::In(lifetime) => {
                 let left = asked.plus(whole_millis(lifetime)).left(now);
                 (now.unix.saturating_add_millis(left), left)
             }
             Expiry::Read | Expiry::Decoded(_) => match (self.claims(), policy.undecodable_tokens()) {
-                (Some(claims), _) => {
-                    let left = claims.exp.millis_since(now.unix);
-                    // Even if the wall clock is slow, the token is not valid for longer than it was issued for.
-                    (claims.exp, claims.iat.map_or(left, |iat| left.min(claims.exp.millis_since(iat))))
-                }
+                // Even if the wall clock is slow, the token is not valid for longer than it was issued for.
+                (Some(claims), _) => (claims.exp, lay(claims.exp, claims.iat.map(|iat| claims.exp.millis_since(iat)))),
                 (None, UndecodableTokens::AcceptAsOpaque) => {
                     opaque = true;
                     let left = policy.opaque_millis();
@@ -271,6 +339,7 @@ impl NewToken {
             secret: self.secret,
             expires_on,
             opaque,
+            laid,
             #[cfg(feature = "http")]
             authorization: Authorization::default(),
         };
@@ -301,6 +370,6 @@ impl From<&str> for NewToken {
 
 impl From<Secret> for NewToken {
     fn from(secret: Secret) -> Self {
-        Self { secret, expiry: Expiry::Read }
+        Self { secret, expiry: Expiry::Read, server_time: None }
     }
 }

@@ -20,7 +20,7 @@ use crate::error::{FailureKind, RefresherError};
 use crate::event::Source;
 use crate::policy::Policy;
 use crate::secret::Secret;
-use crate::time::{Monotonic, Now, Until};
+use crate::time::{Monotonic, Now, UnixTime, Until};
 use crate::token::NewToken;
 
 const BEARER: &str = "Bearer ";
@@ -73,6 +73,8 @@ pub struct Exchange {
     /// When the credential will give up this exchange.
     give_up: Option<Until>,
     sent: u32,
+    /// When the last request was sent.
+    sent_at: Now,
     repeated: u32,
     /// The service's refusal of the first Entra token, once a fresh one has been asked for.
     unauthorized: Option<RefresherError>,
@@ -122,6 +124,7 @@ impl Exchange {
             token: None,
             give_up: None,
             sent: 0,
+            sent_at: Now::new(Monotonic::from_millis(0), UnixTime::from_millis(0)),
             repeated: 0,
             unauthorized: None,
             stage: Stage::Acquiring { fresh: false },
@@ -174,6 +177,9 @@ impl Exchange {
                 Stage::Acquiring { .. } | Stage::AwaitingStart | Stage::Sending | Stage::Pausing { .. } | Stage::Ended,
                 _,
             ) => {}
+        }
+        if matches!(self.stage, Stage::Sending) && !self.told {
+            self.sent_at = now;
         }
         let deadline = match self.stage {
             Stage::Pausing { until } => Some(now.monotonic.saturating_add_millis(until.left(now))),
@@ -244,14 +250,20 @@ impl Exchange {
 
     fn received(&mut self, response: &HttpResponse, now: Now) {
         let hint = hints::retry_after(response, now.unix);
+        let date = hints::server_time(response);
+        let sent = self.sent_at;
         if response.status == 200 {
             let result = response::token(response).map_err(|bad| {
                 let bad = bad.or_more(self.refusal(response, hint).response);
-                RefresherError::new(ExchangeError::BadResponse(bad)).with_kind(FailureKind::BadResponse)
+                let error = RefresherError::new(ExchangeError::BadResponse(bad)).with_kind(FailureKind::BadResponse);
+                with_date(error, date, sent)
             });
-            return self.end(result);
+            return self.end(result.map(|token| match date {
+                Some(date) => token.with_server_time_of(date, sent),
+                None => token,
+            }));
         }
-        let refusal = refused(self.refusal(response, hint));
+        let refusal = with_date(refused(self.refusal(response, hint)), date, sent);
         match response.status {
             408 | 425 | 429 | 500 | 502..=504 | 506..=599 => {
                 if !self.pause(hint, now) {
@@ -319,6 +331,13 @@ fn refused(Refusal { response, permanent }: Refusal) -> RefresherError {
         error = error.with_retry_after(delay);
     }
     if permanent { error.permanent() } else { error }
+}
+
+fn with_date(error: RefresherError, date: Option<UnixTime>, sent: Now) -> RefresherError {
+    match date {
+        Some(date) => error.with_server_time_of(date, sent),
+        None => error,
+    }
 }
 
 /// A random GUID ([RFC 9562, section 5.4](https://www.rfc-editor.org/rfc/rfc9562#section-5.4)), to tell exchanges apart.

@@ -30,6 +30,12 @@ pub(super) fn retry_after(response: &HttpResponse, now: UnixTime) -> Option<u64>
     })
 }
 
+/// The server's time (contract, section 7): the header `Date`, but not that of a cache.
+pub(super) fn server_time(response: &HttpResponse) -> Option<UnixTime> {
+    let is_fresh = response.header("age").is_none_or(|age| age.trim_ascii() == "0");
+    response.header("date").filter(|_| is_fresh).and_then(date)
+}
+
 /// A number without a sign, decimals rounded up.
 fn rounded_up(text: &str) -> Option<u64> {
     let text = text.trim_ascii();

@@ -14,6 +14,15 @@ pub(super) struct Lease {
 }
 
 impl Lease {
+    /// Lays the life of the token anew: it ends in `left` milliseconds. The renewal moves with the end.
+    pub(super) fn lay(&mut self, left: u64, now: Now) {
+        let Some(expiry) = self.expiry else { return };
+        let before = expiry.left(now);
+        self.expiry = Some(now.plus(left));
+        let moved = |renewal: Until| renewal.left(now).saturating_add(left).saturating_sub(before).min(left);
+        self.renewal = self.renewal.map(moved).filter(|wait| *wait > 0).map(|wait| now.plus(wait));
+    }
+
     pub(super) fn has_expired(&self, now: Now) -> bool {
         self.expiry.is_some_and(|expiry| expiry.has_come(now))
     }

@@ -23,7 +23,8 @@ use crate::backoff::Random;
 use crate::error::{Error, TokenError};
 use crate::event::RequestId;
 use crate::policy::{CheckSource, Policy};
-use crate::time::{Monotonic, Now, Until};
+use crate::server_time::ServerTime;
+use crate::time::{Monotonic, Now, UnixTime, Until};
 use crate::token::{NewToken, Token};
 
 /// One credential, without a clock, I/O or threads. The [crate's documentation](crate) has the host's contract.
@@ -76,6 +77,8 @@ pub struct Machine<W> {
     announce_timer: bool,
     next_request: RequestId,
     random: Random,
+    /// On the heap, and only if a server's time was seen.
+    server_time: Option<Box<ServerTime>>,
     /// On the heap, and only if the credential has a source.
     source: Option<Box<SourceChecks<W>>>,
 }
@@ -107,7 +110,10 @@ impl<W> Machine<W> {
     pub fn new(initial: Option<NewToken>, policy: Policy, now: Now) -> Result<Self, TokenError> {
         let mut machine = Self::empty(Kind::Refreshing, policy);
         if let Some(token) = initial {
-            let (token, left) = token.accept(&machine.policy, now, now)?;
+            if let Some(date) = token.server_time() {
+                machine.see(date.seen(now), now);
+            }
+            let (token, left) = token.accept(&machine.policy, now, Some(|_| None), now)?;
             if left > 0 {
                 machine.hold(token, left, now);
             }
@@ -132,7 +138,7 @@ impl<W> Machine<W> {
     /// # Errors
     /// [`TokenError`]: the token is blank or too long, or the policy rejects it as undecodable.
     pub fn with_static_token(token: NewToken, policy: Policy, now: Now) -> Result<Self, TokenError> {
-        let (token, _) = token.accept(&policy, now, now)?;
+        let (token, _) = token.accept(&policy, now, None::<fn(UnixTime) -> Option<u64>>, now)?;
         let mut machine = Self::empty(Kind::Static, policy);
         machine.lease = Some(Lease { token, expiry: None, renewal: None });
         Ok(machine)
@@ -187,6 +193,7 @@ impl<W> Machine<W> {
             deadline: None,
             announce_timer: false,
             next_request: RequestId::FIRST,
+            server_time: None,
             source: None,
         }
     }
@@ -242,6 +249,16 @@ impl<W> Machine<W> {
         let backoff = self.backoff.as_ref().filter(|_| !is_pending && self.token(now).is_none())?;
         backoff.request.filter(|end| !end.has_come(now))?;
         Some(self.error_for(&backoff.last_failure, now))
+    }
+
+    /// The server's time, in the middle of what the last `Date` allows (contract, section 7); `None` if none was seen, or if
+    /// the device's clocks have disagreed since, as after a sleep. It is for signing requests. It never sets a clock.
+    ///
+    /// The example of [`DateSource`](crate::DateSource) shows it. The result changes with each [`handle`](Self::handle), and
+    /// with time.
+    #[must_use]
+    pub fn server_time(&self, now: Now) -> Option<UnixTime> {
+        self.server_time.as_ref()?.middle(now)
     }
 
     /// Whether the held token is due for renewal, or its renewal is in flight.

@@ -13,6 +13,7 @@ pub(super) enum PendingNotice {
     TokenChanged(UnixTime),
     RefreshFailed(Box<(FailureCause, Option<Duration>)>),
     TokenExpired,
+    ClockSkewed(i64),
     Disposed,
 }
 
@@ -25,6 +26,7 @@ impl From<PendingNotice> for Notice {
                 Self::RefreshFailed { cause, retry_in }
             }
             PendingNotice::TokenExpired => Self::TokenExpired,
+            PendingNotice::ClockSkewed(by) => Self::ClockSkewed { by },
             PendingNotice::Disposed => Self::Disposed,
         }
     }

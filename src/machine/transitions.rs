@@ -32,8 +32,12 @@ use crate::action::Trigger;
 use crate::backoff::{self, Failure};
 use crate::error::{Error, FailureCause};
 use crate::event::{Event, RequestId, Source};
+use crate::server_time::Sighting;
 use crate::time::Now;
 use crate::token::{NewToken, Token};
+
+/// How long a service's time that replaced another one stays, in milliseconds, if the policy has no `retry_max`.
+const REPLACED_FOR: u64 = 300_000;
 
 impl<W: PartialEq> Machine<W> {
     /// Takes in an event. Read both clocks into `now` just before the call, and drain [`poll_action`](Self::poll_action) after
@@ -55,10 +59,14 @@ impl<W: PartialEq> Machine<W> {
             }
             Event::RefreshFailed { request, error } => {
                 if let Some(attempt) = self.take_attempt(|attempt| attempt.request == request) {
+                    if let Some(date) = error.server_time() {
+                        self.see(date.seen(attempt.started), now);
+                    }
                     self.fail_refresh(&attempt, FailureCause::Refresher(error), now);
                 }
             }
             Event::TimeAdvanced => self.announce_timer = true,
+            Event::ServerTimeSeen { date, sent, by } => self.see(Sighting { date, sent, by }, now),
             Event::TokenRejected { token } => self.reject(&token, now),
             Event::RetryNow => self.retry_now(now),
             Event::Disposed => self.dispose(),
@@ -184,10 +192,22 @@ impl<W> Machine<W> {
     }
 
     fn receive(&mut self, attempt: &Attempt, token: NewToken, now: Now) {
-        match token.accept(&self.policy, attempt.started, now) {
+        let own = token.server_time().map(|date| date.seen(attempt.started));
+        if let Some(seen) = own {
+            self.see(seen, now);
+        }
+        let judge = |expires_on| self.server_time.as_mut()?.judge(expires_on, now);
+        match token.accept(&self.policy, attempt.started, Some(judge), now) {
             Err(error) => self.fail_refresh(attempt, FailureCause::InvalidToken(error), now),
             Ok((token, 0)) => {
-                self.fail_refresh(attempt, FailureCause::ExpiredToken { expires_on: token.expires_on() }, now);
+                let is_known = self.server_time.as_ref().is_some_and(|server_time| server_time.is_known());
+                let by_server_time = is_known || own.is_some() && self.policy.uses_server_time();
+                let cause = FailureCause::ExpiredToken {
+                    expires_on: token.expires_on(),
+                    device_time: now.unix,
+                    by_server_time,
+                };
+                self.fail_refresh(attempt, cause, now);
             }
             Ok((token, left)) => {
                 self.notices.push(PendingNotice::TokenChanged(token.expires_on()));
@@ -195,6 +215,26 @@ impl<W> Machine<W> {
                 self.hold(token, left, now);
                 self.end_check();
             }
+        }
+    }
+
+    /// A response told the server's time. A better one than before lays the held token anew.
+    pub(super) fn see(&mut self, seen: Sighting, now: Now) {
+        if self.kind != Kind::Refreshing || !self.policy.uses_server_time() {
+            return;
+        }
+        let pause = self.policy.retry_millis().map_or(REPLACED_FOR, |(_, max)| max);
+        let server_time = self.server_time.get_or_insert_default();
+        if !server_time.see(seen, pause, now) {
+            return;
+        }
+        if let Some(by) = server_time.skew() {
+            self.notices.push(PendingNotice::ClockSkewed(by));
+        }
+        if let Some(lease) = &mut self.lease
+            && let Some(left) = server_time.lay(&lease.token, now)
+        {
+            lease.lay(left, now);
         }
     }
 
@@ -350,6 +390,7 @@ impl<W> Machine<W> {
         self.waiters = waiters;
         self.lease = None;
         self.probation = None;
+        self.server_time = None;
         self.end_backoff();
         self.requested = false;
         self.notices = Queue::new();

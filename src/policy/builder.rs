@@ -132,6 +132,14 @@ impl PolicyBuilder {
         self
     }
 
+    /// Whether the server's time decides how long a token is valid, where it is known (contract, section 7).
+    ///
+    /// Default: true. Then a wrong clock of the device costs at most a few refreshes. If false, the device's clock decides.
+    pub fn use_server_time(mut self, on: bool) -> Self {
+        self.options.use_server_time = on;
+        self
+    }
+
     /// The largest fraction that is subtracted at random from the timer's backoff and from the time until the renewal, so that
     /// many clients do not call the issuer at the same moment. The issuer's `Retry-After` and
     /// [`min_refresh_interval`](Self::min_refresh_interval) are never shortened.

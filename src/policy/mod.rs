@@ -107,6 +107,7 @@ struct Options {
     check_source: CheckSource,
     source_check_timeout: u64,
     exchange_jitter: f32,
+    use_server_time: bool,
 }
 
 const SECOND: u64 = 1_000;
@@ -128,6 +129,7 @@ static DEFAULT: Options = Options {
     check_source: CheckSource::OnRefresh,
     source_check_timeout: 5 * SECOND,
     exchange_jitter: 0.5,
+    use_server_time: true,
 };
 
 impl Policy {
@@ -149,6 +151,7 @@ impl Policy {
             request_backoff_max: 0,
             refresh_timeout: None,
             check_source: CheckSource::EachRequest,
+            use_server_time: false,
             ..DEFAULT.clone()
         };
         Self { options: Some(Arc::new(options)), ..Self::default() }
@@ -244,6 +247,10 @@ impl Policy {
 
     pub(crate) fn check_source(&self) -> CheckSource {
         self.options().check_source
+    }
+
+    pub(crate) fn uses_server_time(&self) -> bool {
+        self.options().use_server_time
     }
 
     pub(crate) fn jitter(&self) -> f32 {

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use acs_common::entra::{EntraToken, ExchangeAction, ExchangeEvent, HttpRequest, HttpResponse};
-use acs_common::{Action, Error, Event, Machine, Monotonic, Notice, Now, RefresherError, RequestId, Token, UnixTime};
+use acs_common::{
+    Action, DateSource, Error, Event, Machine, Monotonic, Notice, Now, RefresherError, RequestId, Token, UnixTime,
+};
 use serde_json::{Value, json};
 
 use super::credential::{self, ToDo};
@@ -48,7 +50,7 @@ fn play_at_most(scenario: &Scenario, most: usize) -> Played {
 
 fn credential(scenario: &Scenario) -> Result<credential::Credential<&str>, &'static str> {
     let policy = scenario.policy.clone().map_err(|_| "invalid_policy")?;
-    let now = Clocks::new(scenario.start).now(0);
+    let now = Clocks::new(scenario).now(0);
     let machine = match &scenario.credential {
         Credential::Static(token) => {
             Machine::with_static_token(new_token(token, "static", scenario.start), policy, now)
@@ -74,8 +76,8 @@ pub struct Clocks {
 }
 
 impl Clocks {
-    pub fn new(start: i64) -> Self {
-        Self { start, stepped: 0, suspended: 0 }
+    pub fn new(scenario: &Scenario) -> Self {
+        Self { start: scenario.start, stepped: scenario.ahead, suspended: 0 }
     }
 
     pub fn now(self, at: u64) -> Now {
@@ -143,7 +145,7 @@ impl<'a> Host<'a> {
         let mut host = Self {
             scenario,
             credential,
-            clocks: Clocks::new(scenario.start),
+            clocks: Clocks::new(scenario),
             at: 0,
             awake: 0,
             script: scenario.script.iter().collect(),
@@ -216,6 +218,11 @@ impl<'a> Host<'a> {
                 self.clocks.stepped = self.clocks.stepped.saturating_add(*by);
                 self.look_later();
             }
+            Do::ServiceDate { ahead, took } => {
+                let date = self.date(*ahead);
+                let sent = self.clocks.now(self.at.saturating_sub(*took));
+                self.handle(Event::ServerTimeSeen { date, sent, by: DateSource::Service });
+            }
             Do::Suspend { millis } => {
                 self.clocks.suspended = self.clocks.suspended.saturating_add(*millis);
                 self.awake = self.at.saturating_add(*millis);
@@ -260,13 +267,24 @@ impl<'a> Host<'a> {
         self.drain();
     }
 
+    /// The `Date` of a server whose clock is ahead by so many milliseconds: cut to the second.
+    fn date(&self, ahead: i64) -> UnixTime {
+        let true_time = self.scenario.start.saturating_mul(1_000).saturating_add_unsigned(self.at);
+        UnixTime::from_secs(UnixTime::from_millis(true_time.saturating_add(ahead)).as_secs())
+    }
+
     fn refreshed(&self, request: RequestId, call: usize) -> Event<&'a str> {
         match &self.scenario.refresher[call].outcome {
             Outcome::Token(token) => {
                 let token = new_token(token, &self.naming, self.scenario.start);
+                let token = if self.scenario.server_date { token.with_server_time(self.date(0)) } else { token };
                 Event::TokenReceived { request, token }
             }
-            Outcome::Error(failed) => Event::RefreshFailed { request, error: error(failed) },
+            Outcome::Error(failed) => {
+                let error = error(failed);
+                let error = if self.scenario.server_date { error.with_server_time(self.date(0)) } else { error };
+                Event::RefreshFailed { request, error }
+            }
         }
     }
 
@@ -281,7 +299,12 @@ impl<'a> Host<'a> {
         };
         let response = HttpResponse::new(status).with_body(body.into_bytes());
         let headers = answer.headers.iter();
-        let response = headers.fold(response, |response, (name, value)| response.with_header(name, value));
+        let mut response = headers.fold(response, |response, (name, value)| response.with_header(name, value));
+        if self.scenario.server_date
+            && let Some(date) = chrono::DateTime::from_timestamp(self.date(0).as_secs(), 0)
+        {
+            response = response.with_header("Date", &date.format("%a, %d %b %Y %H:%M:%S GMT").to_string());
+        }
         ExchangeEvent::ResponseReceived { response }
     }
 
@@ -359,6 +382,7 @@ impl<'a> Host<'a> {
             Notice::TokenChanged { .. } => "token_changed",
             Notice::RefreshFailed { .. } => "refresh_failed",
             Notice::TokenExpired => "token_expired",
+            Notice::ClockSkewed { .. } => "clock_skewed",
             Notice::Disposed => "disposed",
             _ => return,
         };

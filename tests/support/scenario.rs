@@ -25,6 +25,10 @@ pub struct Scenario {
     pub exchange: Vec<ExchangeAnswer>,
     pub script: Vec<Step>,
     pub until: u64,
+    /// By how many milliseconds the device's wall clock is ahead of the true time.
+    pub ahead: i64,
+    /// Whether the answers of the issuer have a `Date`.
+    pub server_date: bool,
     pub expected: Option<Vec<Value>>,
 }
 
@@ -131,15 +135,32 @@ pub struct Step {
 
 #[derive(Debug)]
 pub enum Do {
-    GetToken { id: String },
-    Cancel { id: String },
-    Reject { token: String },
+    GetToken {
+        id: String,
+    },
+    Cancel {
+        id: String,
+    },
+    Reject {
+        token: String,
+    },
     Dispose,
     RetryNow,
-    SignIn { with: String },
+    SignIn {
+        with: String,
+    },
     SignOut,
-    StepWallClock { by: i64 },
-    Suspend { millis: u64 },
+    StepWallClock {
+        by: i64,
+    },
+    /// A response of the service has a `Date` that is ahead of the true time by so many milliseconds. Its request took so long.
+    ServiceDate {
+        ahead: i64,
+        took: u64,
+    },
+    Suspend {
+        millis: u64,
+    },
 }
 
 /// Which policy to play a scenario under.
@@ -204,6 +225,8 @@ fn scenario(node: Node, replaced: Option<Base>) -> Result<Scenario, Malformed> {
     let mut script = fields.optional("script").map_or(Ok(Vec::new()), |list| list.list(step))?;
     script.sort_by_key(|step| step.at);
     let until = fields.required("until")?.millis()?;
+    let ahead = fields.optional("device_clock").map_or(Ok(0), device_clock)?;
+    let server_date = fields.optional("server_date").map_or(Ok(false), |node| node.boolean())?;
     let expected = fields.optional("expected").map(|list| list.list(observed)).transpose()?;
     fields.no_others()?;
 
@@ -214,7 +237,28 @@ fn scenario(node: Node, replaced: Option<Base>) -> Result<Scenario, Malformed> {
     };
     let (credential, builder) = read_credential(credential, builder)?;
     let policy = builder.build();
-    Ok(Scenario { name, start, policy, notices, credential, refresher, source, exchange, script, until, expected })
+    Ok(Scenario {
+        name,
+        start,
+        policy,
+        notices,
+        credential,
+        refresher,
+        source,
+        exchange,
+        script,
+        until,
+        ahead,
+        server_date,
+        expected,
+    })
+}
+
+fn device_clock(node: Node) -> Result<i64, Malformed> {
+    let mut fields = node.fields()?;
+    let ahead = fields.required("ahead")?.integer()?;
+    fields.no_others()?;
+    Ok(ahead)
 }
 
 fn base(node: Node) -> Result<Base, Malformed> {
@@ -259,6 +303,7 @@ fn read_policy(node: Node) -> Result<(acs_common::PolicyBuilder, bool), Malforme
             }),
             "source_check_timeout" => policy.source_check_timeout(node.duration()?),
             "exchange_jitter" => policy.exchange_jitter(node.number()?),
+            "use_server_time" => policy.use_server_time(node.boolean()?),
             "undecodable_tokens" => policy.undecodable_tokens(match node.value.as_str() {
                 Some("accept") => UndecodableTokens::AcceptAsOpaque,
                 Some("reject") => UndecodableTokens::Reject,
@@ -432,10 +477,14 @@ fn step(node: Node) -> Result<Step, Malformed> {
         Some("sign_in") => Do::SignIn { with: fields.required("with")?.string()? },
         Some("sign_out") => Do::SignOut,
         Some("step_wall_clock") => Do::StepWallClock { by: fields.required("by")?.integer()? },
+        Some("service_date") => Do::ServiceDate {
+            ahead: fields.required("ahead")?.integer()?,
+            took: fields.optional("took").map_or(Ok(0), |node| node.millis())?,
+        },
         Some("suspend") => Do::Suspend { millis: fields.required("for")?.millis()? },
         _ => {
             return Err(what.expected(
-                "get_token, cancel, reject, dispose, try_now, sign_in, sign_out, step_wall_clock or suspend",
+                "get_token, cancel, reject, dispose, try_now, sign_in, sign_out, step_wall_clock, service_date or suspend",
             ));
         }
     };

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use acs_common::{Error, Event, Machine, NewToken, Policy, Token, TokenError};
+use acs_common::{DateSource, Error, Event, Machine, NewToken, Now, Policy, Token, TokenError, UnixTime};
 
 use crate::at_work::is_at_work;
 use crate::clock::Clock;
@@ -164,6 +164,47 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// ```
     pub fn retry_now(&self) {
         self.shared().lock().handle(Event::RetryNow);
+    }
+
+    /// Tells the credential the time of the service, from the header `Date` of a response to a request with its token. `sent`
+    /// is [`now`](Self::now) when the request was sent. So a wrong clock of this device costs at most a few refreshes
+    /// (contract, section 7). The issuer's time comes better with the token:
+    /// [`NewToken::with_server_time`](acs_common::NewToken::with_server_time).
+    ///
+    /// Leave out a response with an `Age` above 0, one of another origin, and one over plain http that is not from a loopback
+    /// host.
+    ///
+    /// ```
+    /// use acs_common_driver::UnixTime;
+    /// use acs_common_tokio::CommunicationTokenCredential;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let refresher = || async { Ok::<_, std::io::Error>("eyJhbGci") };
+    /// let credential = CommunicationTokenCredential::with_refresher(refresher).spawn()?;
+    /// let sent = credential.now();
+    /// // The response says `Date: Tue, 14 Nov 2023 22:13:20 GMT`.
+    /// credential.service_time_seen(UnixTime::from_secs(1_700_000_000), sent);
+    /// assert_eq!(credential.server_time().map(UnixTime::as_secs), Some(1_700_000_001));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn service_time_seen(&self, date: impl Into<UnixTime>, sent: Now) {
+        let (date, by) = (date.into(), DateSource::Service);
+        self.shared().lock().handle(Event::ServerTimeSeen { date, sent, by });
+    }
+
+    /// The server's time, as the last `Date` tells it, to within some seconds (contract, section 7). `None` if no `Date` was
+    /// seen, or if this device has slept or its clock was set since. It is for signing requests. No clock is set.
+    #[must_use]
+    pub fn server_time(&self) -> Option<UnixTime> {
+        self.shared().lock().server_time()
+    }
+
+    /// What both clocks of the credential show.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        self.shared().clock.now()
     }
 
     /// Ends the credential, for all its clones (contract, rule 2.12). All waiting requests fail with [`Error::Disposed`]. The

@@ -21,6 +21,14 @@ impl Entry {
                 tracing::warn!(target: TARGET, kind = cause.kind().as_str(), permanent, ?retry_in, "{cause}");
             }
             Self::Notice(Notice::TokenExpired) => tracing::warn!(target: TARGET, "token expired"),
+            Self::Notice(Notice::ClockSkewed { by, .. }) => {
+                let (seconds, side) = (by.unsigned_abs() / 1_000, if by > 0 { "ahead of" } else { "behind" });
+                tracing::warn!(
+                    target: TARGET,
+                    by_ms = by,
+                    "this device's clock is {seconds} s {side} the server's: tokens are renewed by the server's time"
+                );
+            }
             Self::Notice(Notice::Disposed) => tracing::debug!(target: TARGET, "credential disposed"),
             Self::Notice(other) => tracing::info!(target: TARGET, "{other:?}"),
         }

@@ -3,7 +3,7 @@
 use std::mem;
 use std::task::{Poll, Waker};
 
-use acs_common::{Action, Error, Event, FailureCause, Machine, Notice, Now, Snapshot, Token};
+use acs_common::{Action, Error, Event, FailureCause, Machine, Notice, Now, Snapshot, Token, UnixTime};
 
 use crate::clock::Clock;
 use crate::coarse_clock::CoarseClock;
@@ -131,6 +131,11 @@ impl<C: Clock> Locked<'_, C> {
             state.driver.wake(effects);
         }
         self.shared.published.publish(state.machine.snapshot());
+    }
+
+    pub(crate) fn server_time(&mut self) -> Option<UnixTime> {
+        let now = self.now();
+        self.state.machine.server_time(now)
     }
 
     fn now(&mut self) -> Now {

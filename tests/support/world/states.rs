@@ -303,9 +303,9 @@ impl Writer<'_> {
                 }
                 self.text.push('(');
                 for (inner, value) in &value.parts {
-                    // `started` matters only for lifetimes, which no answer in a search has. `expires_on` is only
-                    // passed on.
-                    if !matches!(*inner, "started" | "expires_on") {
+                    // `started` matters only for lifetimes, which no answer in a search has, and `laid` only for the
+                    // server's time. `expires_on` is only passed on.
+                    if !matches!(*inner, "started" | "expires_on" | "laid") {
                         self.value(if inner.is_empty() { field } else { inner }, value);
                         self.text.push(',');
                     }
