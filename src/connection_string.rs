@@ -46,10 +46,33 @@ impl ConnectionString {
         &self.endpoint
     }
 
-    /// The key in base64, not checked. `AccessKey::from_base64` (feature `access-key`) reads it.
+    /// The key in base64, not checked. `key` (feature `access-key`) reads it.
     #[must_use]
     pub fn access_key(&self) -> &Secret {
         &self.access_key
+    }
+
+    /// The key, ready for use.
+    ///
+    /// Needs the feature `access-key`.
+    ///
+    /// ```
+    /// use acs_common::UnixTime;
+    /// use acs_common::connection_string::ConnectionString;
+    ///
+    /// let text = "endpoint=https://contoso.communication.azure.com/;accesskey=c2VjcmV0";
+    /// let resource: ConnectionString = text.parse()?;
+    /// let url = format!("{}identities", resource.endpoint());
+    /// let signed = resource.key()?.sign("GET", &url, b"", UnixTime::from_secs(0))?;
+    /// assert_eq!(signed.target(), "/identities");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`AccessKeyError`](crate::access_key::AccessKeyError): the key is not base64. The error does not repeat the key.
+    #[cfg(feature = "access-key")]
+    pub fn key(&self) -> Result<crate::access_key::AccessKey, crate::access_key::AccessKeyError> {
+        crate::access_key::AccessKey::from_base64(self.access_key.expose())
     }
 }
 

@@ -52,6 +52,24 @@ impl Origin {
         Ok(Self { https, host, port })
     }
 
+    /// As [`new`](Self::new), and the endpoint has nothing but the origin, with or without a `/` at its end.
+    ///
+    /// ```
+    /// use acs_common::call::{Origin, OriginError};
+    ///
+    /// assert!(Origin::bare("https://contoso.communication.azure.com/").is_ok());
+    /// assert_eq!(Origin::bare("https://contoso.communication.azure.com/chat"), Err(OriginError::NotBare));
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new), and [`OriginError::NotBare`].
+    pub fn bare(endpoint: &str) -> Result<Self, OriginError> {
+        let origin = Self::new(endpoint)?;
+        let (url, _) = Url::parse(endpoint.trim_ascii())?;
+        let is_bare = matches!(url.path, "" | "/") && url.query.is_none() && !url.has_fragment;
+        if is_bare { Ok(origin) } else { Err(OriginError::NotBare) }
+    }
+
     /// Whether a request with this scheme, host and port (`None`: the scheme's own) goes to this origin. An IPv6 address is in
     /// its brackets.
     #[must_use]
@@ -94,4 +112,7 @@ pub enum OriginError {
     /// Anyone on the way could read the token.
     #[error("the endpoint is plain http: use https, because tokens are sent to it (http is for loopback hosts only)")]
     NotHttps,
+    /// It is not the resource's endpoint, but the URL of something in it.
+    #[error("the endpoint has more than a host and a port: remove its path, query and fragment")]
+    NotBare,
 }

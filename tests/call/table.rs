@@ -135,7 +135,7 @@ impl Walk {
     }
 
     /// Says in which of the states the call is, by what it does next.
-    fn is_in(self, state: &str, replayable: bool) -> bool {
+    fn is_in(&self, state: &str, replayable: bool) -> bool {
         format!("{:?}", self.call) == format!("{:?}", Self::to(state, replayable).call)
             || (state == "ended" && format!("{:?}", self.call).contains("Ended"))
             || (state == "sending" && format!("{:?}", self.call).contains("again: false"))

@@ -8,6 +8,8 @@ pub mod azure;
 mod blocking;
 mod builder;
 mod calls;
+#[cfg(feature = "access-key")]
+mod client;
 mod clock;
 mod coarse_clock;
 mod commands;
@@ -23,28 +25,38 @@ mod listeners;
 mod log;
 mod notices;
 mod panics;
+mod provider;
 mod published;
 mod reader;
 mod refresher;
 mod requests;
 mod shared;
 mod sync;
+#[cfg(feature = "tower")]
+pub mod tower;
 #[cfg(feature = "entra")]
 mod trace;
 pub mod wall_clock;
 
 #[cfg(feature = "http")]
 pub use acs_common::BearerError;
+#[cfg(feature = "access-key")]
+pub use acs_common::access_key;
+#[cfg(feature = "access-key")]
+pub use acs_common::call::OriginError;
 pub use acs_common::{
     CheckSource, Error, FailureCause, FailureKind, Monotonic, NewToken, Notice, Now, Policy, PolicyBuilder,
     PolicyError, Reason, RefresherError, Secret, Token, TokenError, Trigger, UndecodableTokens, UnixTime,
 };
 pub use builder::{BuildError, Builder};
+#[cfg(feature = "access-key")]
+pub use client::{ClientArguments, ClientArgumentsError, ClientAuth, SharedKey};
 pub use clock::{Clock, Spawn, SpawnError};
 pub use coarse_clock::{CoarseClock, SystemCoarseClock};
 pub use credential::{CommunicationTokenCredential, GetToken};
 pub use driver::Driver;
 pub use notices::Notices;
+pub use provider::{NoticeStream, TokenFuture, TokenProvider, TokenReader};
 pub use reader::Reader;
 pub use refresher::{IntoRefresher, Refresher, RefresherPanicked};
 

@@ -17,6 +17,8 @@
 //! | ask very often | [`reader`](generic::CommunicationTokenCredential::reader), [`Reader`](generic::Reader) |
 //! | use a token | [`Token`], [`Secret::expose`] |
 //! | return a token, or fail, in a refresher | [`IntoRefresher`], [`NewToken`], [`RefresherError`], [`Reason`] |
+//! | put the token on requests, and get over a 401 | `tower::AuthorizeLayer` (feature `tower`), made from `ClientArguments` |
+//! | take any credential in a client of yours | [`TokenProvider`] |
 //! | set options | [`PolicyBuilder`] |
 //! | handle errors | [`Error`], [`FailureCause`], [`BuildError`] |
 
@@ -25,15 +27,22 @@ mod http;
 
 #[cfg(feature = "http")]
 pub use acs_common_driver::BearerError;
+#[cfg(feature = "access-key")]
+pub use acs_common_driver::access_key;
 #[cfg(feature = "azure")]
 pub use acs_common_driver::azure;
 #[cfg(feature = "entra")]
 pub use acs_common_driver::entra;
+#[cfg(feature = "tower")]
+pub use acs_common_driver::tower;
 pub use acs_common_driver::{
     BuildError, Builder, CheckSource, Clock, Driver, Error, FailureCause, FailureKind, IntoRefresher, Monotonic,
-    NewToken, Notice, Now, Policy, PolicyBuilder, PolicyError, Reason, Refresher, RefresherError, RefresherPanicked,
-    Secret, Spawn, SpawnError, Token, TokenError, Trigger, UndecodableTokens, UnixTime,
+    NewToken, Notice, NoticeStream, Now, Policy, PolicyBuilder, PolicyError, Reason, Refresher, RefresherError,
+    RefresherPanicked, Secret, Spawn, SpawnError, Token, TokenError, TokenFuture, TokenProvider, TokenReader, Trigger,
+    UndecodableTokens, UnixTime,
 };
+#[cfg(feature = "access-key")]
+pub use acs_common_driver::{ClientArguments, ClientArgumentsError, ClientAuth, OriginError, SharedKey};
 #[cfg(feature = "hyper")]
 pub use http::{HyperClient, TlsError};
 

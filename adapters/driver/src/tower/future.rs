@@ -1,0 +1,295 @@
+//! A call in flight: the host of one [`Call`].
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use acs_common::call::{Authorization, Call, CallAction, CallEvent, CallResponse, Returned};
+use acs_common::{Error, Token};
+use http::header::{DATE, WWW_AUTHENTICATE};
+use http::{Request, Response, StatusCode};
+use tower_service::Service;
+
+use super::error::CallError;
+use super::layer::{Settings, put};
+use crate::client::ClientAuth;
+use crate::provider::TokenFuture;
+
+pin_project_lite::pin_project! {
+    /// A call of [`Authorize`](super::Authorize). It returns the response, whatever its status, or a [`CallError`].
+    #[must_use = "a future does nothing until it is awaited"]
+    pub struct Authorized<S: Service<Request<B>>, B> {
+        // A request on its way.
+        #[pin]
+        sending: Option<S::Future>,
+        // `None`: the request passes untouched.
+        steps: Option<Steps<S, B>>,
+    }
+}
+
+/// What the call holds between its steps.
+pub(super) struct Steps<S: Service<Request<B>>, B> {
+    call: Call,
+    settings: Arc<Settings<B>>,
+    /// The request, until it is sent.
+    first: Option<Request<B>>,
+    /// Its clone, until that is sent.
+    replay: Option<Request<B>>,
+    /// The request with its authorization, until the service is ready.
+    authorized: Option<Request<B>>,
+    service: Option<S>,
+    is_ready: bool,
+    asking: Option<TokenFuture>,
+    response: Option<S::Response>,
+    failure: Option<CallError<S::Error>>,
+    /// The second signature has the service's date.
+    corrected: bool,
+}
+
+impl<S: Service<Request<B>>, B> Authorized<S, B> {
+    pub(super) fn untouched(sending: S::Future) -> Self {
+        Self { sending: Some(sending), steps: None }
+    }
+
+    /// The request is on its way. `again`: its clone, and a service to send that with.
+    #[inline]
+    pub(super) fn sent(
+        call: Call,
+        settings: &Arc<Settings<B>>,
+        sending: S::Future,
+        again: Option<(Request<B>, S)>,
+    ) -> Self {
+        let (replay, service) = again.unzip();
+        let steps = Steps { replay, service, ..Steps::new(call, settings) };
+        Self { sending: Some(sending), steps: Some(steps) }
+    }
+
+    /// The request is sent by the first poll, or when there is a token. The service is ready.
+    pub(super) fn waiting(
+        call: Call,
+        settings: &Arc<Settings<B>>,
+        first: Request<B>,
+        replay: Option<Request<B>>,
+        service: S,
+    ) -> Self {
+        let asking = match &settings.auth {
+            ClientAuth::Token(credential) => Some(credential.get_token()),
+            ClientAuth::Key(_) => None,
+        };
+        let first = Some(first);
+        let service = Some(service);
+        let steps = Steps { first, replay, service, is_ready: true, asking, ..Steps::new(call, settings) };
+        Self { sending: None, steps: Some(steps) }
+    }
+}
+
+impl<S, B, R> Future for Authorized<S, B>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+{
+    type Output = Result<Response<R>, CallError<S::Error>>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            if let Some(sending) = this.sending.as_mut().as_pin_mut() {
+                let result = ready!(sending.poll(context));
+                this.sending.set(None);
+                match this.steps {
+                    Some(steps) => steps.received(result),
+                    None => return Poll::Ready(result.map_err(CallError::Service)),
+                }
+            }
+            let Some(steps) = this.steps else {
+                // It was polled after its end.
+                return Poll::Pending;
+            };
+            if let Some(asking) = &mut steps.asking {
+                let answer = ready!(asking.as_mut().poll(context));
+                steps.asking = None;
+                steps.answered(answer);
+            }
+            if let Some(result) = steps.act() {
+                return Poll::Ready(result);
+            }
+            if steps.asking.is_none() {
+                let Some(request) = ready!(steps.poll_service(context)) else { continue };
+                let (Some(request), Some(service)) = (request, &mut steps.service) else { return Poll::Pending };
+                steps.is_ready = false;
+                this.sending.set(Some(service.call(request)));
+            }
+        }
+    }
+}
+
+impl<S: Service<Request<B>>, B> Steps<S, B> {
+    #[inline]
+    fn new(call: Call, settings: &Arc<Settings<B>>) -> Self {
+        Self {
+            call,
+            settings: Arc::clone(settings),
+            first: None,
+            replay: None,
+            authorized: None,
+            service: None,
+            is_ready: false,
+            asking: None,
+            response: None,
+            failure: None,
+            corrected: false,
+        }
+    }
+
+    fn answered(&mut self, answer: Result<Token, Error>) {
+        let token = answer.map_err(CallError::Token);
+        // A token that fits into no header is as good as none.
+        let token = token.and_then(|token| match token.authorization() {
+            Ok(_) => Ok(token),
+            Err(error) => Err(CallError::Bearer(error)),
+        });
+        match token {
+            Ok(token) => self.call.handle(CallEvent::TokenReceived { token }),
+            Err(error) => {
+                self.failure = Some(error);
+                self.call.handle(CallEvent::TokenFailed);
+            }
+        }
+    }
+
+    fn send_failed(&mut self, error: CallError<S::Error>) {
+        self.failure = Some(error);
+        self.call.handle(CallEvent::SendFailed);
+    }
+
+    /// The request that can be sent now, as there is a service for it. `Ready(None)`: the service has failed.
+    fn poll_service(&mut self, context: &mut Context<'_>) -> Poll<Option<Option<Request<B>>>> {
+        if self.authorized.is_some()
+            && !self.is_ready
+            && let Some(service) = &mut self.service
+        {
+            if let Err(error) = ready!(service.poll_ready(context)) {
+                self.authorized = None;
+                self.send_failed(CallError::Service(error));
+                return Poll::Ready(None);
+            }
+            self.is_ready = true;
+        }
+        Poll::Ready(Some(self.authorized.take()))
+    }
+
+    fn authorize(&self, with: Owned, request: Option<Request<B>>) -> Result<Option<Request<B>>, CallError<S::Error>> {
+        let Some(mut request) = request else { return Ok(None) };
+        match (with, &self.settings.auth) {
+            (Owned::Token(token), _) => {
+                put(&mut request, token.authorization().map_err(CallError::Bearer)?.clone());
+                Ok(Some(request))
+            }
+            (Owned::Signature(date), ClientAuth::Key(key)) => self.settings.sign(request, key, date).map(Some),
+            // A call by token asks for no signature.
+            (Owned::Signature(_), ClientAuth::Token(_)) => Ok(Some(request)),
+        }
+    }
+}
+
+/// What goes on a request, taken out of the machine.
+enum Owned {
+    Token(Token),
+    Signature(acs_common::UnixTime),
+}
+
+impl From<Authorization<'_>> for Owned {
+    fn from(with: Authorization<'_>) -> Self {
+        match with {
+            Authorization::Token(token) => Self::Token(token.clone()),
+            Authorization::Signature { date } => Self::Signature(date),
+        }
+    }
+}
+
+impl<S, B, R> Steps<S, B>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+{
+    fn received(&mut self, result: Result<Response<R>, S::Error>) {
+        match result {
+            Ok(response) => {
+                let answer = answer(&response);
+                if self.corrected
+                    && answer.status() != 401
+                    && let ClientAuth::Key(key) = &self.settings.auth
+                    && let Some(date) = with_date(answer, &response).date()
+                {
+                    key.learn_date(date);
+                }
+                self.response = Some(response);
+                self.call.handle(CallEvent::ResponseReceived { response: answer });
+            }
+            Err(error) => self.send_failed(CallError::Service(error)),
+        }
+    }
+
+    /// Does what the call says. Returns its result, if it has ended.
+    fn act(&mut self) -> Option<Result<Response<R>, CallError<S::Error>>> {
+        loop {
+            let (with, request) = match self.call.poll_action()? {
+                CallAction::RejectToken { token } => {
+                    if let ClientAuth::Token(credential) = &self.settings.auth {
+                        credential.reject(&token);
+                    }
+                    continue;
+                }
+                CallAction::GetToken { other_than } => {
+                    if let ClientAuth::Token(credential) = &self.settings.auth {
+                        self.asking = Some(match other_than {
+                            Some(refused) => credential.replace(&refused),
+                            None => credential.get_token(),
+                        });
+                    }
+                    continue;
+                }
+                CallAction::CancelToken => {
+                    self.asking = None;
+                    continue;
+                }
+                CallAction::Send { with } => (Owned::from(with), self.first.take()),
+                CallAction::SendAgain { with } => {
+                    // With its body, and so with its connection.
+                    self.response = None;
+                    self.corrected = matches!(with, Authorization::Signature { .. });
+                    (Owned::from(with), self.replay.take())
+                }
+                CallAction::Return { what: Returned::Response } => return self.response.take().map(Ok),
+                CallAction::Return { what: Returned::Failure } => return self.failure.take().map(Err),
+            };
+            match self.authorize(with, request) {
+                Ok(request) => self.authorized = request,
+                Err(error) => self.send_failed(error),
+            }
+        }
+    }
+}
+
+/// What the machine has to know of the response.
+#[inline]
+fn answer<R>(response: &Response<R>) -> CallResponse {
+    let answer = CallResponse::new(response.status().as_u16());
+    if response.status() != StatusCode::UNAUTHORIZED {
+        return answer;
+    }
+    let lines = response.headers().get_all(WWW_AUTHENTICATE).iter();
+    with_date(lines.fold(answer, |answer, line| answer.with_challenge(line.as_bytes())), response)
+}
+
+fn with_date<R>(answer: CallResponse, response: &Response<R>) -> CallResponse {
+    match response.headers().get(DATE) {
+        Some(date) => answer.with_date(date.as_bytes()),
+        None => answer,
+    }
+}
+
+impl<S: Service<Request<B>>, B> fmt::Debug for Authorized<S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorized").field("is_sending", &self.sending.is_some()).finish_non_exhaustive()
+    }
+}
