@@ -382,6 +382,12 @@ fn wrong_usage_ends_with_2_and_the_help() {
         (&["-x"], "unknown option -x"),
         (&["--policy"], "--policy takes default or reference, not nothing"),
         (&["--policy", "lenient", "-"], "--policy takes default or reference, not lenient"),
+        (&["--policy", "default", "--policy", "default", "-"], "--policy was given more than once"),
+        (&["--svg"], "--svg takes the name of a file to write"),
+        (&["--svg", "a.svg"], "no file given"),
+        (&["--svg", "a.svg", "--check", "-"], "--svg and --check exclude each other"),
+        (&["--svg", "a.svg", "--width", "wide", "-"], "--width takes a number from 320 to 4000, not \"wide\""),
+        (&["--width", "400", "-"], "--width is for --svg"),
     ] {
         let ran = run(arguments, "[]");
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{arguments:?}");
@@ -392,6 +398,31 @@ fn wrong_usage_ends_with_2_and_the_help() {
         let ran = run(&[help], "");
         assert_eq!((ran.code, ran.err.as_str()), (0, ""));
         assert!(ran.out.contains("Usage: simulate") && ran.out.contains("Exit status"), "{}", ran.out);
+    }
+}
+
+/// Fails when `--svg` is ignored, draws under another policy or width, or writes elsewhere.
+#[test]
+fn it_draws_one_scenario_as_it_is_in_the_documentation() {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/timelines");
+    let scenario_file = format!("{docs}/outage.json");
+    let two = ["--policy", "default", "--policy", "reference"];
+    for (width, name) in [("830", "outage.svg"), ("400", "outage-narrow.svg")] {
+        let arguments = [&["--svg", "drawn.svg", "--width", width], &two[..], &[&scenario_file]].concat();
+        let ran = run(&arguments, "");
+        assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", ""));
+        let drawn = std::fs::read_to_string(Path::new(env!("CARGO_TARGET_TMPDIR")).join("drawn.svg")).unwrap();
+        assert_eq!(drawn, std::fs::read_to_string(format!("{docs}/{name}")).unwrap());
+    }
+    let ran = run(&["--svg", "-", &scenario_file], "");
+    assert!(ran.out.starts_with("<svg ") && ran.out.contains("the scenario&#39;s policy"), "{}", ran.out);
+    let many = file("many.json", json!([scenario("one"), scenario("two")]).to_string());
+    for (arguments, message) in [
+        (&["--svg", "-", many][..], "many.json: --svg draws one scenario, and this file has 1 more"),
+        (&["--svg", "-", many, many], "--svg draws one file, not 2"),
+    ] {
+        let ran = run(arguments, "");
+        assert_eq!((ran.code, ran.out.as_str(), ran.err), (2, "", format!("simulate: {message}\n")));
     }
 }
 

@@ -2,15 +2,21 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use acs_common::entra::{EntraToken, ExchangeAction, ExchangeEvent, HttpRequest, HttpResponse};
-use acs_common::{
-    Action, DateSource, Error, Event, Machine, Monotonic, Notice, Now, RefresherError, RequestId, Token, UnixTime,
-};
+use acs_common::entra::{EntraToken, ExchangeAction, ExchangeEvent};
+use acs_common::{Action, DateSource, Event, Machine, Monotonic, Notice, Now, RequestId, Token};
 use serde_json::{Value, json};
 
+mod answers;
+mod clocks;
+mod shown;
+
+use self::answers::error;
+pub use self::answers::kind;
+pub use self::clocks::Clocks;
+pub use self::shown::{Seen, Watch};
 use super::credential::{self, ToDo};
-use super::scenario::{Credential, Do, Exchanged, Failed, Given, Outcome, Scenario};
-use super::tokens::{entra_text, new_token, token_response};
+use super::scenario::{Answer, Credential, Do, Given, Scenario};
+use super::tokens::{entra_text, new_token};
 
 /// How long after a step of the wall clock, or a suspension, a host that sleeps in slices reads its clocks.
 const SLICE: u64 = 60_000;
@@ -38,9 +44,18 @@ pub fn play(scenario: &Scenario) -> Played {
     play_at_most(scenario, usize::MAX)
 }
 
+/// Plays the scenario, and shows what happens, with its true time, to someone who draws it.
+pub fn play_watched<'a>(scenario: &'a Scenario, most: usize, watch: Watch<'a>) -> Played {
+    play_for(scenario, most, Some(watch))
+}
+
 fn play_at_most(scenario: &Scenario, most: usize) -> Played {
+    play_for(scenario, most, None)
+}
+
+fn play_for<'a>(scenario: &'a Scenario, most: usize, watch: Option<Watch<'a>>) -> Played {
     match credential(scenario) {
-        Ok(credential) => Host::new(scenario, credential).play(most),
+        Ok(credential) => Host::new(scenario, credential, watch).play(most),
         Err(error) => {
             let timeline = vec![json!({"at": 0, "event": "construction_failed", "error": error})];
             Played { timeline, ..Played::default() }
@@ -67,30 +82,6 @@ fn credential(scenario: &Scenario) -> Result<credential::Credential<&str>, &'sta
     machine.map(credential::Credential::new).map_err(|_| "invalid_token")
 }
 
-/// Both clocks of the host, computed from the true time, which an external clock would show.
-#[derive(Clone, Copy, Debug)]
-pub struct Clocks {
-    start: i64,
-    stepped: i64,
-    suspended: u64,
-}
-
-impl Clocks {
-    pub fn new(scenario: &Scenario) -> Self {
-        Self { start: scenario.start, stepped: scenario.ahead, suspended: 0 }
-    }
-
-    pub fn now(self, at: u64) -> Now {
-        let unix = self.start.saturating_mul(1_000).saturating_add_unsigned(at).saturating_add(self.stepped);
-        Now::new(Monotonic::from_millis(at.saturating_sub(self.suspended)), UnixTime::from_millis(unix))
-    }
-
-    /// The true time at which the monotonic clock shows this, if nothing else happens.
-    fn true_time(self, monotonic: Monotonic) -> u64 {
-        monotonic.as_millis().saturating_add(self.suspended)
-    }
-}
-
 /// The next thing to happen. The order of the variants is the order within a millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Next {
@@ -101,8 +92,8 @@ enum Next {
 }
 
 /// A call without an answer yet, with its number among calls of its kind, from 0.
-#[derive(Clone, Copy, Debug)]
-enum Call {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Call {
     Refresher(RequestId, usize),
     Source(RequestId, usize),
     Service(RequestId, usize),
@@ -118,6 +109,8 @@ struct Host<'a> {
     script: VecDeque<&'a super::scenario::Step>,
     /// The calls of the refresher, or of the source of Entra tokens.
     calls: usize,
+    /// The answers to the calls of the refresher, in order. `None`: it never answers.
+    planned: Vec<Option<&'a Answer>>,
     exchanges: usize,
     /// The Entra token of the signed-in user, if any.
     signed_in: Option<&'a str>,
@@ -133,10 +126,15 @@ struct Host<'a> {
     /// The name of the next token that is accepted.
     naming: String,
     played: Played,
+    watch: Option<Watch<'a>>,
+    /// The last token that was shown: its number, and when it is due and expires.
+    shown: Option<(usize, Option<u64>, Option<u64>)>,
+    /// The kind of the last failure, until it is shown.
+    failure: Option<&'static str>,
 }
 
 impl<'a> Host<'a> {
-    fn new(scenario: &'a Scenario, credential: credential::Credential<&'a str>) -> Self {
+    fn new(scenario: &'a Scenario, credential: credential::Credential<&'a str>, watch: Option<Watch<'a>>) -> Self {
         let (name, signed_in) = match &scenario.credential {
             Credential::Static(_) => ("static", None),
             Credential::Refreshing { .. } => ("initial", None),
@@ -150,6 +148,7 @@ impl<'a> Host<'a> {
             awake: 0,
             script: scenario.script.iter().collect(),
             calls: 0,
+            planned: Vec::new(),
             exchanges: 0,
             signed_in,
             given: Vec::new(),
@@ -159,6 +158,9 @@ impl<'a> Host<'a> {
             tokens: Vec::new(),
             naming: name.to_owned(),
             played: Played::default(),
+            watch,
+            shown: None,
+            failure: None,
         };
         host.learn_token();
         host.drain();
@@ -202,11 +204,14 @@ impl<'a> Host<'a> {
     }
 
     fn run(&mut self, action: &'a Do) {
+        self.show(Seen::Step(action));
         match action {
             Do::GetToken { id } => self.handle(Event::TokenRequested { waiter: id.as_str() }),
             Do::Cancel { id } => self.handle(Event::RequestCancelled { waiter: id.as_str() }),
             Do::Reject { token } => {
-                let known = self.tokens.iter().find(|(_, name)| name == token).map(|(token, _)| token.clone());
+                let held = self.credential.machine.token(self.now()).filter(|_| token == "held").cloned();
+                let named = self.tokens.iter().find(|(_, name)| name == token).map(|(token, _)| token.clone());
+                let known = held.or(named);
                 // A token that was never accepted cannot be rejected. The host reads its clocks all the same.
                 self.handle(known.map_or(Event::TimeAdvanced, |token| Event::TokenRejected { token }));
             }
@@ -217,9 +222,10 @@ impl<'a> Host<'a> {
             Do::StepWallClock { by } => {
                 self.clocks.stepped = self.clocks.stepped.saturating_add(*by);
                 self.look_later();
+                self.show_token(true);
             }
             Do::ServiceDate { ahead, took } => {
-                let date = self.date(*ahead);
+                let date = self.clocks.date(self.at, *ahead);
                 let sent = self.clocks.now(self.at.saturating_sub(*took));
                 self.handle(Event::ServerTimeSeen { date, sent, by: DateSource::Service });
             }
@@ -227,6 +233,7 @@ impl<'a> Host<'a> {
                 self.clocks.suspended = self.clocks.suspended.saturating_add(*millis);
                 self.awake = self.at.saturating_add(*millis);
                 self.look_later();
+                self.show_token(true);
             }
         }
     }
@@ -239,6 +246,7 @@ impl<'a> Host<'a> {
 
     fn answer(&mut self, call: Call) {
         let now = self.now();
+        self.failure = None;
         match call {
             Call::Refresher(request, index) => {
                 self.naming = format!("r{}", index + 1);
@@ -265,47 +273,7 @@ impl<'a> Host<'a> {
             }
         }
         self.drain();
-    }
-
-    /// The `Date` of a server whose clock is ahead by so many milliseconds: cut to the second.
-    fn date(&self, ahead: i64) -> UnixTime {
-        let true_time = self.scenario.start.saturating_mul(1_000).saturating_add_unsigned(self.at);
-        UnixTime::from_secs(UnixTime::from_millis(true_time.saturating_add(ahead)).as_secs())
-    }
-
-    fn refreshed(&self, request: RequestId, call: usize) -> Event<&'a str> {
-        match &self.scenario.refresher[call].outcome {
-            Outcome::Token(token) => {
-                let token = new_token(token, &self.naming, self.scenario.start);
-                let token = if self.scenario.server_date { token.with_server_time(self.date(0)) } else { token };
-                Event::TokenReceived { request, token }
-            }
-            Outcome::Error(failed) => {
-                let error = error(failed);
-                let error = if self.scenario.server_date { error.with_server_time(self.date(0)) } else { error };
-                Event::RefreshFailed { request, error }
-            }
-        }
-    }
-
-    fn exchanged(&self, call: usize) -> ExchangeEvent {
-        let answer = &self.scenario.exchange[call];
-        let (status, body) = match &answer.exchanged {
-            Exchanged::Token(token) => (200, token_response(token, &self.naming, self.scenario.start)),
-            Exchanged::Response { status, body } => (*status, body.clone()),
-            Exchanged::Unreachable(what) => {
-                return ExchangeEvent::TransportFailed { error: RefresherError::new(what.as_str()) };
-            }
-        };
-        let response = HttpResponse::new(status).with_body(body.into_bytes());
-        let headers = answer.headers.iter();
-        let mut response = headers.fold(response, |response, (name, value)| response.with_header(name, value));
-        if self.scenario.server_date
-            && let Some(date) = chrono::DateTime::from_timestamp(self.date(0).as_secs(), 0)
-        {
-            response = response.with_header("Date", &date.format("%a, %d %b %Y %H:%M:%S GMT").to_string());
-        }
-        ExchangeEvent::ResponseReceived { response }
+        self.show(Seen::Returned(call, self.failure));
     }
 
     fn now(&self) -> Now {
@@ -330,24 +298,28 @@ impl<'a> Host<'a> {
         while let Some(to_do) = self.credential.poll(self.now()) {
             // The last event may have brought a token.
             self.learn_token();
+            self.show_token(false);
             match to_do {
                 ToDo::Act(Action::ReturnToken { waiter, result: Ok(token) }) => {
                     let name = self.tokens.iter().rev().find(|(known, _)| known.ptr_eq(&token)).map(|(_, name)| name);
                     let event = json!({"at": self.at, "event": "token", "id": waiter, "token": name});
                     self.played.timeline.push(event);
+                    self.show(Seen::Answered(waiter, None));
                 }
                 ToDo::Act(Action::ReturnToken { waiter, result: Err(error) }) => {
                     let event = json!({"at": self.at, "event": "error", "id": waiter, "error": kind(&error)});
                     self.played.timeline.push(event);
+                    self.show(Seen::Answered(waiter, Some(kind(&error))));
                 }
                 ToDo::Act(Action::CallRefresher { request, .. }) => {
-                    let after = self.scenario.refresher.get(self.calls).map(|answer| answer.after);
+                    let answer = self.plan();
+                    self.planned.push(answer);
                     self.called("refresher_called", self.calls);
-                    self.expect(Call::Refresher(request, self.calls), after);
+                    self.expect(Call::Refresher(request, self.calls), answer.map(|answer| answer.after));
                     self.calls += 1;
                 }
                 // This host cannot cancel: the late answer must change nothing.
-                ToDo::Act(Action::CancelRefresher { .. }) => {}
+                ToDo::Act(Action::CancelRefresher { request }) => self.show(Seen::Dropped(request)),
                 ToDo::Act(Action::CheckSource { .. }) => unreachable!("it is passed on to the exchange"),
                 ToDo::Act(Action::Notify(notice)) => self.notice(&notice),
                 ToDo::Act(Action::ScheduleTimer { .. }) | ToDo::Exchange(_, ExchangeAction::ScheduleTimer { .. }) => {
@@ -375,9 +347,14 @@ impl<'a> Host<'a> {
             }
         }
         self.learn_token();
+        self.show_token(false);
     }
 
     fn notice(&mut self, notice: &Notice) {
+        if let Notice::RefreshFailed { cause, retry_in, .. } = notice {
+            self.failure = Some(cause.kind().as_str());
+            self.show(Seen::Failed { retry_in: *retry_in });
+        }
         let name = match notice {
             Notice::TokenChanged { .. } => "token_changed",
             Notice::RefreshFailed { .. } => "refresh_failed",
@@ -396,49 +373,10 @@ impl<'a> Host<'a> {
     }
 
     fn expect(&mut self, call: Call, after: Option<u64>) {
+        self.show(Seen::Called(call));
         if let Some(after) = after {
             let nth = self.calls + self.exchanges;
             self.answers.insert((self.at.saturating_add(after), nth), call);
         }
-    }
-
-    fn sent(&mut self, request: &HttpRequest) {
-        let header = |(name, value): (&str, &str)| {
-            let is_sent = |entra: &&&str| value.strip_prefix("Bearer ") == Some(&entra_text(entra));
-            let value = match self.given.iter().find(is_sent) {
-                Some(entra) => format!("Bearer {entra}"),
-                None => value.to_owned(),
-            };
-            (name.to_owned(), Value::String(value))
-        };
-        let headers: serde_json::Map<_, _> = request.expose_headers().map(header).collect();
-        self.played.requests.push(json!({
-            "at": self.at,
-            "call": self.exchanges + 1,
-            "method": request.method(),
-            "url": request.url(),
-            "headers": headers,
-            "body": request.body(),
-        }));
-    }
-}
-
-fn error(failed: &Failed) -> RefresherError {
-    let mut error = RefresherError::new(failed.message.as_str());
-    if failed.permanent {
-        error = error.permanent();
-    }
-    match failed.retry_after {
-        Some(delay) => error.with_retry_after(delay),
-        None => error,
-    }
-}
-
-/// The kind of an error, as timelines name it.
-pub fn kind(error: &Error) -> &'static str {
-    match error {
-        Error::RefreshFailed { cause, .. } => cause.kind().as_str(),
-        Error::Disposed => "disposed",
-        _ => "unknown",
     }
 }

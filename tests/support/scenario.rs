@@ -8,7 +8,14 @@ use acs_common::entra::{EntraOptions, EntraOptionsError};
 use acs_common::{CheckSource, Policy, PolicyError, UndecodableTokens};
 use serde_json::Value;
 
-use super::node::{Fields, Node};
+mod credential;
+mod results;
+mod seconds;
+
+use self::credential::read_credential;
+use self::results::{answer, exchange_answer, issuer, source_answer};
+pub use self::seconds::Seconds;
+use super::node::Node;
 
 #[derive(Debug)]
 pub struct Scenario {
@@ -19,7 +26,10 @@ pub struct Scenario {
     /// Whether the timeline shows notices: under any policy but the plain reference.
     pub notices: bool,
     pub credential: Credential,
-    pub refresher: Vec<Answer>,
+    /// `None`: this call gets no answer.
+    pub refresher: Vec<Option<Answer>>,
+    /// Answers the calls after the list's end.
+    pub issuer: Option<Issuer>,
     /// The answers of the source of Entra tokens. After the list's end it returns the signed-in user's token at once.
     pub source: Vec<SourceAnswer>,
     pub exchange: Vec<ExchangeAnswer>,
@@ -48,43 +58,25 @@ pub enum TokenSpec {
     Raw(String),
 }
 
-/// Seconds, whole or fractional, kept as they were written.
-#[derive(Clone, Copy, Debug)]
-pub enum Seconds {
-    Whole(i64),
-    Fraction(f64),
-}
-
-impl Seconds {
-    /// These seconds after `start`.
-    pub fn after(self, start: i64) -> Self {
-        match self {
-            Self::Whole(secs) => Self::Whole(start.saturating_add(secs)),
-            Self::Fraction(secs) => Self::Fraction(start as f64 + secs),
-        }
-    }
-
-    pub fn as_millis(self) -> i64 {
-        match self {
-            Self::Whole(secs) => secs.saturating_mul(1_000),
-            Self::Fraction(secs) => (secs * 1_000.0).round() as i64,
-        }
-    }
-}
-
-impl Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Whole(secs) => secs.fmt(f),
-            Self::Fraction(secs) => secs.fmt(f),
-        }
-    }
-}
-
 #[derive(Debug)]
 pub struct Answer {
     pub after: u64,
     pub outcome: Outcome,
+}
+
+/// An issuer that answers each call the same, except during its outages.
+#[derive(Debug)]
+pub struct Issuer {
+    pub usual: Answer,
+    pub outages: Vec<Outage>,
+}
+
+#[derive(Debug)]
+pub struct Outage {
+    pub from: u64,
+    pub until: u64,
+    /// `None`: a call that starts in it gets no answer.
+    pub answer: Option<Answer>,
 }
 
 #[derive(Debug)]
@@ -133,7 +125,7 @@ pub struct Step {
     pub action: Do,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Do {
     GetToken {
         id: String,
@@ -171,6 +163,14 @@ pub enum Base {
 }
 
 impl Base {
+    /// Its name above a timeline.
+    pub fn heading(self) -> String {
+        match self {
+            Self::Default => "Policy::default()".to_owned(),
+            Self::Reference => "Policy::reference()".to_owned(),
+        }
+    }
+
     fn policy(self) -> Policy {
         match self {
             Self::Default => Policy::default(),
@@ -220,9 +220,11 @@ fn scenario(node: Node, replaced: Option<Base>) -> Result<Scenario, Malformed> {
     let policy = fields.optional("policy");
     let credential = fields.required("credential")?;
     let refresher = fields.optional("refresher").map_or(Ok(Vec::new()), |list| list.list(answer))?;
+    let issuer = fields.optional("issuer").map(issuer).transpose()?;
     let source = fields.optional("source").map_or(Ok(Vec::new()), |list| list.list(source_answer))?;
     let exchange = fields.optional("exchange").map_or(Ok(Vec::new()), |list| list.list(exchange_answer))?;
-    let mut script = fields.optional("script").map_or(Ok(Vec::new()), |list| list.list(step))?;
+    let script = fields.optional("script").map_or(Ok(Vec::new()), |list| list.list(step))?;
+    let mut script: Vec<_> = script.into_iter().flatten().collect();
     script.sort_by_key(|step| step.at);
     let until = fields.required("until")?.millis()?;
     let ahead = fields.optional("device_clock").map_or(Ok(0), device_clock)?;
@@ -244,6 +246,7 @@ fn scenario(node: Node, replaced: Option<Base>) -> Result<Scenario, Malformed> {
         notices,
         credential,
         refresher,
+        issuer,
         source,
         exchange,
         script,
@@ -315,125 +318,6 @@ fn read_policy(node: Node) -> Result<(acs_common::PolicyBuilder, bool), Malforme
     Ok((if retries { policy } else { policy.no_retry() }, true))
 }
 
-fn read_credential(
-    node: Node,
-    mut policy: acs_common::PolicyBuilder,
-) -> Result<(Credential, acs_common::PolicyBuilder), Malformed> {
-    let mut fields = node.fields()?;
-    let fixed = fields.optional("static");
-    let entra_user = fields.optional("entra");
-    let initial = fields.optional("initial_token").filter(|node| !node.value.is_null());
-    if let Some(on) = fields.optional("refresh_proactively") {
-        policy = policy.refresh_proactively(on.boolean()?);
-    }
-    if let Some(lifetime) = fields.optional("opaque_token_lifetime") {
-        policy = policy.opaque_token_lifetime(lifetime.lifetime()?);
-    }
-    fields.no_others()?;
-    let credential = match (fixed, entra_user, initial) {
-        (Some(node), None, None) => Credential::Static(token(node)?),
-        (None, Some(node), None) => entra(node)?,
-        (None, None, initial) => Credential::Refreshing { initial: initial.map(token).transpose()? },
-        (Some(_), _, Some(initial)) => return Err(initial.error("a static credential has no initial token")),
-        (None, Some(_), Some(initial)) => return Err(initial.error("an Entra credential has no initial token")),
-        (Some(_), Some(node), None) => return Err(node.error("a static credential has no user")),
-    };
-    Ok((credential, policy))
-}
-
-fn entra(node: Node) -> Result<Credential, Malformed> {
-    let mut fields = node.fields()?;
-    let endpoint = fields.optional("endpoint").map_or(Ok(ENDPOINT.to_owned()), Node::string)?;
-    let scopes = fields.optional("scopes").map(|list| list.list(Node::string)).transpose()?;
-    let prewarm = fields.optional("prewarm").map_or(Ok(true), |node| node.boolean())?;
-    let signed_in = fields.optional("signed_in").map(Node::string).transpose()?;
-    fields.no_others()?;
-    let options = EntraOptions::new(&endpoint).and_then(|options| match scopes {
-        Some(scopes) => options.with_scopes(scopes),
-        None => Ok(options),
-    });
-    Ok(Credential::Entra { options: options.map(|options| options.with_prewarm(prewarm)), signed_in })
-}
-
-const ENDPOINT: &str = "https://contoso.communication.azure.com";
-
-fn source_answer(node: Node) -> Result<SourceAnswer, Malformed> {
-    let whole = node.error("expected either an error, or blank: true, or neither");
-    let mut fields = node.fields()?;
-    let after = fields.required("after")?.millis()?;
-    let blank = fields.optional("blank").map_or(Ok(false), |node| node.boolean())?;
-    let failed = failed(&mut fields)?;
-    fields.no_others()?;
-    let given = match (blank, failed) {
-        (false, None) => Given::WhoIsSignedIn,
-        (true, None) => Given::Blank,
-        (false, Some(failed)) => Given::Error(failed),
-        (true, Some(_)) => return Err(whole),
-    };
-    Ok(SourceAnswer { after, given })
-}
-
-fn exchange_answer(node: Node) -> Result<ExchangeAnswer, Malformed> {
-    let whole = node.error("expected one of token, status (with a body or not), unreachable");
-    let mut fields = node.fields()?;
-    let after = fields.required("after")?.millis()?;
-    let token = fields.optional("token").map(token).transpose()?;
-    let status = fields.optional("status").map(Node::status).transpose()?;
-    let headers = fields.optional("headers").map_or(Ok(Vec::new()), headers)?;
-    let body = fields.optional("body").map(|node| match node.value {
-        Value::String(text) => text,
-        other => other.to_string(),
-    });
-    let unreachable = fields.optional("unreachable").map(Node::string).transpose()?;
-    fields.no_others()?;
-    let exchanged = match (token, status, body, unreachable) {
-        (Some(token), None, None, None) => Exchanged::Token(token),
-        (None, Some(status), body, None) => Exchanged::Response { status, body: body.unwrap_or_default() },
-        (None, None, None, Some(what)) => Exchanged::Unreachable(what),
-        _ => return Err(whole),
-    };
-    Ok(ExchangeAnswer { after, headers, exchanged })
-}
-
-fn headers(node: Node) -> Result<Vec<(String, String)>, Malformed> {
-    node.fields()?.rest().map(|(name, node)| Ok((name, node.string()?))).collect()
-}
-
-/// The details of a failure, if there is one.
-fn failed(fields: &mut Fields) -> Result<Option<Failed>, Malformed> {
-    let message = fields.optional("error");
-    let permanent = fields.optional("permanent");
-    let retry_after = fields.optional("retry_after");
-    let Some(message) = message else {
-        return permanent.or(retry_after).map_or(Ok(None), |node| Err(node.error("only an error has it")));
-    };
-    Ok(Some(Failed {
-        message: message.string()?,
-        permanent: permanent.map_or(Ok(false), |node| node.boolean())?,
-        retry_after: retry_after.map(Node::duration).transpose()?,
-    }))
-}
-
-fn token(node: Node) -> Result<TokenSpec, Malformed> {
-    let whole = node.error("expected one of exp (with or without iat), expires_in, expires_on, opaque: true, raw");
-    let mut fields = node.fields()?;
-    let exp = fields.optional("exp").map(|node| node.seconds()).transpose()?;
-    let iat = fields.optional("iat").map(|node| node.seconds()).transpose()?;
-    let expires_in = fields.optional("expires_in").map(|node| node.seconds()).transpose()?;
-    let expires_on = fields.optional("expires_on").map(|node| node.seconds()).transpose()?;
-    let opaque = fields.optional("opaque").map(|node| node.boolean()).transpose()?;
-    let raw = fields.optional("raw").map(|node| node.string()).transpose()?;
-    fields.no_others()?;
-    match (exp, iat, expires_in, expires_on, opaque, raw) {
-        (Some(exp), iat, None, None, None, None) => Ok(TokenSpec::Jwt { exp, iat }),
-        (None, None, Some(secs), None, None, None) if secs.as_millis() >= 0 => Ok(TokenSpec::ExpiresIn(secs)),
-        (None, None, None, Some(secs), None, None) => Ok(TokenSpec::ExpiresOn(secs)),
-        (None, None, None, None, Some(true), None) => Ok(TokenSpec::Opaque),
-        (None, None, None, None, None, Some(raw)) => Ok(TokenSpec::Raw(raw)),
-        _ => Err(whole),
-    }
-}
-
 /// An event of a timeline. Its other fields are compared, not read.
 fn observed(node: Node) -> Result<Value, Malformed> {
     let whole = node.value.clone();
@@ -449,24 +333,13 @@ fn observed(node: Node) -> Result<Value, Malformed> {
     }
 }
 
-fn answer(node: Node) -> Result<Answer, Malformed> {
-    let whole = node.error("expected either a token or an error");
-    let mut fields = node.fields()?;
-    let after = fields.required("after")?.millis()?;
-    let token_spec = fields.optional("token").map(token).transpose()?;
-    let failed = failed(&mut fields)?;
-    fields.no_others()?;
-    let outcome = match (token_spec, failed) {
-        (Some(token), None) => Outcome::Token(token),
-        (None, Some(failed)) => Outcome::Error(failed),
-        _ => return Err(whole),
-    };
-    Ok(Answer { after, outcome })
-}
-
-fn step(node: Node) -> Result<Step, Malformed> {
+/// A step, and its repetitions.
+fn step(node: Node) -> Result<Vec<Step>, Malformed> {
+    let whole = node.error("every and times (1 to 1000) belong together");
     let mut fields = node.fields()?;
     let at = fields.required("at")?.millis()?;
+    let every = fields.optional("every").map(Node::millis).transpose()?;
+    let times = fields.optional("times").map(Node::millis).transpose()?;
     let what = fields.required("do")?;
     let action = match what.value.as_str() {
         Some("get_token") => Do::GetToken { id: fields.required("id")?.string()? },
@@ -489,5 +362,17 @@ fn step(node: Node) -> Result<Step, Malformed> {
         }
     };
     fields.no_others()?;
-    Ok(Step { at, action })
+    let (every, times) = match (every, times) {
+        (None, None) => return Ok(vec![Step { at, action }]),
+        (Some(every), Some(times @ 1..=1_000)) => (every, times),
+        _ => return Err(whole),
+    };
+    let step = |number: u64| {
+        let action = match &action {
+            Do::GetToken { id } => Do::GetToken { id: format!("{id}{}", number + 1) },
+            other => other.clone(),
+        };
+        Step { at: at.saturating_add(every.saturating_mul(number)), action }
+    };
+    Ok((0..times).map(step).collect())
 }
