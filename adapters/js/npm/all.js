@@ -1,0 +1,2 @@
+export { AzureCommunicationTokenCredential } from "./credential.js";
+export * from "./identifiers.js";
