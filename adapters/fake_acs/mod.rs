@@ -13,6 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::Engine as _;
 use futures_rustls::TlsAcceptor;
 use futures_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use futures_rustls::rustls::{self, ClientConfig, RootCertStore, ServerConfig};
@@ -113,6 +114,12 @@ impl FakeAcs {
             .expect("the provider has what TLS needs")
             .with_root_certificates(roots)
             .with_no_client_auth()
+    }
+
+    /// Its certificate in PEM, for clients that read the system's.
+    pub fn pem(&self) -> Option<String> {
+        let text = base64::engine::general_purpose::STANDARD.encode(self.certificate.as_ref()?);
+        Some(format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"))
     }
 
     /// Adds an answer at the end of the script. If the script is empty, the n-th request gets the token `acs-token-n`, with a

@@ -2,33 +2,39 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use acs_common_driver::RefresherError;
 use acs_common_driver::entra::{HttpClient, HttpRequest, HttpResponse};
 use async_io::Timer;
 use futures_rustls::TlsConnector;
-use futures_rustls::rustls::{self, ClientConfig, pki_types::ServerName};
+use futures_rustls::rustls::crypto::CryptoProvider;
+use futures_rustls::rustls::{self, ClientConfig};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body as _, Bytes};
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::client::conn::http1;
+use hyper::header::{HOST, HeaderValue};
 use hyper::{Request, Response, Uri};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use rustls_platform_verifier::BuilderVerifierExt as _;
-use smol::future::FutureExt as _;
-use smol::io::{AsyncRead, AsyncWrite};
-use smol::net::TcpStream;
+use smol::future::{self, FutureExt as _};
 use smol_hyper::rt::FuturesIo;
 
-/// Sends the exchange's requests with `hyper` on smol (feature `hyper`). It keeps connections open, checks certificates
-/// with the operating system's rules, and follows no redirects. The timeout of a connection is 10 seconds, that of a
-/// response 30 seconds. It does not use proxies. Plain http goes to this computer only.
+use crate::connect::{self, Target};
+
+/// Sends the exchange's requests with `hyper` on smol (feature `hyper`).
+///
+/// It checks certificates with the operating system's rules, follows no redirects, uses no proxies, and keeps no connection:
+/// the next exchange comes an hour later, when a kept one may be dead. Plain http goes to this computer only. If a host has
+/// more than one address, the next is tried beside the first after a quarter of a second. The timeout of a connection is 10
+/// seconds, that of a response 30 seconds.
+///
+/// # TLS
+/// TLS is by rustls, and which cryptography that uses is the program's choice. [`with_tls`](Self::with_tls) takes a
+/// configuration. [`new`](Self::new) uses the process's default provider
+/// ([`CryptoProvider::install_default`](https://docs.rs/rustls/latest/rustls/crypto/struct.CryptoProvider.html#method.install_default)),
+/// or else the one that a feature of this package brings: `aws-lc-rs` or `ring`. With neither, https is an error that says so.
 ///
 /// Needs the feature `hyper`.
 ///
@@ -43,32 +49,34 @@ use smol_hyper::rt::FuturesIo;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct HyperClient(Client<Connector, Full<Bytes>>);
+pub struct HyperClient {
+    /// Empty until it can be made.
+    tls: Arc<OnceLock<TlsConnector>>,
+}
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 impl HyperClient {
-    /// A client that trusts the certificates that the operating system trusts.
+    /// A client that trusts the certificates that the operating system trusts. If TLS lacks a provider or certificates, plain
+    /// http works all the same. A request that is https looks again for them, and fails if they are still missing.
     ///
     /// # Errors
-    /// The system's certificates are not available.
+    /// The provider supports neither TLS 1.2 nor TLS 1.3.
     pub fn new() -> Result<Self, TlsError> {
-        // Named, because the process may have another default provider, or no default.
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_platform_verifier())
-            .map_err(TlsError)?
-            .with_no_client_auth();
-        Ok(Self::with_tls(tls))
+        let tls = Arc::new(OnceLock::new());
+        match connector() {
+            Ok(connector) => drop(tls.set(connector)),
+            Err(TlsError(Why::NoProvider | Why::NoCertificates(_))) => {}
+            Err(error @ TlsError(Why::Unusable(_))) => return Err(error),
+        }
+        Ok(Self { tls })
     }
 
     /// A client with this TLS configuration: for a private authority, a test, or a client certificate.
     #[must_use]
     pub fn with_tls(tls: ClientConfig) -> Self {
-        let connector = Connector(TlsConnector::from(Arc::new(tls)));
-        Self(Client::builder(GlobalExecutor).build(connector))
+        Self { tls: Arc::new(OnceLock::from(TlsConnector::from(Arc::new(tls)))) }
     }
 }
 
@@ -82,20 +90,48 @@ impl HttpClient for HyperClient {
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, RefresherError>> + Send>>;
 
     fn send(&mut self, request: HttpRequest) -> Self::Future {
-        let client = self.0.clone();
+        let tls = Arc::clone(&self.tls);
         let url = request.url().to_owned();
-        let answer = within(TIMEOUT, "no response from the service", async move { exchange(&client, request).await });
+        let answer = within(TIMEOUT, "no response from the service", async move { exchange(&tls, request).await });
         Box::pin(async { answer.await.map_err(|error| RefresherError::new(RequestFailed { url, error })) })
     }
 }
 
-async fn exchange(
-    client: &Client<Connector, Full<Bytes>>,
-    request: HttpRequest,
-) -> Result<HttpResponse, RefresherError> {
+async fn exchange(tls: &OnceLock<TlsConnector>, request: HttpRequest) -> Result<HttpResponse, RefresherError> {
     let request = Request::<&'static [u8]>::try_from(request)?;
-    let request = request.map(|body| Full::new(Bytes::from_static(body)));
-    let (head, mut incoming) = client.request(request).await?.into_parts();
+    let target = Target::of(request.uri())?;
+    let tls = match tls.get() {
+        _ if !target.secure => None,
+        Some(tls) => Some(tls.clone()),
+        // It reads files.
+        None => {
+            let made = smol::unblock(connector).await?;
+            Some(tls.get_or_init(|| made).clone())
+        }
+    };
+    let request = to_origin(request.map(|body| Full::new(Bytes::from_static(body))), &target)?;
+    let stream = within(CONNECT_TIMEOUT, "no connection", async { Ok(connect::connect(&target, tls).await?) }).await?;
+    let (mut sender, connection) = http1::handshake(FuturesIo::new(stream)).await?;
+    let answer = async { read(sender.send_request(request).await?).await };
+    // In the task of the request: what is dropped with it ends with it, and what it waits for cannot keep other tasks waiting.
+    // How the connection fails, the answer says.
+    let connection = async {
+        let _: hyper::Result<()> = connection.await;
+        future::pending().await
+    };
+    answer.or(connection).await
+}
+
+/// The request in the form that servers expect: the path alone, and the host in a header.
+fn to_origin<B>(mut request: Request<B>, target: &Target) -> Result<Request<B>, RefresherError> {
+    let path = request.uri().path_and_query().cloned();
+    *request.uri_mut() = path.map(Uri::from).unwrap_or_default();
+    request.headers_mut().insert(HOST, HeaderValue::try_from(target.host_header())?);
+    Ok(request)
+}
+
+async fn read(response: Response<Incoming>) -> Result<HttpResponse, RefresherError> {
+    let (head, mut incoming) = response.into_parts();
     // In one allocation if possible: growing would leave copies of the secret in memory.
     let announced = incoming.size_hint().exact().and_then(|length| usize::try_from(length).ok());
     let mut body = Vec::with_capacity(announced.unwrap_or_default().min(HttpResponse::MAX_BODY));
@@ -122,6 +158,30 @@ async fn within<T>(
     future.or(late).await
 }
 
+/// TLS with the certificates that the operating system trusts.
+fn connector() -> Result<TlsConnector, TlsError> {
+    let provider = provider().ok_or(TlsError(Why::NoProvider))?;
+    let tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TlsError(Why::Unusable(error)))?
+        .with_platform_verifier()
+        .map_err(|error| TlsError(Why::NoCertificates(error)))?
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(tls)))
+}
+
+/// The program's choice, or else that of a feature. `rustls` itself panics where there is more than one, or none.
+fn provider() -> Option<Arc<CryptoProvider>> {
+    CryptoProvider::get_default().cloned().or_else(|| {
+        #[cfg(feature = "aws-lc-rs")]
+        return Some(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+        #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+        return Some(Arc::new(rustls::crypto::ring::default_provider()));
+        #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
+        None
+    })
+}
+
 /// Adds the URL, which `hyper`'s errors do not have.
 #[derive(Debug)]
 struct RequestFailed {
@@ -141,105 +201,7 @@ impl Error for RequestFailed {
     }
 }
 
-/// smol's global executor, for `hyper`.
-#[derive(Clone, Debug)]
-struct GlobalExecutor;
-
-impl<F> hyper::rt::Executor<F> for GlobalExecutor
-where
-    F: Future<Output: Send + 'static> + Send + 'static,
-{
-    fn execute(&self, future: F) {
-        smol::spawn(future).detach();
-    }
-}
-
-/// Connects to the host of a URL, with TLS if the URL is https.
-#[derive(Clone)]
-struct Connector(TlsConnector);
-
-impl tower_service::Service<Uri> for Connector {
-    type Response = Stream;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Stream>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let tls = self.0.clone();
-        let connect = async move {
-            let unusable = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
-            let host = uri.host().ok_or_else(|| unusable("no host"))?.trim_matches(['[', ']']).to_owned();
-            let secure = uri.scheme_str() == Some("https");
-            let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-            let mut addresses = addresses(&host, port).await?;
-            if !secure {
-                addresses.retain(|address| address.ip().to_canonical().is_loopback());
-            }
-            let tcp = TcpStream::connect(&*addresses).await?;
-            tcp.set_nodelay(true)?;
-            if !secure {
-                return Ok(Stream(FuturesIo::new(Box::new(tcp))));
-            }
-            let name = ServerName::try_from(host).map_err(io::Error::other)?;
-            Ok(Stream(FuturesIo::new(Box::new(tls.connect(name, tcp).await?))))
-        };
-        let late = async {
-            Timer::after(CONNECT_TIMEOUT).await;
-            Err(io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {CONNECT_TIMEOUT:?}")))
-        };
-        Box::pin(connect.or(late))
-    }
-}
-
-/// The addresses of a host. Those of this computer are not left to a name server: tokens are sent to them in plain text.
-async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    if host.strip_suffix('.').unwrap_or(host).eq_ignore_ascii_case("localhost") {
-        return Ok(vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]);
-    }
-    smol::net::resolve((host, port)).await
-}
-
-trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
-
-/// A connection, plain or with TLS.
-struct Stream(FuturesIo<Box<dyn Socket>>);
-
-impl Connection for Stream {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
-}
-
-impl Read for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
-    }
-}
-
-impl Write for Stream {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, buffer)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
-    }
-}
-
-/// TLS is not available on this system.
+/// TLS is not available. The text says what to do.
 ///
 /// Needs the feature `hyper`.
 ///
@@ -252,5 +214,21 @@ impl Write for Stream {
 /// assert!(client().is_ok());
 /// ```
 #[derive(Debug, thiserror::Error)]
-#[error("TLS cannot be set up: {0}")]
-pub struct TlsError(#[source] rustls::Error);
+#[error(transparent)]
+pub struct TlsError(Why);
+
+#[derive(Debug, thiserror::Error)]
+enum Why {
+    #[error(
+        "rustls has no crypto provider for https: install a default one (`CryptoProvider::install_default` of rustls), or \
+         enable the feature `aws-lc-rs` or `ring` of acs-common-smol, or hand in a configuration (`HyperClient::with_tls`)"
+    )]
+    NoProvider,
+    #[error(
+        "there are no certificates to check a server's by: install the system's (on Linux the package ca-certificates), or \
+         name a file of them in SSL_CERT_FILE, or hand in a configuration (`HyperClient::with_tls`)"
+    )]
+    NoCertificates(#[source] rustls::Error),
+    #[error("TLS cannot be set up: {0}")]
+    Unusable(#[source] rustls::Error),
+}

@@ -23,6 +23,8 @@
 //! | handle errors | [`Error`], [`FailureCause`], [`BuildError`] |
 
 #[cfg(feature = "hyper")]
+mod connect;
+#[cfg(feature = "hyper")]
 mod http;
 
 #[cfg(feature = "http")]

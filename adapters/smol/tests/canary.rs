@@ -11,6 +11,9 @@ mod rt {
 
     pub(crate) type Credential = acs_common_smol::CommunicationTokenCredential;
 
+    /// What the HTTP client logs among others: nothing.
+    pub(crate) const LOGGED_BY_CLIENT: &[&str] = &[];
+
     pub(crate) fn run(test: impl Future<Output = ()>) {
         smol::block_on(test);
     }

@@ -16,6 +16,9 @@ mod rt {
     /// Whether the client uses the system's proxies.
     pub(crate) const PROXIES: bool = false;
 
+    /// Whether OpenSSL checks certificates.
+    pub(crate) const OPENSSL: bool = false;
+
     pub(crate) fn run(test: impl Future<Output = ()>) {
         let late = async {
             Timer::after(Duration::from_secs(60)).await;

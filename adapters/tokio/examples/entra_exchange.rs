@@ -15,6 +15,7 @@ use acs_common_tokio::{
 use azure_core::credentials::TokenCredential;
 use azure_core::http::{ClientOptions, Transport};
 use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions, DeveloperToolsCredential};
+use futures_rustls::rustls;
 
 #[path = "../../fake_acs/mod.rs"]
 mod fake_acs;
@@ -97,6 +98,8 @@ fn print(text: &str) -> io::Result<()> {
 }
 
 async fn for_real(options: EntraOptions) -> Result<bool, Box<dyn Error>> {
+    // This program enables `rustls-no-provider`, so it has to choose. An error means that it has chosen before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let credential =
         CommunicationTokenCredential::with_entra(options, AzureTokenSource::new(identity()?), ReqwestClient::new()?)
             .spawn()?;
@@ -112,7 +115,7 @@ fn identity() -> Result<Arc<dyn TokenCredential>, Box<dyn Error>> {
     let [Some(tenant), Some(client), Some(secret)] = names.map(variable) else {
         return Ok(DeveloperToolsCredential::new(None)?);
     };
-    let transport = Transport::new(Arc::new(reqwest::Client::from(ReqwestClient::new()?)));
+    let transport = Transport::new(Arc::new(reqwest::Client::builder().build()?));
     let client_options = ClientOptions { transport: Some(transport), ..ClientOptions::default() };
     let options = ClientSecretCredentialOptions { client_options };
     Ok(ClientSecretCredential::new(&tenant, client, secret.into(), Some(options))?)
@@ -138,7 +141,8 @@ struct Show {
 
 async fn on_loopback() -> Result<bool, Box<dyn Error>> {
     let acs = FakeAcs::start()?;
-    let client = reqwest::Client::builder().tls_backend_preconfigured(acs.trusting()).no_proxy();
+    let client =
+        reqwest::Client::builder().tls_backend_preconfigured(acs.trusting()).no_proxy().pool_max_idle_per_host(0);
     let client = client.redirect(reqwest::redirect::Policy::none()).build()?;
     let user = Arc::new(Mutex::new("alice"));
     let signed_in = Arc::clone(&user);

@@ -11,6 +11,9 @@ mod rt {
 
     pub(crate) type Credential = acs_common_tokio::CommunicationTokenCredential;
 
+    /// What the HTTP client logs among others.
+    pub(crate) const LOGGED_BY_CLIENT: &[&str] = &["TRACE"];
+
     pub(crate) fn run(test: impl Future<Output = ()>) {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
     }

@@ -7,13 +7,16 @@ mod rt {
     use std::time::Duration;
 
     use acs_common_tokio::ReqwestClient;
-    use futures_rustls::rustls::ClientConfig;
+    use futures_rustls::rustls::{ClientConfig, crypto};
 
     pub(crate) type Clock = acs_common_tokio::Tokio;
     pub(crate) type Client = ReqwestClient;
 
     /// Whether the client uses the system's proxies.
     pub(crate) const PROXIES: bool = true;
+
+    /// Whether OpenSSL checks certificates.
+    pub(crate) const OPENSSL: bool = cfg!(feature = "native-tls");
 
     pub(crate) fn run(test: impl Future<Output = ()>) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -24,11 +27,13 @@ mod rt {
     /// A client with this TLS configuration.
     pub(crate) fn client(tls: ClientConfig) -> Client {
         let client = reqwest::Client::builder().tls_backend_preconfigured(tls);
-        client.redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap().into()
+        client.redirect(reqwest::redirect::Policy::none()).no_proxy().pool_max_idle_per_host(0).build().unwrap().into()
     }
 
     /// A client that trusts the system's certificates.
     pub(crate) fn system_client() -> Client {
+        // The feature `rustls-no-provider` leaves it to the program.
+        let _ = crypto::ring::default_provider().install_default();
         ReqwestClient::new().unwrap()
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use acs_common_tokio::entra::{EntraOptions, EntraTokenRequest};
-use acs_common_tokio::{BuildError, CommunicationTokenCredential, Error, ReqwestClient};
+use acs_common_tokio::entra::{EntraOptions, EntraTokenRequest, HttpRequest, HttpResponse};
+use acs_common_tokio::{BuildError, CommunicationTokenCredential, Error};
 
 fn spawn() -> Result<CommunicationTokenCredential, BuildError> {
     CommunicationTokenCredential::with_refresher(|| async { Ok::<_, std::io::Error>("eyJ…") }).spawn()
@@ -19,7 +19,8 @@ fn spawning_outside_a_runtime_is_an_error() {
 fn spawning_an_entra_users_credential_outside_a_runtime_is_an_error_too() {
     let source = |_: EntraTokenRequest| async { Ok::<_, std::io::Error>("eyJ…") };
     let options = EntraOptions::new("https://contoso.communication.azure.com").unwrap();
-    let builder = CommunicationTokenCredential::with_entra(options, source, ReqwestClient::new().unwrap());
+    let client = |_: HttpRequest| async { Err::<HttpResponse, _>(std::io::Error::other("not sent")) };
+    let builder = CommunicationTokenCredential::with_entra(options, source, client);
     let refused = builder.spawn().unwrap_err();
     assert!(refused.to_string().contains("call `spawn` inside a tokio runtime"), "{refused}");
 }

@@ -41,15 +41,13 @@ fn dropping_the_last_handle_closes_the_connection_during_a_request() {
     });
 }
 
-/// Fails when the connections stay open after the credential is dropped.
+/// Fails when a connection is kept for the next exchange: it comes an hour later, and may find the connection dead.
 #[test]
-fn the_end_closes_connections_that_are_idle_too() {
+fn no_connection_stays_open_after_its_answer() {
     rt::run(async {
         let stage = stage(FakeAcs::start().unwrap());
         assert_eq!(stage.token().await, "acs-token-1");
-        let Stage { acs, credential, .. } = stage;
-        drop(credential);
-        acs.closed().await;
+        stage.acs.closed().await;
     });
 }
 

@@ -1,5 +1,6 @@
 //! Credentials of Entra users over real HTTPS, with a fake of the service. Each adapter's tests include this suite beside
-//! a module `rt` for the runtime (`Clock`, `Client`, `client`, `system_client`, `PROXIES`, `run`).
+//! a module `rt` for the runtime (`Clock`, `Client`, `client`, `system_client`, `PROXIES`,
+//! `OPENSSL`, `run`).
 
 mod bodies;
 mod ending;

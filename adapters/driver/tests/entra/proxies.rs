@@ -1,4 +1,5 @@
-//! A loopback endpoint and the proxies of the environment. Variables are a process's own, so the client runs in a child.
+//! A client as `new` makes it: with the proxies and the certificates that the environment names. Variables are a process's own, so
+//! the client runs in a child.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
@@ -75,19 +76,44 @@ fn a_request_to_this_computer_never_goes_through_a_proxy() {
             assert!(asked.try_recv().is_err(), "{variable}, {host}: the proxy is asked");
         }
     }
+    assert_eq!(acs.asked(), acs.connections(), "each has its own");
 }
 
 /// Not even with TLS, where the proxy would learn nothing but the name.
 #[test]
 fn nor_does_one_with_tls() {
     let acs = FakeAcs::start().unwrap();
+    let trusted = concat!(env!("CARGO_TARGET_TMPDIR"), "/proxies.pem");
+    std::fs::write(trusted, acs.pem().unwrap()).unwrap();
     let (proxy, asked) = lying_proxy();
     for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
-        let said = exchange_at(&acs.endpoint(), &[(variable, &proxy)]);
-        // Nobody trusts its certificate.
-        assert!(said.contains("error: ") && asked.try_recv().is_err(), "{variable}: {said}");
+        let variables = [(variable, &*proxy), ("SSL_CERT_FILE", trusted), ("SSL_CERT_DIR", "")];
+        let said = exchange_at(&acs.endpoint(), &variables);
+        assert!(said.contains("token: acs-token-") && asked.try_recv().is_err(), "{variable}: {said}");
     }
-    assert!(acs.connections() > 0, "it is asked itself");
+    assert_eq!((acs.asked(), acs.connections()), (4, 4));
+}
+
+const NO_STORE: [(&str, &str); 2] = [("SSL_CERT_FILE", "/no/such/file"), ("SSL_CERT_DIR", "/no/such/folder")];
+
+/// Fails when a client needs certificates for an endpoint that has none.
+#[test]
+fn without_certificates_plain_http_works() {
+    let acs = FakeAcs::start_plain().unwrap();
+    let said = exchange_at(&acs.endpoint(), &NO_STORE);
+    assert!(said.contains("token: acs-token-1"), "{said}");
+}
+
+/// Fails when the error does not say what is missing, or the server is trusted. OpenSSL does not tell a missing store from an unknown
+/// authority.
+#[cfg(target_os = "linux")]
+#[test]
+fn without_certificates_https_says_what_to_install() {
+    let acs = FakeAcs::start().unwrap();
+    let said = exchange_at(&acs.endpoint(), &NO_STORE);
+    let says = if rt::OPENSSL { "certificate verify failed" } else { "ca-certificates" };
+    assert!(said.contains("error: ") && said.contains(says), "{said}");
+    assert_eq!(acs.asked(), 0);
 }
 
 /// Fails when the proxy that the tests above set is not used by anybody.

@@ -90,9 +90,9 @@ fn a_client_or_a_source_that_panics_fails_and_is_called_again() {
     });
 }
 
-/// Fails when each request has a new client, or when a body is not read.
+/// Fails when a connection is kept, for the next exchange or the next try.
 #[test]
-fn one_connection_serves_many_exchanges() {
+fn each_request_has_a_connection_of_its_own() {
     rt::run(async {
         let stage = stage(FakeAcs::start().unwrap());
         stage.acs.then(Answer::status(503).header("Retry-After", "0").body("later"));
@@ -102,7 +102,7 @@ fn one_connection_serves_many_exchanges() {
             stage.credential.retry_now();
             assert!(matches!(notices.next().await, Some(Notice::TokenChanged { .. })));
         }
-        assert_eq!((stage.acs.asked(), stage.acs.connections()), (4, 1));
+        assert_eq!((stage.acs.asked(), stage.acs.connections()), (4, 4));
     });
 }
 
