@@ -14,6 +14,10 @@ use zeroize::Zeroizing;
 /// It returns the text for two reasons. `serde_json` returns numbers in another form if anything in the program enables its
 /// feature `arbitrary_precision`. And the value may be a secret, so no copy may stay behind.
 pub(crate) fn fields<'a, const N: usize>(json: &'a str, names: [&str; N]) -> Option<[Option<&'a str>; N]> {
+    // The error about another kind of value would repeat the value.
+    if !json.trim_ascii_start().starts_with('{') {
+        return None;
+    }
     let mut json = serde_json::Deserializer::from_str(json);
     let found = json.deserialize_map(Fields(names)).ok()?;
     json.end().ok()?;

@@ -22,8 +22,8 @@ pub(crate) struct Claims {
 
 /// The claims, if the text is a JWT with a usable `exp`: two or more parts, of which the second is a JSON object in base64.
 ///
-/// What is decoded is wiped, except in registers. Only a name or an `exp` with escapes leaves a copy, in `serde_json`. Other
-/// claims may be nested to any depth: `serde_json` limits the depth of what it reads, not of what it skips.
+/// What is decoded is wiped, except in registers. Other claims may be nested to any depth: `serde_json` limits the depth of what
+/// it reads, not of what it skips.
 pub(crate) fn read(text: &str) -> Option<Claims> {
     let payload = payload(text)?;
     let [exp, iat] = json::fields(&payload, ["exp", "iat"])?;

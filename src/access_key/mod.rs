@@ -23,6 +23,7 @@ pub use request::SignableBody;
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 use base64::Engine as _;
@@ -56,7 +57,9 @@ impl AccessKey {
     /// # Errors
     /// [`AccessKeyError`]: the key is empty or not base64. The error does not repeat the key.
     pub fn from_base64(key: &str) -> Result<Self, AccessKeyError> {
-        let key = BASE64.decode(key.trim_ascii()).map(Zeroizing::new).map_err(|_| AccessKeyError::NotBase64)?;
+        // Not `decode`, which drops what it has decoded when it comes to a wrong character.
+        let (encoded, mut key) = (key.trim_ascii(), Zeroizing::new(Vec::new()));
+        BASE64.decode_vec(encoded, &mut key).map_err(|_| AccessKeyError::NotBase64)?;
         if key.is_empty() {
             return Err(AccessKeyError::Empty);
         }

@@ -143,6 +143,39 @@ impl HttpResponse {
         Self { body: Zeroizing::new(body), ..self }
     }
 
+    /// Adds this part to the end of the body, for hosts that read it in parts. What the body outgrows is wiped. Returns whether to
+    /// read on: no more once the body is longer than [`MAX_BODY`](Self::MAX_BODY).
+    ///
+    /// ```
+    /// use acs_common::entra::HttpResponse;
+    /// use std::io::{Read, Result};
+    ///
+    /// fn read(mut response: HttpResponse, mut connection: impl Read) -> Result<HttpResponse> {
+    ///     let mut part = [0; 4096];
+    ///     loop {
+    ///         let bytes = connection.read(&mut part)?;
+    ///         if bytes == 0 || !response.extend_body(&part[..bytes]) {
+    ///             return Ok(response);
+    ///         }
+    ///     }
+    /// }
+    /// # let _ = read(HttpResponse::new(200), std::io::empty());
+    /// ```
+    #[must_use = "a body without end is to be read no further"]
+    pub fn extend_body(&mut self, part: &[u8]) -> bool {
+        let room = Self::MAX_BODY.saturating_add(1).saturating_sub(self.body.len());
+        let part = part.get(..room).unwrap_or(part);
+        let length = self.body.len().saturating_add(part.len());
+        if length > self.body.capacity() {
+            let doubled = self.body.capacity().saturating_mul(2);
+            let mut larger = Zeroizing::new(Vec::with_capacity(length.max(doubled)));
+            larger.extend_from_slice(&self.body);
+            self.body = larger;
+        }
+        self.body.extend_from_slice(part);
+        self.body.len() <= Self::MAX_BODY
+    }
+
     /// The status code.
     #[must_use]
     pub fn status(&self) -> u16 {

@@ -1,12 +1,12 @@
 //! Reads the error that the service, or something in between, returns.
 
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use serde_json::value::RawValue;
+use zeroize::Zeroizing;
 
 use super::http::HttpResponse;
 use super::response::{self, ErrorDetail, ErrorResponse};
@@ -100,6 +100,8 @@ impl Reader<'_> {
         let code = code.and_then(|code| self.number(code).or_else(|| self.text(code)));
         let [message, target] = [message, target].map(|field| self.text(field?));
         let deeper = depth.checked_sub(1);
+        // The error about another kind of value would repeat the value.
+        let details = details.filter(|list| list.starts_with('['));
         let listed = details.and_then(|list| serde_json::from_str::<Vec<&RawValue>>(list).ok()).unwrap_or_default();
         let within = listed.into_iter().map(RawValue::get).chain(inner);
         let details = within.filter_map(|object| self.within(object, deeper?)).take(BREADTH).collect();
@@ -129,8 +131,8 @@ impl Reader<'_> {
     }
 }
 
-/// The scheme of a challenge, and its error code.
-fn challenge(value: &str) -> Option<String> {
+/// The scheme of a challenge, and its error code: not scrubbed, so wiped.
+fn challenge(value: &str) -> Option<Zeroizing<String>> {
     let value = value.trim_ascii();
     let (scheme, parameters) = value.split_once(' ').unwrap_or((value, ""));
     let mut quoted = false;
@@ -142,11 +144,9 @@ fn challenge(value: &str) -> Option<String> {
         let (name, value) = parameter.split_once('=')?;
         name.trim_ascii().eq_ignore_ascii_case("error").then(|| value.trim_ascii().trim_matches('"'))
     });
-    match error {
-        _ if scheme.is_empty() => None,
-        Some(error) => Some(format!("{scheme} error={error}")),
-        None => Some(scheme.into()),
-    }
+    let error = error.map_or([""; 2], |error| [" error=", error]);
+    // In one piece, so it does not grow and leave itself behind.
+    (!scheme.is_empty()).then(|| Zeroizing::new([scheme, error[0], error[1]].concat()))
 }
 
 /// The host of a redirect, if it is another host.

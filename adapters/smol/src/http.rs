@@ -13,7 +13,7 @@ use futures_rustls::TlsConnector;
 use futures_rustls::rustls::crypto::CryptoProvider;
 use futures_rustls::rustls::{self, ClientConfig};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{HOST, HeaderValue};
 use hyper::{Request, Response, Uri};
@@ -132,18 +132,13 @@ fn to_origin<B>(mut request: Request<B>, target: &Target) -> Result<Request<B>, 
 
 async fn read(response: Response<Incoming>) -> Result<HttpResponse, RefresherError> {
     let (head, mut incoming) = response.into_parts();
-    // In one allocation if possible: growing would leave copies of the secret in memory.
-    let announced = incoming.size_hint().exact().and_then(|length| usize::try_from(length).ok());
-    let mut body = Vec::with_capacity(announced.unwrap_or_default().min(HttpResponse::MAX_BODY));
+    let mut response = HttpResponse::from(Response::from_parts(head, Vec::new()));
     while let Some(frame) = incoming.frame().await {
-        if let Some(chunk) = frame?.data_ref() {
-            body.extend_from_slice(chunk);
-        }
-        if body.len() > HttpResponse::MAX_BODY {
+        if !frame?.data_ref().is_none_or(|part| response.extend_body(part)) {
             break;
         }
     }
-    Ok(Response::from_parts(head, body).into())
+    Ok(response)
 }
 
 async fn within<T>(

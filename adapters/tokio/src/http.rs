@@ -182,19 +182,16 @@ impl HttpClient for ReqwestClient {
             let request = http::Request::try_from(request)?;
             let mut answer = client.execute(request.try_into()?).await?;
             let url = answer.url().clone();
-            // In one allocation if possible: growing would leave copies of the secret in memory.
-            let announced = answer.content_length().and_then(|length| usize::try_from(length).ok());
-            let mut body = Vec::with_capacity(announced.unwrap_or_default().min(HttpResponse::MAX_BODY));
+            let mut head = http::Response::new(Vec::new());
+            *head.status_mut() = answer.status();
+            *head.headers_mut() = core::mem::take(answer.headers_mut());
+            let mut response = HttpResponse::from(head);
             while let Some(chunk) = answer.chunk().await.map_err(|error| error.with_url(url.clone()))? {
-                body.extend_from_slice(&chunk);
-                if body.len() > HttpResponse::MAX_BODY {
+                if !response.extend_body(&chunk) {
                     break;
                 }
             }
-            let mut response = http::Response::new(body);
-            *response.status_mut() = answer.status();
-            *response.headers_mut() = core::mem::take(answer.headers_mut());
-            Ok(response.into())
+            Ok(response)
         })
     }
 }
