@@ -12,6 +12,7 @@ use futures_lite::future;
 use hyper::StatusCode;
 
 use super::Runtime;
+use super::device::Device;
 use super::http::{Client, Trouble};
 use super::tally::Tally;
 
@@ -21,7 +22,7 @@ const PACE: Duration = Duration::from_millis(100);
 /// Uses the resource until the credential is disposed.
 pub async fn call<R: Runtime>(
     runtime: R,
-    credential: CommunicationTokenCredential<R>,
+    credential: CommunicationTokenCredential<Device<R>>,
     resource: SocketAddr,
     tally: Arc<Tally>,
 ) {
@@ -55,7 +56,9 @@ pub async fn call<R: Runtime>(
 }
 
 /// `get_token`, and how long the caller waited. `None`: the answer came at once.
-async fn ask<R: Runtime>(credential: &CommunicationTokenCredential<R>) -> (Result<Token, Error>, Option<Duration>) {
+async fn ask<R: Runtime>(
+    credential: &CommunicationTokenCredential<Device<R>>,
+) -> (Result<Token, Error>, Option<Duration>) {
     let asked = Instant::now();
     let mut request = pin!(credential.get_token());
     // "At once" means at the first poll. That does not depend on the load of this machine.
@@ -66,7 +69,7 @@ async fn ask<R: Runtime>(credential: &CommunicationTokenCredential<R>) -> (Resul
 }
 
 /// Prints the notices of the credential, and counts them.
-pub async fn narrate<R: Runtime>(runtime: R, mut notices: Notices<R>, tally: Arc<Tally>) {
+pub async fn narrate<R: Runtime>(runtime: R, mut notices: Notices<Device<R>>, tally: Arc<Tally>) {
     let _present = tally.enter();
     let mut expiry: Option<UnixTime> = None;
     while let Some(notice) = notices.next().await {
@@ -93,6 +96,13 @@ pub async fn narrate<R: Runtime>(runtime: R, mut notices: Notices<R>, tally: Arc
                 tally.count(|counts| *counts.failures.entry(kind).or_default() += 1);
             }
             Notice::TokenExpired => tally.tell("credential", "the token has expired before a new one came"),
+            Notice::ClockSkewed { by, .. } => {
+                let (seconds, side) = (by.unsigned_abs() / 1_000, if by > 0 { "ahead" } else { "behind" });
+                tally.tell(
+                    "credential",
+                    &format!("sees that this device's clock is at least {seconds} s {side}: the issuer's time counts"),
+                );
+            }
             Notice::Disposed => {
                 tally.tell("credential", "is disposed: it has wiped the token, and later requests fail")
             }

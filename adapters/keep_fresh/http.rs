@@ -6,11 +6,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use acs_common_driver::UnixTime;
 use futures_lite::future;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
-use hyper::header::{AUTHORIZATION, HOST, HeaderValue, RETRY_AFTER};
+use hyper::header::{AUTHORIZATION, DATE, HOST, HeaderValue, RETRY_AFTER};
 use hyper::{Request, StatusCode};
 
 use super::Runtime;
@@ -28,6 +29,8 @@ struct Connection<R: Runtime> {
 pub struct Answer {
     pub status: StatusCode,
     pub retry_after: Option<Duration>,
+    /// The header `Date`.
+    pub date: Option<UnixTime>,
     pub body: String,
 }
 
@@ -63,6 +66,7 @@ impl<R: Runtime> Client<R> {
             Ok(Answer {
                 status: head.status,
                 retry_after: head.headers.get(RETRY_AFTER).and_then(seconds),
+                date: head.headers.get(DATE).and_then(date),
                 body: String::from_utf8_lossy(&body).into_owned(),
             })
         };
@@ -86,6 +90,11 @@ impl<R: Runtime> Client<R> {
 /// Reads `Retry-After` in seconds. Its other form is a date, which this issuer does not use.
 fn seconds(value: &HeaderValue) -> Option<Duration> {
     value.to_str().ok()?.parse().ok().map(Duration::from_secs)
+}
+
+fn date(value: &HeaderValue) -> Option<UnixTime> {
+    let date = chrono::DateTime::parse_from_rfc2822(value.to_str().ok()?).ok()?;
+    Some(UnixTime::from_secs(date.timestamp()))
 }
 
 impl fmt::Display for Trouble {

@@ -7,6 +7,7 @@
 #![allow(unreachable_pub, reason = "one folder, included by two examples")]
 
 mod callers;
+mod device;
 mod http;
 mod issuer;
 mod options;
@@ -28,6 +29,7 @@ use acs_common_driver::{
 use futures_lite::future;
 use hyper::StatusCode;
 
+use device::Device;
 use http::{Client, Trouble};
 use issuer::{Issuer, Service};
 pub use options::{Options, Scenario};
@@ -93,7 +95,7 @@ async fn play<R: Runtime>(options: Options) -> Result<bool, Box<dyn Error>> {
     let (issuer_address, resource_address) = (port.local_addr()?, resource.local_addr()?);
 
     // First build, then spawn: so the first notice is not missed.
-    let (credential, driver) = credential::<R>(&runtime, issuer_address, &tally)?;
+    let (credential, driver) = credential::<R>(&runtime, options.clock_ahead, issuer_address, &tally)?;
     let (notices, notices_for_script) = (credential.notices(), credential.notices());
     let script = Script::new(runtime.clone(), Arc::clone(&issuer), Arc::clone(&tally), port, notices_for_script)?;
 
@@ -135,19 +137,22 @@ async fn play<R: Runtime>(options: Options) -> Result<bool, Box<dyn Error>> {
 
 /// The credential that the example shows.
 fn credential<R: Runtime>(
-    clock: &R,
+    runtime: &R,
+    clock_ahead: Option<i64>,
     issuer: SocketAddr,
     tally: &Arc<Tally>,
-) -> Result<(CommunicationTokenCredential<R>, impl Future<Output = ()> + Send + 'static), Box<dyn Error>> {
+) -> Result<(CommunicationTokenCredential<Device<R>>, impl Future<Output = ()> + Send + 'static), Box<dyn Error>> {
     let tally = Arc::clone(tally);
     let refresher = move || {
         let counted = tally.refresh();
         async move {
             let _counted = counted;
-            fetch_token::<R>(issuer).await
+            // A `Date` has whole seconds, and a token here is valid for five. So it is used only if the clock is wrong.
+            fetch_token::<R>(issuer, clock_ahead.is_some()).await
         }
     };
-    Ok(Builder::new(clock.clone(), refresher).policy(policy()?).build()?)
+    let device = Device::new(runtime.clone(), clock_ahead.unwrap_or_default());
+    Ok(Builder::new(device, refresher).policy(policy()?).build()?)
 }
 
 /// The tokens are valid for seconds, not for an hour. So the policy's times are seconds and less.
@@ -164,10 +169,14 @@ fn policy() -> Result<Policy, PolicyError> {
 }
 
 /// The refresher: one HTTP request. The body of the response is the token.
-async fn fetch_token<R: Runtime>(issuer: SocketAddr) -> Result<NewToken, RefresherError> {
+async fn fetch_token<R: Runtime>(issuer: SocketAddr, with_date: bool) -> Result<NewToken, RefresherError> {
     let answer = Client::<R>::new(issuer).get("/token", None).await?;
     if answer.status == StatusCode::OK {
-        return Ok(NewToken::new(answer.body));
+        let token = NewToken::new(answer.body);
+        return Ok(match answer.date.filter(|_| with_date) {
+            Some(date) => token.with_server_time(date),
+            None => token,
+        });
     }
     let mut failure = RefresherError::new(Trouble::Status(answer.status));
     if let Some(delay) = answer.retry_after {
@@ -191,9 +200,17 @@ fn introduce<R: Runtime>(options: Options, issuer: SocketAddr, resource: SocketA
         }
         Scenario::Calm => "Nothing fails. You can set the clock, or suspend this process.",
     };
+    let clock = match options.clock_ahead {
+        Some(ahead) => format!(
+            "\nThe clock of the device that runs the credential is {} s {}. The refresher hands in the issuer's Date.",
+            ahead.unsigned_abs(),
+            if ahead < 0 { "behind" } else { "ahead" },
+        ),
+        None => String::new(),
+    };
     say(&format!(
         "{CALLERS} callers on {} use a protected resource all the time. They share one credential, which renews its token ahead of time.\n\
-        {outages}\n\
+        {outages}{clock}\n\
         A token is valid for {} s. The credential renews it after half of that time. Sockets, HTTP, signatures and clocks are real.\n\
         Issuer: http://{issuer}/token   Resource: http://{resource}/resource\n\n  \
         time  who         what",

@@ -6,11 +6,13 @@ pub fn help(example: &str) -> String {
 Shows how a credential keeps its token fresh while the issuer of the tokens fails in many ways. The issuer, the resource
 and the eight callers are real, on the loopback interface of this machine. The program ends within half a minute.
 
-Usage: {example} [--seconds N] [--long-outage | --calm]
+Usage: {example} [--seconds N] [--long-outage | --calm | --clock-ahead N]
 
   --seconds N     stop after N seconds (1 to 3600); if the script ends before that, it starts again
   --long-outage   one outage that is longer than a token is valid: shows what happens when no caller can get a token
   --calm          no outage, until you stop it: you can set the clock or suspend the process, and see what happens
+  --clock-ahead N no outage, but the clock of the device is N seconds ahead from the start (negative: behind), by up to ten
+                  years; the clock of this machine stays as it is
   --help          print this text
 
 Ctrl-c stops the program. It then prints the summary so far.
@@ -23,6 +25,7 @@ Exit status: 0 every promise was kept; 1 a promise was broken (the summary says 
 pub struct Options {
     pub seconds: Option<u64>,
     pub scenario: Scenario,
+    pub clock_ahead: Option<i64>,
 }
 
 /// The script.
@@ -37,12 +40,15 @@ pub enum Scenario {
 impl Options {
     fn play(&mut self, scenario: Scenario) -> Result<(), String> {
         if self.scenario != Scenario::default() && self.scenario != scenario {
-            return Err("--long-outage and --calm exclude each other".to_owned());
+            return Err("--long-outage excludes --calm and --clock-ahead".to_owned());
         }
         self.scenario = scenario;
         Ok(())
     }
 }
+
+/// In seconds.
+const TEN_YEARS: i64 = 10 * 365 * 86_400;
 
 /// Reads the arguments. `None`: the user asks for help.
 pub fn read(mut given: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
@@ -52,6 +58,15 @@ pub fn read(mut given: impl Iterator<Item = String>) -> Result<Option<Options>, 
             "--help" | "-h" => return Ok(None),
             "--long-outage" => options.play(Scenario::LongOutage)?,
             "--calm" => options.play(Scenario::Calm)?,
+            "--clock-ahead" => {
+                let number = given.next().ok_or("--clock-ahead takes a number of seconds")?;
+                let ahead = number.parse().ok().filter(|ahead| (-TEN_YEARS..=TEN_YEARS).contains(ahead));
+                options.clock_ahead = Some(ahead.ok_or(format!(
+                    "--clock-ahead takes a number from {} to {TEN_YEARS}, not {number:?}",
+                    -TEN_YEARS
+                ))?);
+                options.play(Scenario::Calm)?;
+            }
             "--seconds" => {
                 let number = given.next().ok_or("--seconds takes a number")?;
                 let seconds = number.parse().ok().filter(|seconds| (1..=3600).contains(seconds));

@@ -9,6 +9,7 @@ use std::time::Duration;
 use acs_common_driver::{Notice, Notices, UnixTime};
 use futures_lite::future;
 
+use super::device::Device;
 use super::issuer::{Issuer, Mode, Service, serve};
 use super::tally::Tally;
 use super::{LIFE, Options, Runtime, Scenario};
@@ -50,7 +51,7 @@ pub const RECOVERY: Duration = Duration::from_secs(4);
 pub struct Script<R: Runtime> {
     port: Port<R>,
     tally: Arc<Tally>,
-    notices: Notices<R>,
+    notices: Notices<Device<R>>,
     /// When the newest token expires.
     expiry: UnixTime,
 }
@@ -61,7 +62,7 @@ impl<R: Runtime> Script<R> {
         issuer: Arc<Issuer>,
         tally: Arc<Tally>,
         port: TcpListener,
-        notices: Notices<R>,
+        notices: Notices<Device<R>>,
     ) -> io::Result<Self> {
         let (address, open) = (port.local_addr()?, Some(R::listen(port)?));
         Ok(Self { port: Port { runtime, issuer, address, open }, tally, notices, expiry: UnixTime::default() })

@@ -92,6 +92,19 @@ fn when_there_can_be_no_token_callers_are_told_and_it_recovers_by_itself() {
     assert!(run.out.contains("(after 1 of 1 outages)"), "{run}");
 }
 
+/// Fails when the `Date` that came with a token is not used: an hour is longer than a token is valid.
+#[test]
+fn a_device_with_a_wrong_clock_serves_every_caller() {
+    for (ahead, seen) in [("3660", "clock is at least 36"), ("-86400", "clock is at least 86")] {
+        let run = play(&["--clock-ahead", ahead, "--seconds", "5"], None);
+        run.kept_every_promise(8);
+        assert!(run.out.contains(seen) && run.out.contains(": the issuer's time counts"), "{run}");
+        assert_eq!(run.number("requests to the resource were refused with status 401"), 0, "{run}");
+        assert_eq!(run.number("refreshes failed:"), 0, "{run}");
+        assert!(run.number("requests to the resource succeeded") > 80, "{run}");
+    }
+}
+
 /// Fails when `dispose` leaves the kind as it was.
 #[cfg(unix)]
 #[test]
@@ -112,20 +125,23 @@ fn help_is_printed_on_standard_output() {
     for argument in ["--help", "-h"] {
         let run = play(&[argument], None);
         assert_eq!((run.status, run.err.as_str()), (Some(0), ""), "{run}");
-        let usage = format!("Usage: {EXAMPLE} [--seconds N] [--long-outage | --calm]");
+        let usage = format!("Usage: {EXAMPLE} [--seconds N] [--long-outage | --calm | --clock-ahead N]");
         assert!(run.out.contains(&usage) && run.out.contains("Exit status: 0 every promise was kept"), "{run}");
     }
 }
 
 #[test]
 fn wrong_arguments_are_refused() {
-    let wrong: [(&[&str], &str); 7] = [
+    let wrong: [(&[&str], &str); 10] = [
         (&["--minutes"], "unknown argument \"--minutes\""),
         (&["5"], "unknown argument \"5\""),
         (&["--seconds"], "--seconds takes a number"),
         (&["--seconds", "soon"], "--seconds takes a number from 1 to 3600, not \"soon\""),
-        (&["--calm", "--long-outage"], "--long-outage and --calm exclude each other"),
-        (&["--long-outage", "--seconds", "1", "--calm"], "--long-outage and --calm exclude each other"),
+        (&["--calm", "--long-outage"], "--long-outage excludes --calm and --clock-ahead"),
+        (&["--long-outage", "--seconds", "1", "--calm"], "--long-outage excludes --calm and --clock-ahead"),
+        (&["--clock-ahead"], "--clock-ahead takes a number of seconds"),
+        (&["--clock-ahead", "1h"], "--clock-ahead takes a number from -315360000 to 315360000, not \"1h\""),
+        (&["--clock-ahead", "5", "--long-outage"], "--long-outage excludes --calm and --clock-ahead"),
         (&["--seconds", "0"], "--seconds takes a number from 1 to 3600, not \"0\""),
     ];
     for (arguments, message) in wrong {

@@ -26,7 +26,7 @@ impl Entry {
                 tracing::warn!(
                     target: TARGET,
                     by_ms = by,
-                    "this device's clock is {seconds} s {side} the server's: tokens are renewed by the server's time"
+                    "this device's clock is at least {seconds} s {side} the server's: tokens are renewed by the server's time"
                 );
             }
             Self::Notice(Notice::Disposed) => tracing::debug!(target: TARGET, "credential disposed"),
