@@ -7,6 +7,8 @@ pub mod azure;
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 mod blocking;
 mod builder;
+#[cfg(all(feature = "access-key", feature = "http"))]
+mod call_error;
 mod calls;
 #[cfg(feature = "access-key")]
 mod client;
@@ -20,6 +22,8 @@ mod effects;
 pub mod entra;
 #[cfg(feature = "entra")]
 mod exchanges;
+#[cfg(all(feature = "access-key", feature = "http"))]
+mod hosted;
 mod listeners;
 #[cfg(feature = "tracing")]
 mod log;
@@ -42,6 +46,7 @@ pub mod wall_clock;
 pub use acs_common::BearerError;
 #[cfg(feature = "access-key")]
 pub use acs_common::access_key;
+pub use acs_common::call;
 #[cfg(feature = "access-key")]
 pub use acs_common::call::OriginError;
 pub use acs_common::{
@@ -49,6 +54,8 @@ pub use acs_common::{
     PolicyError, Reason, RefresherError, Secret, Token, TokenError, Trigger, UndecodableTokens, UnixTime,
 };
 pub use builder::{BuildError, Builder};
+#[cfg(all(feature = "access-key", feature = "http"))]
+pub use call_error::CallError;
 #[cfg(feature = "access-key")]
 pub use client::{ClientArguments, ClientArgumentsError, ClientAuth, SharedKey};
 pub use clock::{Clock, Spawn, SpawnError};
@@ -68,5 +75,7 @@ pub mod parts {
     pub use crate::entra::{Acquiring, Sending};
     #[cfg(feature = "entra")]
     pub use crate::exchanges::Exchanger;
+    #[cfg(all(feature = "access-key", feature = "http"))]
+    pub use crate::hosted::{Given, Host, authorized};
     pub use crate::refresher::{Itself, Refresh, RefreshOutput, WithReason, WithoutReason};
 }

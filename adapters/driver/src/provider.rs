@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use acs_common::{Error, Notice, Token};
+use acs_common::{Error, Notice, Now, Token, UnixTime};
 use futures_lite::Stream;
 
 use crate::clock::Clock;
@@ -65,6 +65,18 @@ pub trait TokenProvider: Send + Sync {
         self.get_token()
     }
 
+    /// What the clocks of the credential show, for [`service_time_seen`](Self::service_time_seen). `None`: it has no clocks.
+    fn now(&self) -> Option<Now> {
+        None
+    }
+
+    /// Tells the credential the service's time, from a response to a request with its token; see
+    /// [`service_time_seen`](crate::CommunicationTokenCredential::service_time_seen). `sent`: [`now`](Self::now), when the request
+    /// was sent. A provider without clocks does nothing.
+    fn service_time_seen(&self, date: UnixTime, sent: Now) {
+        let _ = (date, sent);
+    }
+
     /// A handle for one task, which lends the token without an allocation; see [`Reader`](crate::Reader). The handle itself is
     /// one allocation.
     fn reader(&self) -> Box<dyn TokenReader>;
@@ -112,6 +124,14 @@ impl<C: Clock + Send + Sync + 'static> TokenProvider for CommunicationTokenCrede
         Self::reject(self, token);
     }
 
+    fn now(&self) -> Option<Now> {
+        Some(Self::now(self))
+    }
+
+    fn service_time_seen(&self, date: UnixTime, sent: Now) {
+        Self::service_time_seen(self, date, sent);
+    }
+
     fn reader(&self) -> Box<dyn TokenReader> {
         Box::new(Self::reader(self))
     }
@@ -147,6 +167,14 @@ impl<P: TokenProvider + ?Sized> TokenProvider for Arc<P> {
 
     fn replace(&self, refused: &Token) -> TokenFuture {
         (**self).replace(refused)
+    }
+
+    fn now(&self) -> Option<Now> {
+        (**self).now()
+    }
+
+    fn service_time_seen(&self, date: UnixTime, sent: Now) {
+        (**self).service_time_seen(date, sent);
     }
 
     fn reader(&self) -> Box<dyn TokenReader> {

@@ -17,7 +17,7 @@
 //! | ask very often | [`reader`](generic::CommunicationTokenCredential::reader), [`Reader`](generic::Reader) |
 //! | use a token | [`Token`], [`Secret::expose`] |
 //! | return a token, or fail, in a refresher | [`IntoRefresher`], [`NewToken`], [`RefresherError`], [`Reason`] |
-//! | put the token on requests, and get over a 401 | `tower::AuthorizeLayer` (feature `tower`), made from `ClientArguments` |
+//! | put the token on requests, and get over a 401 | `tower::AuthorizeLayer` (feature `tower`), `azure::AuthorizePolicy` (`azure`), made from `ClientArguments` |
 //! | take any credential in a client of yours | [`TokenProvider`] |
 //! | set options | [`PolicyBuilder`] |
 //! | handle errors | [`Error`], [`FailureCause`], [`BuildError`] |
@@ -29,6 +29,8 @@ mod http;
 
 #[cfg(feature = "http")]
 pub use acs_common_driver::BearerError;
+#[cfg(all(feature = "access-key", feature = "http"))]
+pub use acs_common_driver::CallError;
 #[cfg(feature = "access-key")]
 pub use acs_common_driver::access_key;
 #[cfg(feature = "azure")]

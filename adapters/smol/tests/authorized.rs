@@ -1,4 +1,5 @@
 //! The authorized call on smol, in every host.
+#![expect(clippy::duplicate_mod, reason = "one suite, for each host")]
 
 #[path = "../../driver/tests/authorized/mod.rs"]
 mod authorized;

@@ -17,16 +17,20 @@
 //! | ask very often | [`reader`](generic::CommunicationTokenCredential::reader), [`Reader`](generic::Reader) |
 //! | use a token | [`Token`], [`Secret::expose`] |
 //! | return a token, or fail, in a refresher | [`IntoRefresher`], [`NewToken`], [`RefresherError`], [`Reason`] |
-//! | put the token on requests, and get over a 401 | `tower::AuthorizeLayer` (feature `tower`), made from `ClientArguments` |
+//! | put the token on requests, and get over a 401 | `tower::AuthorizeLayer` (feature `tower`), `AuthorizeMiddleware` (`reqwest-middleware`), `azure::AuthorizePolicy` (`azure`), made from `ClientArguments` |
 //! | take any credential in a client of yours | [`TokenProvider`] |
 //! | set options | [`PolicyBuilder`] |
 //! | handle errors | [`Error`], [`FailureCause`], [`BuildError`] |
 
 #[cfg(feature = "reqwest")]
 mod http;
+#[cfg(feature = "reqwest-middleware")]
+mod middleware;
 
 #[cfg(feature = "http")]
 pub use acs_common_driver::BearerError;
+#[cfg(all(feature = "access-key", feature = "http"))]
+pub use acs_common_driver::CallError;
 #[cfg(feature = "access-key")]
 pub use acs_common_driver::access_key;
 #[cfg(feature = "azure")]
@@ -45,6 +49,8 @@ pub use acs_common_driver::{
 pub use acs_common_driver::{ClientArguments, ClientArgumentsError, ClientAuth, OriginError, SharedKey};
 #[cfg(feature = "reqwest")]
 pub use http::{ReqwestClient, TlsError};
+#[cfg(feature = "reqwest-middleware")]
+pub use middleware::AuthorizeMiddleware;
 
 /// The handle and what it gives, for any clock: every method is documented here.
 pub mod generic {

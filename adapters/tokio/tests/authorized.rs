@@ -1,7 +1,10 @@
 //! The authorized call on tokio, in every host.
+#![expect(clippy::duplicate_mod, reason = "one suite, for each host")]
 
 #[path = "../../driver/tests/authorized/mod.rs"]
 mod authorized;
+
+mod reqwest_host;
 
 mod rt {
     use std::time::Duration;

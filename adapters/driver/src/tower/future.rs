@@ -11,8 +11,8 @@ use http::header::{DATE, WWW_AUTHENTICATE};
 use http::{Request, Response, StatusCode};
 use tower_service::Service;
 
-use super::error::CallError;
 use super::layer::{Settings, put};
+use crate::call_error::CallError;
 use crate::client::ClientAuth;
 use crate::provider::TokenFuture;
 

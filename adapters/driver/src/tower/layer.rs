@@ -9,8 +9,8 @@ use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request, Uri};
 use tower_layer::Layer;
 
-use super::error::CallError;
 use super::service::Authorize;
+use crate::call_error::CallError;
 use crate::client::{ClientArguments, ClientAuth, SharedKey};
 
 /// Authorizes the requests of a service; see [the module](crate::tower). `B` is the type of their bodies.

@@ -45,12 +45,10 @@
 //! Each clone of the service has a [`TokenReader`](crate::TokenReader), which keeps the token that it lent last. Drop a service that
 //! is idle for a long time.
 
-mod error;
 mod future;
 mod layer;
 mod service;
 
-pub use error::CallError;
 pub use future::Authorized;
 pub use layer::AuthorizeLayer;
 pub use service::Authorize;

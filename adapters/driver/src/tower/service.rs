@@ -9,9 +9,9 @@ use acs_common::call::{Call, CallAction, CallEvent};
 use http::{HeaderValue, Request, Response};
 use tower_service::Service;
 
-use super::error::CallError;
 use super::future::Authorized;
 use super::layer::{Settings, put};
+use crate::call_error::CallError;
 use crate::client::ClientAuth;
 use crate::provider::TokenReader;
 

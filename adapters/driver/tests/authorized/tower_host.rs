@@ -39,8 +39,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use acs_common_driver::tower::{AuthorizeLayer, CallError};
-use acs_common_driver::{ClientArguments, Error};
+use acs_common_driver::tower::AuthorizeLayer;
+use acs_common_driver::{CallError, ClientArguments, Error};
 use futures_lite::future::poll_once;
 use http::{Request, Response};
 use tower::limit::ConcurrencyLimitLayer;

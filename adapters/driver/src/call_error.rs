@@ -11,7 +11,7 @@ use acs_common::{BearerError, Error};
 ///
 /// ```
 /// use acs_common_driver::Error;
-/// use acs_common_driver::tower::CallError;
+/// use acs_common_driver::CallError;
 ///
 /// fn is_offline(error: &CallError<std::io::Error>) -> bool {
 ///     matches!(error, CallError::Service(_) | CallError::Token(Error::RefreshFailed { .. }))
@@ -37,7 +37,7 @@ impl<E> CallError<E> {
     /// The error in a box, also if the service inside has boxed errors.
     ///
     /// ```
-    /// use acs_common_driver::tower::CallError;
+    /// use acs_common_driver::CallError;
     ///
     /// let boxed: Box<dyn std::error::Error + Send + Sync> = "connection refused".into();
     /// assert_eq!(CallError::Service(boxed).into_boxed().to_string(), "connection refused");

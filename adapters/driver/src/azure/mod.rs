@@ -1,5 +1,9 @@
 //! The Azure SDK for Rust (feature `azure`): its credentials as sources of Entra tokens, and this library's credential
-//! as a credential for the SDK's clients.
+//! as a credential for the SDK's clients; and a policy that authorizes their requests.
+
+mod policy;
+
+pub use policy::AuthorizePolicy;
 
 use std::fmt;
 use std::pin::Pin;
