@@ -234,7 +234,7 @@ fn issue(listener: &TcpListener) {
                 continue;
             }
             _ => {
-                let body = json!({"access_token": format!("token {number}"), "token_type": "Bearer", "expires_in": 2});
+                let body = json!({"access_token": format!("token-{number}"), "token_type": "Bearer", "expires_in": 2});
                 format!("HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{body}")
             }
         };

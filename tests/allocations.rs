@@ -33,7 +33,7 @@ fn reading_a_jwt_takes_one_buffer_for_what_is_decoded() {
         assert_eq!(accepting(decoded).count_total, 1, "it was read before, after {space}");
         let room = payload.len() as u64 + 3;
         assert!(counted.bytes_total - stated.bytes_total <= room, "after {space}: {counted:?}");
-        let other_alphabet = accepting(format!("h.{}.s", STANDARD.encode(&payload)));
+        let other_alphabet = accepting(format!("h.{}", STANDARD.encode(&payload)));
         assert_eq!(
             (other_alphabet.count_total, other_alphabet.bytes_current),
             (3, stated.bytes_current),

@@ -138,11 +138,11 @@ fn no_token_shows_wherever_it_is_held_or_has_been() {
     let mut at = 600_000;
     let long = canary("long", START + 7_200) + &"x".repeat(1 << 20);
     for (text, expires) in [
-        (canary("late token", START), None),
+        (canary("late-token", START), None),
         (long, None),
-        (canary("late as stated", START + 7_200), Some(0)),
+        (canary("late-as-stated", START + 7_200), Some(0)),
         ("neither.a JSON.object of the canary".to_owned(), None),
-        ("a canary that is opaque".to_owned(), Some(7_200)),
+        ("a-canary-that-is-opaque".to_owned(), Some(7_200)),
     ] {
         let request = witness.handle(&mut machine, Event::TokenRequested { waiter: 3 }, at).expect("it is called");
         let token = witness.guard(&text);
@@ -215,7 +215,7 @@ fn call(machine: &mut Machine<u32>) -> RequestId {
 /// is queued with its token.
 #[test]
 fn the_machine_keeps_no_token_it_has_no_use_for() {
-    let given = |at: u64| NewToken::new("a canary").with_expires_on(unix(at));
+    let given = |at: u64| NewToken::new("a-canary").with_expires_on(unix(at));
     let mut held = Machine::new(Some(given(600_000)), Policy::default(), now(0)).unwrap();
     held.handle(Event::TokenRequested { waiter: 1 }, now(1));
     assert_eq!(secrets(&held), 1, "one, although an answer waits to be drained");
@@ -300,7 +300,7 @@ fn a_disposed_machine_lets_go_of_the_refreshers_errors() {
 /// Fails when `Secret::new`, `NewToken::new` or `accept` copies the text: the copy would not be wiped.
 #[test]
 fn a_token_handed_in_is_never_copied() {
-    let text = canary("only one", START + 600);
+    let text = canary("only-one", START + 600);
     let place = text.as_ptr();
     assert_eq!(Secret::new(text.clone()).expose(), text);
     let mut machine = Machine::<u32>::new(None, Policy::default(), now(0)).unwrap();

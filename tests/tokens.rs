@@ -5,7 +5,7 @@ use acs_common::{BearerError, Machine, Monotonic, NewToken, Now, Policy, Token, 
 fn accepted(text: &str) -> Token {
     let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(1_700_000_000));
     let token = NewToken::new(text).with_expires_on(UnixTime::from_secs(1_700_003_600));
-    let machine = Machine::<()>::with_static_token(token, Policy::default(), now).expect("a token");
+    let machine = Machine::<()>::with_static_token(token, Policy::reference(), now).expect("a token");
     machine.token(now).expect("it holds it").clone()
 }
 

@@ -5,9 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use acs_common_driver::{
-    CommunicationTokenCredential, Error, FailureCause, Notice, Notices, Token, TokenError, UnixTime,
-};
+use acs_common_driver::{CommunicationTokenCredential, Error, FailureCause, Notice, Notices, Token, UnixTime};
 use futures_lite::future;
 use hyper::StatusCode;
 
@@ -117,7 +115,7 @@ fn kind(cause: &FailureCause) -> String {
         // The refresher's own error is kept, with its type.
         FailureCause::Refresher(error) if error.get_ref().is::<Trouble>() => error.to_string(),
         FailureCause::ExpiredToken { .. } => "the token had already expired".to_owned(),
-        FailureCause::InvalidToken(TokenError::Undecodable) => "the response was not a token".to_owned(),
+        FailureCause::InvalidToken(_) => "the response was not a token".to_owned(),
         FailureCause::TimedOut { .. } => "no response in time".to_owned(),
         _ => cause.to_string(),
     }

@@ -23,14 +23,14 @@ fn main() {
         Some("tokio") => {
             let runtime = tokio::runtime::Runtime::new().expect("a runtime");
             let _within = runtime.enter();
-            let refresher = || async { Ok::<_, RefresherError>("eyJ…") };
+            let refresher = || async { Ok::<_, RefresherError>("eyJhbGci") };
             measure("idle credential on tokio: handle, task, timer", CREDENTIALS, jwt.len(), || {
                 let builder = acs_common_tokio::CommunicationTokenCredential::with_refresher(refresher);
                 builder.refresh_proactively(true).initial_token(lasting()).spawn().expect("a credential")
             });
         }
         Some(_) => {
-            let refresher = || async { Ok::<_, RefresherError>("eyJ…") };
+            let refresher = || async { Ok::<_, RefresherError>("eyJhbGci") };
             measure("idle credential on smol: handle, task, timer", CREDENTIALS, jwt.len(), || {
                 let builder = acs_common_smol::CommunicationTokenCredential::with_refresher(refresher);
                 builder.refresh_proactively(true).initial_token(lasting()).spawn().expect("a credential")

@@ -27,10 +27,20 @@ fn text(token: &TokenSpec, name: &str, start: i64) -> String {
                 None => format!("{{\"exp\":{exp}}}"),
             }) + name
         }
-        TokenSpec::ExpiresIn(_) | TokenSpec::ExpiresOn(_) | TokenSpec::Opaque => format!("opaque {name}"),
+        TokenSpec::ExpiresIn(_) | TokenSpec::ExpiresOn(_) | TokenSpec::Opaque => format!("opaque-{name}"),
         TokenSpec::Raw(text) => text.clone(),
     }
 }
+
+/// Whether the door lets a text in, once the white space around it is dropped.
+pub fn is_bearer_token(text: &str) -> bool {
+    let allowed = |character: char| character.is_ascii_alphanumeric() || "-._~+/".contains(character);
+    let unpadded = text.trim_end_matches('=');
+    !unpadded.is_empty() && unpadded.chars().all(allowed) && text != "null" && text != "undefined"
+}
+
+/// White space that the door drops.
+pub const AROUND: [char; 5] = [' ', '\t', '\n', '\r', '\u{c}'];
 
 /// A JWT, except for the part in place of the signature.
 fn jwt(payload: &str) -> String {

@@ -290,11 +290,11 @@ impl Run {
         let request = self.last_check();
         let failed = |done: &[Did]| walk::actions(done).iter().any(|action| action == "notify refresh_failed");
         let changed = |done: &[Did]| walk::actions(done).iter().any(|action| action == "notify token_changed");
-        let token = NewToken::new("a probe").with_expires_in(Duration::from_secs(7_200));
+        let token = NewToken::new("a-probe").with_expires_in(Duration::from_secs(7_200));
         if changed(&self.rig.clone().handle(Event::TokenReceived { request, token })) {
             return "in flight";
         }
-        if failed(&self.rig.clone().handle(Event::RefreshFailed { request, error: RefresherError::new("a probe") })) {
+        if failed(&self.rig.clone().handle(Event::RefreshFailed { request, error: RefresherError::new("a-probe") })) {
             // A refresh that awaits the end of the minimum interval starts by itself.
             let done = self.rig.clone().run_until(self.rig.at + INTERVAL);
             return if calls(done.iter().map(|(_, did)| did)) > 0 { "awaiting start" } else { "checking" };

@@ -24,10 +24,10 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use acs_common_smol::CommunicationTokenCredential;
     ///
-    /// let refresher = || async { Ok::<_, std::io::Error>("eyJ…") };
+    /// let refresher = || async { Ok::<_, std::io::Error>("eyJhbGci") };
     /// let credential = CommunicationTokenCredential::with_refresher(refresher).spawn()?;
     /// let worker = std::thread::spawn(move || credential.get_token_blocking());
-    /// assert_eq!(worker.join().unwrap()?.secret().expose(), "eyJ…");
+    /// assert_eq!(worker.join().unwrap()?.secret().expose(), "eyJhbGci");
     /// # Ok(())
     /// # }
     /// ```

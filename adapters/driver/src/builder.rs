@@ -28,15 +28,15 @@ use crate::shared::Shared;
 /// use acs_common_tokio::CommunicationTokenCredential;
 /// use std::time::Duration;
 ///
-/// # async fn ask_my_service() -> Result<String, std::io::Error> { Ok("eyJ…".to_owned()) }
+/// # async fn ask_my_service() -> Result<String, std::io::Error> { Ok("eyJhbGci".to_owned()) }
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let credential = CommunicationTokenCredential::with_refresher(|| ask_my_service())
-///     .initial_token("a token you already have")
+///     .initial_token("a-token-you-already-have")
 ///     .policy(Policy::builder().refresh_timeout(Duration::from_secs(20)).build()?)
 ///     .refresh_proactively(true)
 ///     .spawn()?;
-/// assert_eq!(credential.get_token().await?.secret().expose(), "a token you already have");
+/// assert_eq!(credential.get_token().await?.secret().expose(), "a-token-you-already-have");
 /// # Ok(())
 /// # }
 /// ```
@@ -73,12 +73,12 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let source = |_: EntraTokenRequest| async { Ok::<_, std::io::Error>("from-an-identity-library") };
     /// let client = |_: HttpRequest| async {
-    ///     let body = r#"{"accessToken": {"token": "for chat and calls", "expiresOn": "2999-01-01T00:00:00Z"}}"#;
+    ///     let body = r#"{"accessToken": {"token": "for-chat-and-calls", "expiresOn": "2999-01-01T00:00:00Z"}}"#;
     ///     Ok::<_, std::io::Error>(HttpResponse::new(200).with_body(body.into()))
     /// };
     /// let options = EntraOptions::new("https://contoso.communication.azure.com")?;
     /// let credential = CommunicationTokenCredential::with_entra(options, source, client).spawn()?;
-    /// assert_eq!(credential.get_token().await?.secret().expose(), "for chat and calls");
+    /// assert_eq!(credential.get_token().await?.secret().expose(), "for-chat-and-calls");
     /// # Ok(())
     /// # }
     /// ```
@@ -136,7 +136,7 @@ impl<C: Clock, W: Work> Builder<C, W> {
     /// Builds the credential, and runs its driver in the background of the runtime.
     ///
     /// # Errors
-    /// The initial token is invalid (blank, too long, or undecodable), or there is no runtime.
+    /// The initial token is invalid (the error says what it looks like), or there is no runtime.
     pub fn spawn(self) -> Result<CommunicationTokenCredential<C>, BuildError>
     where
         C: Clone + Spawn<Driver<C, W>>,
@@ -159,19 +159,19 @@ impl<C: Clock, W: Work> Builder<C, W> {
     /// let counted = Rc::clone(&calls);
     /// let refresher = move || {
     ///     counted.set(counted.get() + 1);
-    ///     async { Ok::<_, std::io::Error>("eyJ…") }
+    ///     async { Ok::<_, std::io::Error>("eyJhbGci") }
     /// };
     /// let (credential, driver) = Builder::new(acs_common_smol::Smol::default(), refresher).build()?;
     /// let token = future::block_on(future::or(credential.get_token(), async {
     ///     driver.await;
     ///     unreachable!("the driver runs as long as the credential exists")
     /// }))?;
-    /// assert_eq!((token.secret().expose(), calls.get()), ("eyJ…", 1));
+    /// assert_eq!((token.secret().expose(), calls.get()), ("eyJhbGci", 1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// The initial token is invalid: it is blank, too long, or cannot be decoded and the policy rejects that.
+    /// The initial token is invalid: it is not a token, or it cannot be decoded and the policy rejects that.
     pub fn build(self) -> Result<(CommunicationTokenCredential<C>, Driver<C, W>), TokenError> {
         let Self { clock, mut work, mut policy, proactive } = self;
         if let Some(on) = proactive {
@@ -203,7 +203,7 @@ impl<C, W: fmt::Debug> fmt::Debug for Builder<C, W> {
 /// use acs_common_driver::{BuildError, TokenError};
 /// use acs_common_tokio::CommunicationTokenCredential;
 ///
-/// let refresher = || async { Ok::<_, std::io::Error>("eyJ…") };
+/// let refresher = || async { Ok::<_, std::io::Error>("eyJhbGci") };
 /// let blank = CommunicationTokenCredential::with_refresher(refresher).initial_token(" ").spawn();
 /// assert!(matches!(blank, Err(BuildError::InitialToken(TokenError::Blank))));
 ///

@@ -111,9 +111,9 @@ pub trait Clock {
 ///     }
 /// }
 ///
-/// let refresher = || async { Ok::<_, std::io::Error>("eyJ…") };
+/// let refresher = || async { Ok::<_, std::io::Error>("eyJhbGci") };
 /// let credential = Builder::new(Threads::default(), refresher).spawn()?;
-/// assert_eq!(credential.get_token_blocking()?.secret().expose(), "eyJ…");
+/// assert_eq!(credential.get_token_blocking()?.secret().expose(), "eyJhbGci");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[diagnostic::on_unimplemented(

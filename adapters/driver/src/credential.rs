@@ -26,7 +26,7 @@ use crate::shared::{Answer, Shared};
 /// ```
 /// use acs_common_tokio::CommunicationTokenCredential;
 ///
-/// # async fn ask_my_service() -> Result<String, std::io::Error> { Ok("eyJ…".to_owned()) }
+/// # async fn ask_my_service() -> Result<String, std::io::Error> { Ok("eyJhbGci".to_owned()) }
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let credential = CommunicationTokenCredential::with_refresher(|| ask_my_service())
@@ -34,7 +34,7 @@ use crate::shared::{Answer, Shared};
 ///     .spawn()?;
 ///
 /// let token = credential.get_token().await?;
-/// assert_eq!(token.secret().expose(), "eyJ…");
+/// assert_eq!(token.secret().expose(), "eyJhbGci");
 /// # Ok(())
 /// # }
 /// ```
@@ -61,7 +61,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// was [rejected](Self::reject): the service decides whether it is valid (contract, section 1). Needs no runtime.
     ///
     /// # Errors
-    /// The token is blank or too long.
+    /// It is not a token: the error says what it looks like, and what to pass instead.
     pub fn with_static_token(token: impl Into<NewToken>) -> Result<Self, TokenError>
     where
         C: Default,
@@ -107,9 +107,9 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// ```
     /// use acs_common_tokio::CommunicationTokenCredential;
     ///
-    /// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+    /// let credential = CommunicationTokenCredential::with_static_token("eyJhbGci")?;
     /// let token = credential.try_token()?.expect("a static token is always there");
-    /// assert_eq!(token.secret().expose(), "eyJ…");
+    /// assert_eq!(token.secret().expose(), "eyJhbGci");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -135,12 +135,12 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// let mut calls = 0;
     /// let refresher = move || {
     ///     calls += 1;
-    ///     async move { Ok::<_, std::io::Error>(format!("token {calls}")) }
+    ///     async move { Ok::<_, std::io::Error>(format!("token-{calls}")) }
     /// };
     /// let credential = CommunicationTokenCredential::with_refresher(refresher).spawn()?;
     /// let refused = credential.get_token().await?;
     /// credential.reject(&refused);
-    /// assert_eq!(credential.get_token().await?.secret().expose(), "token 2");
+    /// assert_eq!(credential.get_token().await?.secret().expose(), "token-2");
     /// # Ok(())
     /// # }
     /// ```
@@ -155,7 +155,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// ```
     /// use acs_common_tokio::CommunicationTokenCredential;
     ///
-    /// # let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+    /// # let credential = CommunicationTokenCredential::with_static_token("eyJhbGci")?;
     /// # let network_is_back = true;
     /// if network_is_back {
     ///     credential.retry_now();
@@ -215,7 +215,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// use acs_common_driver::Error;
     /// use acs_common_tokio::CommunicationTokenCredential;
     ///
-    /// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+    /// let credential = CommunicationTokenCredential::with_static_token("eyJhbGci")?;
     /// credential.dispose();
     /// assert!(matches!(credential.try_token(), Err(Error::Disposed)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -235,7 +235,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let refresher = || async { Ok::<_, std::io::Error>("eyJ…") };
+    /// let refresher = || async { Ok::<_, std::io::Error>("eyJhbGci") };
     /// let credential = CommunicationTokenCredential::with_refresher(refresher).spawn()?;
     /// let mut notices = credential.notices();
     /// credential.get_token().await?;
@@ -270,7 +270,7 @@ impl<C: Clock> fmt::Debug for CommunicationTokenCredential<C> {
 /// use acs_common_smol::CommunicationTokenCredential;
 /// use futures_lite::future;
 ///
-/// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// let credential = CommunicationTokenCredential::with_static_token("eyJhbGci")?;
 /// let answer = future::block_on(future::poll_once(credential.get_token()));
 /// assert!(answer.is_some(), "a valid token is there at the first poll");
 /// # Ok::<(), Box<dyn std::error::Error>>(())

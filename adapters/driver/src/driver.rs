@@ -29,7 +29,7 @@ const TURNS: usize = 64;
 /// use acs_common_driver::{Builder, Error};
 /// use acs_common_smol::Smol;
 ///
-/// let refresher = || async { Ok::<_, std::io::Error>("eyJ…") };
+/// let refresher = || async { Ok::<_, std::io::Error>("eyJhbGci") };
 /// let (credential, driver) = Builder::new(Smol::default(), refresher).build()?;
 /// drop(driver);
 /// assert!(matches!(credential.get_token_blocking(), Err(Error::DriverStopped)));

@@ -52,7 +52,7 @@ pub struct EntraTokenRequest {
 ///         ready(Ok(EntraToken::new(self.0)))
 ///     }
 /// }
-/// # let _ = Fixed("eyJ…");
+/// # let _ = Fixed("eyJhbGci");
 /// ```
 pub trait EntraTokenSource {
     /// A call in flight. It is dropped when its result is not needed any more.

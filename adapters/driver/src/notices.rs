@@ -24,7 +24,7 @@ use crate::shared::Shared;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// let credential = CommunicationTokenCredential::with_static_token("eyJhbGci")?;
 /// let mut notices = credential.notices();
 /// credential.dispose();
 /// assert!(matches!(notices.next().await, Some(Notice::Disposed)));

@@ -28,13 +28,13 @@ const NONE: u64 = u64::MAX;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let refresher = || async { Ok::<_, std::io::Error>("eyJ…") };
+/// let refresher = || async { Ok::<_, std::io::Error>("eyJhbGci") };
 /// let credential = CommunicationTokenCredential::with_refresher(refresher).spawn()?;
 ///
 /// let mut reader = credential.reader();
 /// for _packet in 0..1_000 {
 ///     let token = reader.get_token().await?;
-///     assert_eq!(token.secret().expose(), "eyJ…");
+///     assert_eq!(token.secret().expose(), "eyJhbGci");
 /// }
 /// # Ok(())
 /// # }
@@ -78,9 +78,9 @@ impl<C: Clock> Reader<C> {
     /// ```
     /// use acs_common_smol::CommunicationTokenCredential;
     ///
-    /// let mut reader = CommunicationTokenCredential::with_static_token("eyJ…")?.reader();
+    /// let mut reader = CommunicationTokenCredential::with_static_token("eyJhbGci")?.reader();
     /// let token = reader.token()?.expect("a static token is always there");
-    /// assert_eq!(token.secret().expose(), "eyJ…");
+    /// assert_eq!(token.secret().expose(), "eyJhbGci");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -115,13 +115,13 @@ impl<C: Clock> Reader<C> {
     ///
     /// ```
     /// use acs_common_tokio::CommunicationTokenCredential;
-    /// # async fn call(token: &acs_common_tokio::Token) -> u16 { if token.secret().expose() == "token 1" { 401 } else { 200 } }
+    /// # async fn call(token: &acs_common_tokio::Token) -> u16 { if token.secret().expose() == "token-1" { 401 } else { 200 } }
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let mut calls = 0;
     /// # let refresher = move || {
     /// #     calls += 1;
-    /// #     async move { Ok::<_, std::io::Error>(format!("token {calls}")) }
+    /// #     async move { Ok::<_, std::io::Error>(format!("token-{calls}")) }
     /// # };
     ///
     /// let mut reader = CommunicationTokenCredential::with_refresher(refresher).spawn()?.reader();
@@ -129,7 +129,7 @@ impl<C: Clock> Reader<C> {
     /// if call(token).await == 401 {
     ///     reader.reject();
     /// }
-    /// assert_eq!(reader.get_token().await?.secret().expose(), "token 2");
+    /// assert_eq!(reader.get_token().await?.secret().expose(), "token-2");
     /// # Ok(())
     /// # }
     /// ```
@@ -144,7 +144,7 @@ impl<C: Clock> Reader<C> {
     /// ```
     /// use acs_common_smol::CommunicationTokenCredential;
     ///
-    /// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+    /// let credential = CommunicationTokenCredential::with_static_token("eyJhbGci")?;
     /// let mut reader = credential.reader();
     /// assert!(reader.token()?.is_some());
     ///

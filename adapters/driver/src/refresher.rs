@@ -34,7 +34,7 @@ use acs_common::{NewToken, Reason, RefresherError};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let credential = CommunicationTokenCredential::with_refresher(Counter(0)).spawn()?;
-/// assert_eq!(credential.get_token().await?.secret().expose(), "token 1");
+/// assert_eq!(credential.get_token().await?.secret().expose(), "token-1");
 /// # Ok(())
 /// # }
 /// ```
@@ -61,7 +61,7 @@ pub trait Refresher {
 /// # #[derive(Clone)]
 /// # struct Api;
 /// # impl Api {
-/// #     async fn token(&self, fresh: bool) -> Result<String, String> { Ok(format!("eyJ… {fresh}")) }
+/// #     async fn token(&self, fresh: bool) -> Result<String, String> { Ok(format!("eyJ-{fresh}")) }
 /// # }
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -72,7 +72,7 @@ pub trait Refresher {
 ///     async move { api.token(reason.rejected.is_some()).await }
 /// };
 /// let credential = CommunicationTokenCredential::with_refresher(refresher).spawn()?;
-/// assert_eq!(credential.get_token().await?.secret().expose(), "eyJ… false");
+/// assert_eq!(credential.get_token().await?.secret().expose(), "eyJ-false");
 /// # Ok(())
 /// # }
 /// ```

@@ -156,8 +156,8 @@ fn a_client_of_the_sdk_waits_for_a_refresh_in_flight() {
     block_on(async {
         let mut waiting = credential.get_token(&[SCOPE], None);
         assert!(poll_once(&mut waiting).await.is_none(), "there is no token yet");
-        send.send("at last").await.unwrap();
-        assert_eq!(waiting.await.unwrap().token.secret(), "at last");
+        send.send("at-last").await.unwrap();
+        assert_eq!(waiting.await.unwrap().token.secret(), "at-last");
     });
 }
 

@@ -12,11 +12,11 @@ fn a_slow_refresher_is_waited_for() {
         std::thread::sleep(Duration::from_millis(1_300));
         async {
             smol::Timer::after(Duration::from_millis(2_100)).await;
-            Ok::<_, std::io::Error>("eyJ…")
+            Ok::<_, std::io::Error>("eyJhbGci")
         }
     };
     let (credential, driver) = Builder::new(Smol::default(), refresher).build().unwrap();
     std::thread::spawn(|| futures_lite::future::block_on(driver));
-    assert_eq!(credential.get_token_blocking().unwrap().secret().expose(), "eyJ…");
-    assert_eq!(credential.get_token_blocking_for(Duration::ZERO).unwrap().secret().expose(), "eyJ…", "it is held");
+    assert_eq!(credential.get_token_blocking().unwrap().secret().expose(), "eyJhbGci");
+    assert_eq!(credential.get_token_blocking_for(Duration::ZERO).unwrap().secret().expose(), "eyJhbGci", "it is held");
 }

@@ -88,14 +88,14 @@ fn a_refreshers_own_error_passes_through_unchanged() {
 fn a_refresher_learns_why_it_is_called() {
     let refresher = |reason: Reason| {
         let rejected = reason.rejected.map_or("none".to_owned(), |token| token.secret().expose().to_owned());
-        ready(Ok::<_, Own>(format!("{}, rejected: {rejected}", reason.trigger.as_str())))
+        ready(Ok::<_, Own>(format!("{}/rejected-{rejected}", reason.trigger.as_str())))
     };
     let credential = CommunicationTokenCredential::with_refresher(refresher).spawn().unwrap();
     let first = credential.get_token_blocking().unwrap();
-    assert_eq!(first.secret().expose(), "first, rejected: none");
+    assert_eq!(first.secret().expose(), "first/rejected-none");
     credential.reject(&first);
     let second = credential.get_token_blocking().unwrap();
-    assert_eq!(second.secret().expose(), "rejected, rejected: first, rejected: none");
+    assert_eq!(second.secret().expose(), "rejected/rejected-first/rejected-none");
 }
 
 /// Fails when only closures are refreshers.

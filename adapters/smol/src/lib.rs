@@ -66,7 +66,7 @@ use async_io::Timer;
 /// ```
 /// use acs_common_smol::CommunicationTokenCredential;
 ///
-/// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// let credential = CommunicationTokenCredential::with_static_token("eyJhbGci")?;
 /// assert!(credential.try_token()?.is_some());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -81,7 +81,7 @@ pub type CommunicationTokenCredential = acs_common_driver::CommunicationTokenCre
 ///     tokens: Reader,
 /// }
 ///
-/// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// let credential = CommunicationTokenCredential::with_static_token("eyJhbGci")?;
 /// let mut connection = Connection { tokens: credential.reader() };
 /// assert!(connection.tokens.token()?.is_some());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -98,7 +98,7 @@ pub type Reader = acs_common_driver::Reader<Smol>;
 ///         println!("{notice:?}");
 ///     }
 /// }
-/// # let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// # let credential = CommunicationTokenCredential::with_static_token("eyJhbGci")?;
 /// # drop(log(credential.notices()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -113,7 +113,7 @@ pub type Notices = acs_common_driver::Notices<Smol>;
 ///     token: GetToken<'a>,
 /// }
 ///
-/// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// let credential = CommunicationTokenCredential::with_static_token("eyJhbGci")?;
 /// let waiting = Waiting { token: credential.get_token() };
 /// # drop(waiting.token);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -69,7 +69,7 @@ use tokio::time::{Instant, Sleep};
 /// ```
 /// use acs_common_tokio::CommunicationTokenCredential;
 ///
-/// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// let credential = CommunicationTokenCredential::with_static_token("eyJhbGci")?;
 /// assert!(credential.try_token()?.is_some());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -84,7 +84,7 @@ pub type CommunicationTokenCredential = acs_common_driver::CommunicationTokenCre
 ///     tokens: Reader,
 /// }
 ///
-/// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// let credential = CommunicationTokenCredential::with_static_token("eyJhbGci")?;
 /// let mut connection = Connection { tokens: credential.reader() };
 /// assert!(connection.tokens.token()?.is_some());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -101,7 +101,7 @@ pub type Reader = acs_common_driver::Reader<Tokio>;
 ///         println!("{notice:?}");
 ///     }
 /// }
-/// # let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// # let credential = CommunicationTokenCredential::with_static_token("eyJhbGci")?;
 /// # drop(log(credential.notices()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -116,7 +116,7 @@ pub type Notices = acs_common_driver::Notices<Tokio>;
 ///     token: GetToken<'a>,
 /// }
 ///
-/// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// let credential = CommunicationTokenCredential::with_static_token("eyJhbGci")?;
 /// let waiting = Waiting { token: credential.get_token() };
 /// # drop(waiting.token);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

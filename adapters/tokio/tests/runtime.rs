@@ -6,7 +6,7 @@ use acs_common_tokio::entra::{EntraOptions, EntraTokenRequest, HttpRequest, Http
 use acs_common_tokio::{BuildError, CommunicationTokenCredential, Error};
 
 fn spawn() -> Result<CommunicationTokenCredential, BuildError> {
-    CommunicationTokenCredential::with_refresher(|| async { Ok::<_, std::io::Error>("eyJ…") }).spawn()
+    CommunicationTokenCredential::with_refresher(|| async { Ok::<_, std::io::Error>("eyJhbGci") }).spawn()
 }
 
 #[test]
@@ -17,7 +17,7 @@ fn spawning_outside_a_runtime_is_an_error() {
 /// Fails when the builder of an Entra user's credential ignores the error of spawning its driver.
 #[test]
 fn spawning_an_entra_users_credential_outside_a_runtime_is_an_error_too() {
-    let source = |_: EntraTokenRequest| async { Ok::<_, std::io::Error>("eyJ…") };
+    let source = |_: EntraTokenRequest| async { Ok::<_, std::io::Error>("eyJhbGci") };
     let options = EntraOptions::new("https://contoso.communication.azure.com").unwrap();
     let client = |_: HttpRequest| async { Err::<HttpResponse, _>(std::io::Error::other("not sent")) };
     let builder = CommunicationTokenCredential::with_entra(options, source, client);
@@ -28,7 +28,7 @@ fn spawning_an_entra_users_credential_outside_a_runtime_is_an_error_too() {
 /// Fails when `spawn` panics, or starts a driver although the initial token is invalid.
 #[test]
 fn spawning_refuses_an_invalid_initial_token_too() {
-    let refresher = || async { Ok::<_, std::io::Error>("eyJ…") };
+    let refresher = || async { Ok::<_, std::io::Error>("eyJhbGci") };
     let builder = CommunicationTokenCredential::with_refresher(refresher).initial_token(" ");
     let refused = builder.spawn().unwrap_err();
     assert!(refused.to_string().starts_with("initial token: the token is blank"), "{refused}");
@@ -68,7 +68,7 @@ fn soon<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> T {
 fn slow() -> CommunicationTokenCredential {
     let refresher = || async {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        Ok::<_, std::io::Error>("eyJ…")
+        Ok::<_, std::io::Error>("eyJhbGci")
     };
     CommunicationTokenCredential::with_refresher(refresher).refresh_proactively(true).spawn().unwrap()
 }
@@ -89,7 +89,7 @@ fn a_task_that_blocks_the_only_thread_gets_an_error() {
                 tokio::task::spawn_blocking(move || credential.get_token_blocking()).await.unwrap()
             })
         });
-        assert_eq!(answer.unwrap().secret().expose(), "eyJ…");
+        assert_eq!(answer.unwrap().secret().expose(), "eyJhbGci");
     }
 }
 
@@ -116,5 +116,5 @@ fn the_thread_of_block_on_and_a_local_set_may_block_where_there_are_workers() {
         let task = async { tokio::task::spawn_local(async { slow().get_token_blocking() }).await.unwrap() };
         runtime.block_on(local.run_until(task))
     });
-    assert_eq!(token.unwrap().secret().expose(), "eyJ…");
+    assert_eq!(token.unwrap().secret().expose(), "eyJhbGci");
 }

@@ -89,7 +89,7 @@ impl World {
             return (event, None);
         }
         self.issued += 1;
-        let text = format!("acs {}", self.issued);
+        let text = format!("acs-{}", self.issued);
         let mut brought = None;
         let response = match answer {
             Answer::Succeeds(lives) => {

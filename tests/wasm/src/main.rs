@@ -81,15 +81,15 @@ fn renewed_by_timer() -> bool {
 /// Fails when a request's duration is measured although there is no clock.
 fn exchanged() -> bool {
     let Ok(options) = EntraOptions::new("https://contoso.communication.azure.com") else { return false };
-    let source = |_: EntraTokenRequest| std::future::ready(Ok::<_, SourceError>("eyJ…"));
+    let source = |_: EntraTokenRequest| std::future::ready(Ok::<_, SourceError>("eyJhbGci"));
     let client = |_: HttpRequest| {
-        let body = r#"{"accessToken": {"token": "the token", "expiresOn": "2999-01-01T00:00:00Z"}}"#;
+        let body = r#"{"accessToken": {"token": "the-token", "expiresOn": "2999-01-01T00:00:00Z"}}"#;
         std::future::ready(Ok::<_, RefresherError>(HttpResponse::new(200).with_body(body.into())))
     };
     let built = Builder::with_entra(Hand::default(), options, source, client).build();
     let Ok((credential, mut driver)) = built else { return false };
     poll(&mut driver).is_pending()
-        && credential.try_token().ok().flatten().is_some_and(|token| token.secret().expose() == "the token")
+        && credential.try_token().ok().flatten().is_some_and(|token| token.secret().expose() == "the-token")
 }
 
 fn poll<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Poll<T> {

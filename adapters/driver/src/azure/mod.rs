@@ -38,13 +38,13 @@ use crate::entra::{EntraTokenRequest, EntraTokenSource, SourceError};
 /// # let identity: Arc<dyn TokenCredential> =
 /// #     Arc::new(CommunicationTokenCredential::with_static_token("from-Entra")?);
 /// # let client = |_: HttpRequest| async {
-/// #     let body = r#"{"accessToken": {"token": "for chat and calls", "expiresOn": "2999-01-01T00:00:00Z"}}"#;
+/// #     let body = r#"{"accessToken": {"token": "for-chat-and-calls", "expiresOn": "2999-01-01T00:00:00Z"}}"#;
 /// #     Ok::<_, std::io::Error>(HttpResponse::new(200).with_body(body.into()))
 /// # };
 /// let options = EntraOptions::new("https://contoso.communication.azure.com")?;
 /// let source = AzureTokenSource::new(identity);
 /// let credential = CommunicationTokenCredential::with_entra(options, source, client).spawn()?;
-/// assert_eq!(credential.get_token().await?.secret().expose(), "for chat and calls");
+/// assert_eq!(credential.get_token().await?.secret().expose(), "for-chat-and-calls");
 /// # Ok(())
 /// # }
 /// ```

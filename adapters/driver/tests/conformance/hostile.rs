@@ -198,7 +198,7 @@ fn a_call_commanded_while_the_driver_falls_asleep_starts_at_once() {
                     // The backoff ends after the token's expiry. So the timer stays at the token's expiry.
                     return Err(RefresherError::new("issuer down").with_retry_after(HOUR));
                 }
-                let name = if credential.try_token().is_ok_and(|held| held.is_some()) { "in time" } else { "late" };
+                let name = if credential.try_token().is_ok_and(|held| held.is_some()) { "in-time" } else { "late" };
                 Ok(lasting(name, HOUR))
             }
         };
@@ -209,7 +209,7 @@ fn a_call_commanded_while_the_driver_falls_asleep_starts_at_once() {
         *handle.lock().unwrap() = Some(credential.clone());
         rt::spawn(driver);
         rt::sleep(millis(900)).await;
-        assert_eq!(credential.try_token().unwrap().expect("it was renewed").secret().expose(), "in time");
+        assert_eq!(credential.try_token().unwrap().expect("it was renewed").secret().expose(), "in-time");
         assert_eq!(calls.started(), 2);
         credential.dispose();
         handle.lock().unwrap().take();

@@ -56,11 +56,11 @@ fn no_connection_stays_open_after_its_answer() {
 fn a_cancelled_request_does_not_stop_the_exchange() {
     rt::run(async {
         let stage = stage(FakeAcs::start().unwrap());
-        stage.acs.then(Answer::token("for the second caller").after(std::time::Duration::from_millis(50)));
+        stage.acs.then(Answer::token("for-the-second-caller").after(std::time::Duration::from_millis(50)));
         let impatient = async { drop(stage.credential.get_token().await) };
         let asked = async { drop(stage.acs.request().await) };
         future::or(asked, impatient).await;
-        assert_eq!(stage.token().await, "for the second caller");
+        assert_eq!(stage.token().await, "for-the-second-caller");
         assert_eq!(stage.acs.asked(), 1);
     });
 }

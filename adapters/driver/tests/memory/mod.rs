@@ -24,7 +24,7 @@ async fn live_and_die(number: usize) {
         calls += 1;
         async move {
             match calls {
-                1 => Ok(NewToken::new("a token").with_expires_in(Duration::from_secs(3_600))),
+                1 => Ok(NewToken::new("a-token").with_expires_in(Duration::from_secs(3_600))),
                 2 => Err(RefresherError::new("issuer down")),
                 _ => std::future::pending().await,
             }
