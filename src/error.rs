@@ -456,12 +456,16 @@ impl StdError for Boxed {
     }
 }
 
-/// Why a string is not a usable token.
+/// Why a string is not a usable token (contract, section 3). The text says what the string looks like, and what to pass instead.
 ///
 /// ```
-/// use acs_common::TokenError;
+/// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, TokenError, UnixTime};
 ///
-/// assert!(TokenError::Blank.to_string().contains("pass the bare token string"));
+/// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(0));
+/// let refused = |text: &str| Machine::<()>::with_static_token(NewToken::new(text), Policy::default(), now).unwrap_err();
+/// assert_eq!(refused("Bearer eyJhbGci"), TokenError::StartsWithBearer);
+/// assert_eq!(refused("Bearer eyJhbGci").to_string(), "the token starts with `Bearer `: pass only what follows");
+/// assert_eq!(refused(r#"{"token":"eyJhbGci"}"#), TokenError::Json);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -469,7 +473,7 @@ pub enum TokenError {
     /// It is empty or only white space.
     #[error("the token is blank: pass the bare token string, without `Bearer` or quotes")]
     Blank,
-    /// It has 1 MiB (1,048,576 bytes) or more.
+    /// It has 1 MiB (1,048,576 bytes) or more, without the white space around it.
     #[error(
         "the token has {bytes} bytes, but it must have less than 1 MiB: pass the bare token string, without the response around it"
     )]
@@ -478,6 +482,32 @@ pub enum TokenError {
         /// The token's length in bytes.
         bytes: usize,
     },
+    /// It starts with the scheme of an `Authorization` header.
+    #[error("the token starts with `Bearer `: pass only what follows")]
+    StartsWithBearer,
+    /// It starts with a quote, as when a JSON string is passed without being read as JSON.
+    #[error("the token is in quotes: pass only what is between them (a JSON string must be read as JSON)")]
+    InQuotes,
+    /// It starts with a brace or a bracket: a response that was passed whole, or an error in place of a token.
+    #[error("the token is JSON: pass its field `token` alone (in OAuth `access_token`), or return its error")]
+    Json,
+    /// It starts with `<`: a page of a sign-in, a proxy or a maintenance.
+    #[error(
+        "the token is HTML or XML: check that the issuer answers and not a sign-in page or a proxy, and pass the bare token string"
+    )]
+    Html,
+    /// There is white space or a line break in it. Around it, ASCII white space does no harm.
+    #[error("the token has white space or a line break in it: pass the bare token string, on one line")]
+    WhiteSpace,
+    /// It is the word `null` or `undefined`: a token that is not there was turned into text.
+    #[error("the token is the word `null` or `undefined`: check that there is a token before you turn it into text")]
+    NullOrUndefined,
+    /// It has another character that a bearer token does not have ([RFC 6750, section
+    /// 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
+    #[error(
+        "the token has characters that no bearer token has: pass the bare token string, of letters, digits and `-._~+/`, with `=` only at its end"
+    )]
+    OtherCharacters,
     /// It is not a JWT with a usable `exp`, and the policy rejects such tokens
     /// ([`UndecodableTokens::Reject`](crate::UndecodableTokens::Reject)).
     #[error(
@@ -491,13 +521,13 @@ impl TokenError {
     pub(crate) const TOO_LONG: usize = 1 << 20;
 }
 
-/// Why a token cannot be put into an `Authorization` header.
+/// Why a token cannot be put into an `Authorization` header. Only [`Policy::reference`](crate::Policy::reference) accepts such tokens.
 ///
 /// ```
 /// use acs_common::{BearerError, Machine, Monotonic, NewToken, Now, Policy, UnixTime};
 ///
 /// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(0));
-/// let machine = Machine::<()>::with_static_token(NewToken::new("Bearer eyJ"), Policy::default(), now)?;
+/// let machine = Machine::<()>::with_static_token(NewToken::new("Bearer eyJ"), Policy::reference(), now)?;
 /// assert_eq!(machine.token(now).unwrap().authorization(), Err(BearerError));
 /// # Ok::<(), acs_common::TokenError>(())
 /// ```

@@ -40,7 +40,7 @@
 //! // Virtual time; a host reads its clocks.
 //! let at = |ms: u64| Now::new(Monotonic::from_millis(ms), UnixTime::from_millis(1_700_000_000_000 + ms as i64));
 //!
-//! let initial = NewToken::new("the initial token").with_expires_on(UnixTime::from_secs(1_700_001_200));
+//! let initial = NewToken::new("the-initial-token").with_expires_on(UnixTime::from_secs(1_700_001_200));
 //! let policy = Policy::builder().refresh_proactively(true).build()?;
 //! let mut machine = Machine::<u32>::new(Some(initial), policy, at(0))?;
 //!
@@ -54,7 +54,7 @@
 //!
 //! // The issuer is down. The token is still valid, and the machine tries again after a second.
 //! machine.handle(Event::RefreshFailed { request, error: RefresherError::new("connection refused") }, at(600_250));
-//! assert_eq!(machine.token(at(600_300)).unwrap().secret().expose(), "the initial token");
+//! assert_eq!(machine.token(at(600_300)).unwrap().secret().expose(), "the-initial-token");
 //! assert_eq!(machine.deadline().unwrap().as_millis(), 601_250);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -116,6 +116,7 @@ mod backoff;
 mod calendar;
 pub mod call;
 pub mod connection_string;
+mod door;
 #[cfg(feature = "entra")]
 pub mod entra;
 mod error;

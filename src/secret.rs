@@ -5,6 +5,8 @@ use core::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::door;
+
 /// A text that `Debug` does not show, that cannot be compared or printed by accident, and that is wiped from memory on drop.
 ///
 /// The wipe covers this buffer. It does not cover copies made earlier, or copies of what [`expose`](Self::expose) returns.
@@ -28,6 +30,11 @@ impl Secret {
     #[cfg(feature = "entra")]
     pub(crate) fn from_wiped(text: Zeroizing<String>) -> Self {
         Self(text)
+    }
+
+    /// Without the ASCII white space around it.
+    pub(crate) fn trimmed(self) -> Self {
+        Self(door::trimmed(self.0))
     }
 
     /// The text itself. Pass it on where it is needed. Do not store it and do not log it.

@@ -11,6 +11,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 
+use crate::door;
 #[cfg(feature = "http")]
 use crate::error::BearerError;
 use crate::error::TokenError;
@@ -26,13 +27,13 @@ use crate::time::{Now, UnixTime, whole_millis};
 /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
 ///
 /// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(1_700_000_000));
-/// let given = NewToken::new("an opaque token").with_expires_on(UnixTime::from_secs(1_700_003_600));
+/// let given = NewToken::new("an-opaque-token").with_expires_on(UnixTime::from_secs(1_700_003_600));
 /// let machine = Machine::<()>::with_static_token(given, Policy::default(), now)?;
 ///
 /// let token = machine.token(now).expect("a static credential always holds its token");
-/// assert_eq!(token.secret().expose(), "an opaque token");
+/// assert_eq!(token.secret().expose(), "an-opaque-token");
 /// assert_eq!(token.expires_on(), UnixTime::from_secs(1_700_003_600));
-/// assert!(!format!("{token:?}").contains("an opaque token"), "secrets never show");
+/// assert!(!format!("{token:?}").contains("an-opaque-token"), "secrets never show");
 /// # Ok::<(), acs_common::TokenError>(())
 /// ```
 #[derive(Clone)]
@@ -81,21 +82,14 @@ impl Accepted {
     }
 
     fn bearer(&self) -> Result<zeroize::Zeroizing<alloc::vec::Vec<u8>>, BearerError> {
-        let token = self.secret.expose().trim_ascii();
-        let unpadded = token.trim_end_matches('=');
-        let is_bearer = !unpadded.is_empty() && unpadded.bytes().all(is_of_bearer);
-        is_bearer.then(|| alloc::format!("Bearer {token}").into_bytes().into()).ok_or(BearerError)
+        let token = self.secret.expose();
+        let bearer = || alloc::format!("Bearer {token}").into_bytes().into();
+        door::is_bearer(token).then(bearer).ok_or(BearerError)
     }
 }
 
-/// The characters of a bearer token, except `=` at its end.
-#[cfg(any(feature = "entra", feature = "http"))]
-pub(crate) fn is_of_bearer(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte)
-}
-
 impl Token {
-    /// The token's text, as the refresher returned it.
+    /// The token's text, as the refresher returned it, without white space around it.
     #[must_use]
     pub fn secret(&self) -> &Secret {
         &self.0.secret
@@ -115,8 +109,8 @@ impl Token {
         self.0.opaque
     }
 
-    /// The value of a request's `Authorization` header: `Bearer` and the token, without white space around it ([RFC 6750,
-    /// section 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
+    /// The value of a request's `Authorization` header: `Bearer` and the token ([RFC 6750, section
+    /// 2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
     ///
     /// It is marked as sensitive, and wiped from memory with its last clone. The first call builds it for all clones of this
     /// token.
@@ -127,10 +121,6 @@ impl Token {
     /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
     ///
     /// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(0));
-    /// let machine = Machine::<()>::with_static_token(NewToken::new("eyJ…"), Policy::default(), now)?;
-    /// let Err(error) = machine.token(now).unwrap().authorization() else { panic!("an ellipsis is not ASCII") };
-    /// assert!(error.to_string().contains("pass the bare token string"));
-    ///
     /// let machine = Machine::<()>::with_static_token(NewToken::new("eyJhbGci\n"), Policy::default(), now)?;
     /// let mut request = http::Request::get("https://contoso.communication.azure.com/chat/threads").body(())?;
     /// let authorization = machine.token(now).unwrap().authorization()?.clone();
@@ -141,7 +131,7 @@ impl Token {
     ///
     /// # Errors
     /// [`BearerError`], if the token holds a character that the RFC does not allow. It allows ASCII letters, digits, `-._~+/`,
-    /// and `=` at the end. The usual cause is `Bearer`, a quote or JSON around the token.
+    /// and `=` at the end. Only [`Policy::reference`](crate::Policy::reference) accepts such tokens.
     #[cfg(feature = "http")]
     #[inline]
     pub fn authorization(&self) -> Result<&http::HeaderValue, BearerError> {
@@ -159,7 +149,7 @@ impl Token {
     /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
     ///
     /// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(0));
-    /// let accept = || Machine::<()>::with_static_token(NewToken::new("same text"), Policy::default(), now);
+    /// let accept = || Machine::<()>::with_static_token(NewToken::new("same-text"), Policy::default(), now);
     /// let (one, other) = (accept()?, accept()?);
     /// let (one, other) = (one.token(now).unwrap(), other.token(now).unwrap());
     /// assert!(one.ptr_eq(&one.clone()));
@@ -191,7 +181,7 @@ impl fmt::Debug for Token {
 /// use acs_common::{NewToken, UnixTime};
 /// use core::time::Duration;
 ///
-/// let bare: NewToken = "eyJhbGciOi….eyJleHAiOjE3….c2ln".into();
+/// let bare: NewToken = "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjE3MDAwMDM2MDB9.c2ln".into();
 /// let until = NewToken::new("opaque").with_expires_on(UnixTime::from_secs(1_700_003_600));
 /// let lasting = NewToken::new(String::from("opaque")).with_expires_in(Duration::from_secs(3_600));
 /// # let _ = (bare, until, lasting);
@@ -214,6 +204,21 @@ enum Expiry {
 
 impl NewToken {
     /// A bare token string: without `Bearer`, quotes or JSON around it. A `String` is moved, not copied.
+    ///
+    /// ASCII white space around it is dropped for good. What is then not a bearer token is refused when it is used
+    /// ([`TokenError`]; contract, section 3).
+    ///
+    /// ```
+    /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, TokenError, UnixTime};
+    ///
+    /// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(0));
+    /// let machine = Machine::<()>::new(Some(NewToken::new("eyJhbGci\n")), Policy::default(), now)?;
+    /// assert_eq!(machine.token(now).unwrap().secret().expose(), "eyJhbGci");
+    ///
+    /// let refused = Machine::<()>::new(Some(NewToken::new("null")), Policy::default(), now);
+    /// assert_eq!(refused.unwrap_err(), TokenError::NullOrUndefined);
+    /// # Ok::<(), TokenError>(())
+    /// ```
     #[must_use]
     pub fn new(token: impl Into<String>) -> Self {
         Secret::new(token.into()).into()
@@ -285,6 +290,8 @@ impl NewToken {
     #[must_use]
     pub fn decoded(self) -> Self {
         match self.expiry {
+            // Too long for a token: nothing is read, unless the policy accepts it all the same.
+            Expiry::Read if self.secret.expose().len() >= TokenError::TOO_LONG => self,
             Expiry::Read => Self { expiry: Expiry::Decoded(self.claims()), ..self },
             Expiry::Decoded(_) | Expiry::On(_) | Expiry::In(_) => self,
         }
@@ -299,13 +306,8 @@ impl NewToken {
         judge: Option<impl FnOnce(UnixTime) -> Option<u64>>,
         now: Now,
     ) -> Result<(Token, u64), TokenError> {
-        let text = self.secret.expose();
-        if text.trim().is_empty() {
-            return Err(TokenError::Blank);
-        }
-        if text.len() >= TokenError::TOO_LONG {
-            return Err(TokenError::TooLong { bytes: text.len() });
-        }
+        let check = if policy.refuses_blank_only() { door::check_blank } else { door::check };
+        check(self.secret.expose())?;
         let mut opaque = false;
         let own = self.server_time.filter(|_| policy.uses_server_time()).map(|date| Anchor::new(date.seen(asked), now));
         // A token that comes with the server's time needs no other clock. Any other may be laid anew.
@@ -346,12 +348,11 @@ impl NewToken {
         Ok((Token(Arc::new(accepted)), left))
     }
 
-    /// `None` without reading, if the text is too long for a token.
     fn claims(&self) -> Option<Claims> {
         match self.expiry {
             Expiry::Decoded(claims) => claims,
-            Expiry::Read if self.secret.expose().len() < TokenError::TOO_LONG => jwt::read(self.secret.expose()),
-            Expiry::Read | Expiry::On(_) | Expiry::In(_) => None,
+            Expiry::Read => jwt::read(self.secret.expose()),
+            Expiry::On(_) | Expiry::In(_) => None,
         }
     }
 }
@@ -370,6 +371,6 @@ impl From<&str> for NewToken {
 
 impl From<Secret> for NewToken {
     fn from(secret: Secret) -> Self {
-        Self { secret, expiry: Expiry::Read, server_time: None }
+        Self { secret: secret.trimmed(), expiry: Expiry::Read, server_time: None }
     }
 }

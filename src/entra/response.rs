@@ -20,7 +20,7 @@ pub(super) fn token(response: &HttpResponse) -> Result<NewToken, BadResponse> {
     let fields = access_token.and_then(|object| json::fields(object, ["token", "expiresOn"]));
     let [token, expires_on] = fields.ok_or(BadResponse::NoToken)?;
     let token = token.and_then(json::string).ok_or(BadResponse::NoToken)?;
-    if token.trim().is_empty() || token.len() >= TokenError::TOO_LONG {
+    if token.trim().is_empty() || token.trim_ascii().len() >= TokenError::TOO_LONG {
         return Err(BadResponse::NoToken);
     }
     let token = NewToken::from(Secret::from_wiped(token));

@@ -1,18 +1,19 @@
 //! Tokens of Entra users.
 
+use alloc::format;
 use alloc::string::String;
 use core::hash::Hasher as _;
 
 use siphasher::sip::SipHasher24;
 use zeroize::Zeroizing;
 
+use crate::door;
 use crate::error::TokenError;
 use crate::event::Source;
 use crate::json;
 use crate::jwt;
 use crate::secret::Secret;
 use crate::time::UnixTime;
-use crate::token::is_of_bearer;
 
 /// The half of the hash's key that all credentials share.
 const KEY: u64 = 0x6163_735f_656e_7472;
@@ -23,7 +24,7 @@ const KEY: u64 = 0x6163_735f_656e_7472;
 /// use acs_common::UnixTime;
 /// use acs_common::entra::EntraToken;
 ///
-/// let token = EntraToken::new("eyJ…").with_expires_on(UnixTime::from_secs(1_700_003_600));
+/// let token = EntraToken::new("eyJhbGci").with_expires_on(UnixTime::from_secs(1_700_003_600));
 /// assert!(!format!("{token:?}").contains("eyJ"));
 /// ```
 #[derive(Debug)]
@@ -38,13 +39,7 @@ impl EntraToken {
     /// sent.
     #[must_use]
     pub fn new(token: impl Into<String>) -> Self {
-        // In place: this leaves no copy behind.
-        let mut text = Zeroizing::new(token.into());
-        let end = text.trim_ascii_end().len();
-        text.truncate(end);
-        let start = text.len().saturating_sub(text.trim_ascii_start().len());
-        text.drain(..start);
-        Self { secret: Secret::from_wiped(text), expires_on: None }
+        Self { secret: Secret::new(token.into()).trimmed(), expires_on: None }
     }
 
     /// Sets when it expires, if that is known. This is for code that handles the token before the exchange (the cache of a
@@ -64,37 +59,12 @@ impl EntraToken {
         self.secret.expose()
     }
 
-    /// What is wrong with it, and what to hand in instead.
-    pub(super) fn check(&self) -> Result<(), &'static str> {
-        let text = self.expose();
-        let unpadded = text.trim_end_matches('=');
-        if text.len() < TokenError::TOO_LONG && !unpadded.is_empty() && unpadded.bytes().all(is_of_bearer) {
-            return match text {
-                "null" | "undefined" => {
-                    Err("the source gave the word null or undefined for an Entra token: is anybody signed in?")
-                }
-                _ => Ok(()),
-            };
-        }
-        let scheme = text.get(..7).unwrap_or_default();
-        Err(if text.trim().is_empty() {
-            "the source gave a blank Entra token: is anybody signed in?"
-        } else if text.len() >= TokenError::TOO_LONG {
-            "the source gave an Entra token of 1 MiB or more: hand in the token alone"
-        } else if scheme.trim_ascii().eq_ignore_ascii_case("bearer")
-            && scheme.ends_with(|c: char| c.is_ascii_whitespace())
-        {
-            "the source gave an Entra token that starts with `Bearer `: hand in what follows that"
-        } else if text.starts_with(['"', '\'', '`', '“', '‘']) {
-            "the source gave an Entra token in quotes: hand in what is between them"
-        } else if text.starts_with(['{', '[']) {
-            "the source gave JSON for an Entra token: hand in its field `access_token` or `token` alone"
-        } else if text.starts_with('<') {
-            "the source gave HTML or XML for an Entra token: did a sign-in page answer in place of the identity service?"
-        } else if text.contains(char::is_whitespace) {
-            "the source gave an Entra token with white space or a line break in it: hand in the token on one line"
-        } else {
-            "the source gave an Entra token with characters that no bearer token has: hand in the bare token"
+    /// What is wrong with it, and what to pass instead.
+    pub(super) fn check(&self) -> Result<(), String> {
+        door::check(self.expose()).map_err(|error| {
+            let missing = matches!(error, TokenError::Blank | TokenError::NullOrUndefined);
+            let advice = if missing { " (is anybody signed in?)" } else { "" };
+            format!("the source gave an invalid Entra token: {error}{advice}")
         })
     }
 

@@ -41,11 +41,11 @@ use crate::token::{NewToken, Token};
 /// machine.handle(Event::TokenRequested { waiter: "me" }, at(0));
 /// let Some(Action::CallRefresher { request, .. }) = machine.poll_action() else { panic!("it has no token yet") };
 ///
-/// let token = NewToken::new("eyJ…").with_expires_on(UnixTime::from_secs(1_700_003_600));
+/// let token = NewToken::new("eyJhbGci").with_expires_on(UnixTime::from_secs(1_700_003_600));
 /// machine.handle(Event::TokenReceived { request, token }, at(80));
 /// let actions: Vec<_> = std::iter::from_fn(|| machine.poll_action()).collect();
 /// assert!(matches!(&actions[0], Action::ReturnToken { waiter: "me", result: Ok(_) }));
-/// assert_eq!(machine.token(at(90)).unwrap().secret().expose(), "eyJ…");
+/// assert_eq!(machine.token(at(90)).unwrap().secret().expose(), "eyJhbGci");
 /// # Ok::<(), acs_common::TokenError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -106,7 +106,7 @@ impl<W> Machine<W> {
     /// ```
     ///
     /// # Errors
-    /// [`TokenError`]: the initial token is blank or too long, or the policy rejects it as undecodable.
+    /// [`TokenError`]: the initial token is not a token, or the policy rejects it as undecodable.
     pub fn new(initial: Option<NewToken>, policy: Policy, now: Now) -> Result<Self, TokenError> {
         let mut machine = Self::empty(Kind::Refreshing, policy);
         if let Some(token) = initial {
@@ -136,7 +136,7 @@ impl<W> Machine<W> {
     /// ```
     ///
     /// # Errors
-    /// [`TokenError`]: the token is blank or too long, or the policy rejects it as undecodable.
+    /// [`TokenError`]: it is not a token, or the policy rejects it as undecodable.
     pub fn with_static_token(token: NewToken, policy: Policy, now: Now) -> Result<Self, TokenError> {
         let (token, _) = token.accept(&policy, now, None::<fn(UnixTime) -> Option<u64>>, now)?;
         let mut machine = Self::empty(Kind::Static, policy);

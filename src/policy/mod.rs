@@ -17,7 +17,7 @@ pub use self::builder::{PolicyBuilder, PolicyError};
 /// use acs_common::{TokenError, Machine, Monotonic, Now, Policy, UndecodableTokens, UnixTime};
 ///
 /// let now = Now::new(Monotonic::from_millis(0), UnixTime::from_secs(1_700_000_000));
-/// let make = |policy| Machine::<()>::with_static_token("not a JWT".into(), policy, now);
+/// let make = |policy| Machine::<()>::with_static_token("not-a-JWT".into(), policy, now);
 /// assert!(make(Policy::default())?.token(now).unwrap().is_opaque());
 ///
 /// let strict = Policy::builder().undecodable_tokens(UndecodableTokens::Reject).build()?;
@@ -93,6 +93,8 @@ pub struct Policy {
 #[derive(Clone, Debug, PartialEq)]
 struct Options {
     renew_before_half: bool,
+    /// Any other text is a token: the reference's door.
+    refuse_blank_only: bool,
     undecodable_tokens: UndecodableTokens,
     retries: bool,
     jitter: f32,
@@ -115,6 +117,7 @@ const MINUTE: u64 = 60 * SECOND;
 
 static DEFAULT: Options = Options {
     renew_before_half: false,
+    refuse_blank_only: false,
     undecodable_tokens: UndecodableTokens::AcceptAsOpaque,
     retries: true,
     jitter: 0.0,
@@ -134,7 +137,8 @@ static DEFAULT: Options = Options {
 
 impl Policy {
     /// For comparing, not for use: the behaviour of the reference library (`@azure/communication-common` 2.5.0), without its
-    /// crashes. No renewal in the background, no minimum interval, no retry, no backoff, no timeout.
+    /// crashes. No renewal in the background, no minimum interval, no retry, no backoff, no timeout. Any string that is not blank
+    /// is a token.
     ///
     /// ```
     /// use acs_common::Policy;
@@ -145,6 +149,7 @@ impl Policy {
     pub fn reference() -> Self {
         let options = Options {
             renew_before_half: true,
+            refuse_blank_only: true,
             retries: false,
             background_window: 0,
             min_refresh_interval: 0,
@@ -205,6 +210,10 @@ impl Policy {
 
     fn options(&self) -> &Options {
         self.options.as_deref().unwrap_or(&DEFAULT)
+    }
+
+    pub(crate) fn refuses_blank_only(&self) -> bool {
+        self.options().refuse_blank_only
     }
 
     pub(crate) fn undecodable_tokens(&self) -> UndecodableTokens {

@@ -18,6 +18,7 @@ use super::exchange_world::{self, ops::Bytes};
 use super::extremes::Values;
 use super::rig::START;
 use super::scenario::{self, Base, Malformed};
+use super::tokens::{AROUND, is_bearer_token};
 use super::world::{self, ops};
 use super::{check, play};
 
@@ -167,17 +168,21 @@ pub fn token_string(text: &str) {
         Policy::builder().undecodable_tokens(UndecodableTokens::Reject).build().expect("these options are valid");
     let fixed = |token: NewToken, policy: &Policy| Machine::<()>::with_static_token(token, policy.clone(), now());
 
-    let refused = if text.trim().is_empty() {
-        Some(TokenError::Blank)
-    } else if text.len() >= 1 << 20 {
-        None // the error has the length, and only the crate can construct it
-    } else {
-        match fixed(NewToken::new(text), &accept) {
-            Ok(machine) => bare_token(text, &machine, fixed(NewToken::new(text), &reject).err()),
-            Err(error) => panic!("{text:?}: {error}"),
+    let given = text.trim_matches(AROUND);
+    let taken = given.len() < 1 << 20 && is_bearer_token(given);
+    match fixed(NewToken::new(text), &accept) {
+        Ok(machine) => {
+            assert!(taken, "{text:?} is taken for a token");
+            bare_token(given, &machine, fixed(NewToken::new(text), &reject).err());
         }
-        None
-    };
+        Err(error) => not_a_token(text, error, !taken),
+    }
+    // The reference takes all that is not blank for a token.
+    if !taken && !text.trim().is_empty() {
+        let strict = Policy::reference().to_builder().undecodable_tokens(UndecodableTokens::Reject).build();
+        let machine = fixed(NewToken::new(text), &Policy::reference()).expect("it is not blank");
+        bare_token(given, &machine, fixed(NewToken::new(text), &strict.expect("these options are valid")).err());
+    }
     let expiries = [i64::MIN, -1, 0, NOW, NOW + 1, i64::MAX].map(UnixTime::from_millis);
     let lifetimes = [Duration::ZERO, Duration::from_millis(1), Duration::from_secs(3_600), Duration::MAX];
     let explicit = expiries.iter().map(|expiry| (NewToken::new(text).with_expires_on(*expiry), *expiry));
@@ -190,14 +195,32 @@ pub fn token_string(text: &str) {
             Ok(machine) => {
                 let token = machine.token(now()).expect("a static token is always held");
                 assert_eq!((token.expires_on(), token.is_opaque()), (expiry, false), "{text:?} is not decoded");
-                assert!(refused.is_none(), "{text:?} is accepted");
+                assert!(taken, "{text:?} is taken for a token");
             }
-            Err(error) if text.len() >= 1 << 20 => assert!(error.to_string().contains("1 MiB"), "{error}"),
-            Err(error) => assert_eq!(Some(error), refused, "{text:?}"),
+            Err(error) => not_a_token(text, error, !taken),
         }
     }
     answer(text, &accept);
     answer(text, &reject);
+}
+
+/// What is said of a string that is refused.
+fn not_a_token(text: &str, error: TokenError, refused: bool) {
+    assert!(refused, "{text:?}: {error}");
+    let given = text.trim_matches(AROUND);
+    let right = match error {
+        TokenError::Blank => text.trim().is_empty(),
+        TokenError::TooLong { bytes, .. } => bytes == given.len() && bytes >= 1 << 20,
+        TokenError::NullOrUndefined => matches!(given, "null" | "undefined"),
+        TokenError::StartsWithBearer => given.is_char_boundary(7) && given[..6].eq_ignore_ascii_case("bearer"),
+        TokenError::InQuotes => given.starts_with(['"', '\'', '`', '“', '‘']),
+        TokenError::Json => given.starts_with(['{', '[']),
+        TokenError::Html => given.starts_with('<'),
+        TokenError::WhiteSpace => given.contains(char::is_whitespace),
+        TokenError::OtherCharacters => !given.contains(char::is_whitespace),
+        other => panic!("{text:?}: {other}"),
+    };
+    assert!(right, "{text:?}: {error}");
 }
 
 fn bare_token(text: &str, machine: &Machine<()>, strictly: Option<TokenError>) {
@@ -253,7 +276,7 @@ struct Moment {
 /// The claims, read by other means, if they are readable: the whole payload is decoded, then `serde_json` reads all of
 /// it.
 fn plain_reading(text: &str) -> Option<Plain> {
-    let payload = text.trim_matches([' ', '\t', '\n', '\r', '\u{c}']).split('.').nth(1)?;
+    let payload = text.split('.').nth(1)?;
     let config = GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true);
@@ -329,7 +352,7 @@ fn answer(text: &str, policy: &Policy) {
     match machine.poll_action() {
         Some(Action::ReturnToken { result: Ok(token), .. }) => {
             assert!(token.expires_on() > now().unix, "{text:?} is served after its expiry");
-            assert_eq!(token.secret().expose(), text);
+            assert_eq!(token.secret().expose(), text.trim_matches(AROUND));
         }
         Some(Action::ReturnToken { result: Err(_), .. }) => assert!(machine.token(now()).is_none(), "{text:?}"),
         other => panic!("{text:?}: the waiter gets no answer: {other:?}"),
