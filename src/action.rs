@@ -170,6 +170,8 @@ pub enum Notice {
     TokenChanged {
         /// When it expires.
         expires_on: UnixTime,
+        /// Its expiry could not be read and was not stated ([`Token::is_opaque`]): it is only assumed.
+        opaque: bool,
     },
     /// A refresh failed, or the service rejected a replacement token.
     #[non_exhaustive]

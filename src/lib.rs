@@ -138,6 +138,8 @@ pub use action::{Action, Notice, Reason, Trigger};
 pub use error::BearerError;
 pub use error::{Error, FailureCause, FailureKind, RefresherError, TokenError};
 pub use event::{Event, RequestId, Source};
+#[doc(hidden)]
+pub use machine::Status;
 pub use machine::{Machine, Snapshot};
 pub use policy::{CheckSource, Policy, PolicyBuilder, PolicyError, UndecodableTokens};
 pub use secret::Secret;

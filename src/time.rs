@@ -103,7 +103,7 @@ impl fmt::Debug for Monotonic {
 /// assert_eq!(expiry.to_string(), "2023-11-14T22:13:20Z");
 /// assert_eq!(UnixTime::from_secs(i64::MAX), UnixTime::from_millis(i64::MAX), "it saturates");
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixTime(i64);
 
 impl UnixTime {
@@ -183,6 +183,13 @@ impl TryFrom<UnixTime> for std::time::SystemTime {
 pub struct SystemTimeError {
     /// The moment.
     pub time: UnixTime,
+}
+
+/// As `Display`.
+impl fmt::Debug for UnixTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl fmt::Display for UnixTime {

@@ -8,6 +8,7 @@ mod lease;
 mod pending;
 mod queue;
 mod snapshot;
+mod status;
 mod transitions;
 mod waits;
 
@@ -18,6 +19,7 @@ use self::lease::{Lease, Probation};
 use self::pending::PendingNotice;
 use self::queue::Queue;
 pub use self::snapshot::Snapshot;
+pub use self::status::Status;
 use crate::action::{Action, Reason, Trigger};
 use crate::backoff::Random;
 use crate::error::{Error, TokenError};

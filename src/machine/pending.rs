@@ -10,7 +10,7 @@ use crate::time::UnixTime;
 /// A [`Notice`]. The large and rare variant is on the heap.
 #[derive(Clone, Debug)]
 pub(super) enum PendingNotice {
-    TokenChanged(UnixTime),
+    TokenChanged { expires_on: UnixTime, opaque: bool },
     RefreshFailed(Box<(FailureCause, Option<Duration>)>),
     TokenExpired,
     ClockSkewed(i64),
@@ -20,7 +20,7 @@ pub(super) enum PendingNotice {
 impl From<PendingNotice> for Notice {
     fn from(pending: PendingNotice) -> Self {
         match pending {
-            PendingNotice::TokenChanged(expires_on) => Self::TokenChanged { expires_on },
+            PendingNotice::TokenChanged { expires_on, opaque } => Self::TokenChanged { expires_on, opaque },
             PendingNotice::RefreshFailed(failure) => {
                 let (cause, retry_in) = *failure;
                 Self::RefreshFailed { cause, retry_in }

@@ -210,7 +210,8 @@ impl<W> Machine<W> {
                 self.fail_refresh(attempt, cause, now);
             }
             Ok((token, left)) => {
-                self.notices.push(PendingNotice::TokenChanged(token.expires_on()));
+                let (expires_on, opaque) = (token.expires_on(), token.is_opaque());
+                self.notices.push(PendingNotice::TokenChanged { expires_on, opaque });
                 self.end_backoff();
                 self.hold(token, left, now);
                 self.end_check();

@@ -46,6 +46,7 @@ pub struct Builder<C, W> {
     work: W,
     policy: Policy,
     proactive: Option<bool>,
+    name: Option<Arc<str>>,
 }
 
 impl<C: Clock> CommunicationTokenCredential<C> {
@@ -117,13 +118,34 @@ impl<C: Clock, S: EntraTokenSource, H: HttpClient> Builder<C, Exchanger<S, H>> {
 
 impl<C: Clock, W: Work> Builder<C, W> {
     fn assemble(clock: C, work: W) -> Self {
-        Self { clock, work, policy: Policy::default(), proactive: None }
+        Self { clock, work, policy: Policy::default(), proactive: None, name: None }
     }
 
     /// Whether the credential renews its token ahead of time, by a timer, also without requests (contract, rule 2.3).
     /// Default: what [`policy`](Self::policy) says. This method has priority over the policy.
     pub fn refresh_proactively(mut self, on: bool) -> Self {
         self.proactive = Some(on);
+        self
+    }
+
+    /// A name for the credential, to tell it from the program's others: it is in each line of the log (the field `credential`),
+    /// in the credential's `Debug`, and at the stream of its [notices](crate::Notices::name). Default: no name. It must not be
+    /// a secret.
+    ///
+    /// ```
+    /// use acs_common_tokio::CommunicationTokenCredential;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let refresher = || async { Ok::<_, std::io::Error>("eyJhbGci") };
+    /// let credential = CommunicationTokenCredential::with_refresher(refresher).named("chat").spawn()?;
+    /// assert_eq!(credential.name(), Some("chat"));
+    /// assert_eq!(credential.notices().name(), Some("chat"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
         self
     }
 
@@ -173,7 +195,7 @@ impl<C: Clock, W: Work> Builder<C, W> {
     /// # Errors
     /// The initial token is invalid: it is not a token, or it cannot be decoded and the policy rejects that.
     pub fn build(self) -> Result<(CommunicationTokenCredential<C>, Driver<C, W>), TokenError> {
-        let Self { clock, mut work, mut policy, proactive } = self;
+        let Self { clock, mut work, mut policy, proactive, name } = self;
         if let Some(on) = proactive {
             policy = policy.with_refresh_proactively(on);
         }
@@ -181,7 +203,10 @@ impl<C: Clock, W: Work> Builder<C, W> {
             policy = policy.with_seed(clock.seed());
         }
         let machine = work.machine(policy, clock.now())?;
-        let shared = Arc::new(Shared::new(clock, machine));
+        work.name(name.as_ref());
+        let shared = Arc::new(Shared::new(clock, name, machine));
+        #[cfg(feature = "tracing")]
+        shared.lock().say_opaque();
         let driver = Driver::new(Arc::clone(&shared), work);
         Ok((CommunicationTokenCredential::from_shared(shared), driver))
     }
@@ -193,6 +218,7 @@ impl<C, W: fmt::Debug> fmt::Debug for Builder<C, W> {
             .field("work", &self.work)
             .field("policy", &self.policy)
             .field("proactive", &self.proactive)
+            .field("name", &self.name)
             .finish_non_exhaustive()
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::mem;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use acs_common::{Event, Machine, Monotonic, NewToken, Now, Policy, RefresherError, RequestId, TokenError};
@@ -18,6 +19,7 @@ impl<W: sealed::Work> Work for W {}
 
 pub(crate) mod sealed {
     use std::fmt::Debug;
+    use std::sync::Arc;
 
     use acs_common::{Machine, Policy, TokenError};
 
@@ -28,6 +30,9 @@ pub(crate) mod sealed {
     pub trait Work: Debug {
         /// The machine that this work is for.
         fn machine(&mut self, policy: Policy, now: Now) -> Result<Machine<usize>, TokenError>;
+
+        /// The credential's name, for logs.
+        fn name(&mut self, name: Option<&Arc<str>>);
 
         /// Starts to ask the source. This replaces the call in flight.
         fn start_check(&mut self, request: RequestId);
@@ -71,6 +76,9 @@ impl<R: Refresher> sealed::Work for RefresherCalls<R> {
     fn machine(&mut self, policy: Policy, now: Now) -> Result<Machine<usize>, TokenError> {
         Machine::new(self.initial.take(), policy, now)
     }
+
+    /// Does nothing: it logs nothing itself.
+    fn name(&mut self, _: Option<&Arc<str>>) {}
 
     /// Does nothing: this machine has no source.
     fn start_check(&mut self, _: RequestId) {}

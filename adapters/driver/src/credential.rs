@@ -68,7 +68,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     {
         let clock = C::default();
         let machine = Machine::with_static_token(token.into(), Policy::default(), clock.now())?;
-        Ok(Self::from_shared(Arc::new(Shared::new(clock, machine))))
+        Ok(Self::from_shared(Arc::new(Shared::new(clock, None, machine))))
     }
 
     pub(crate) fn from_shared(shared: Arc<Shared<C>>) -> Self {
@@ -225,6 +225,12 @@ impl<C: Clock> CommunicationTokenCredential<C> {
         self.shared().lock().handle(Event::Disposed);
     }
 
+    /// The name that [`named`](crate::Builder::named) gave the credential.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.shared().name.as_deref()
+    }
+
     /// The notices from now on: token changed, refresh failed, token expired, disposed (contract, rule 2.15). Use them for a
     /// long-lived connection that needs the new token, or to report failures. A proactive credential starts with a refresh:
     /// to miss no notice, [`build`](crate::Builder::build) it, subscribe, then run the driver.
@@ -258,9 +264,14 @@ impl<C: Clock> Clone for CommunicationTokenCredential<C> {
     }
 }
 
+/// Shows the credential's name, and what it holds and does at this moment: whether the token is fresh or due and how long it is
+/// valid, whether a refresh is in flight, how long it backs off, and the kind of the last failure. Never a secret.
 impl<C: Clock> fmt::Debug for CommunicationTokenCredential<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CommunicationTokenCredential").finish_non_exhaustive()
+        // The status is plain data, so that nothing is written while the lock is held.
+        let status = self.shared().lock().status();
+        let mut shown = f.debug_struct("CommunicationTokenCredential");
+        status.show(shown.field("name", &self.name())).finish()
     }
 }
 

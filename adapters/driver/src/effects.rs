@@ -1,6 +1,8 @@
 //! The effects of a step that run foreign code. So they must wait until the lock is released.
 
 use std::mem;
+#[cfg(feature = "tracing")]
+use std::sync::Arc;
 use std::task::Waker;
 
 use acs_common::{Error, FailureCause, Notice};
@@ -13,8 +15,9 @@ pub(crate) struct Effects {
     woken: Vec<Waker>,
     dropped_wakers: Vec<Waker>,
     dropped_errors: Vec<FailureCause>,
+    /// What is logged, and the name of the credential.
     #[cfg(feature = "tracing")]
-    log: Vec<crate::log::Entry>,
+    log: (Vec<crate::log::Entry>, Option<Arc<str>>),
 }
 
 impl Effects {
@@ -43,8 +46,9 @@ impl Effects {
     }
 
     #[cfg(feature = "tracing")]
-    pub(crate) fn log(&mut self, entry: crate::log::Entry) {
-        self.log.push(entry);
+    pub(crate) fn log(&mut self, entry: crate::log::Entry, credential: Option<&Arc<str>>) {
+        self.log.0.push(entry);
+        self.log.1 = credential.cloned();
     }
 }
 
@@ -52,7 +56,10 @@ impl Drop for Effects {
     fn drop(&mut self) {
         mem::take(&mut self.woken).into_iter().for_each(|waker| _ = catch_panic(|| waker.wake()));
         #[cfg(feature = "tracing")]
-        mem::take(&mut self.log).into_iter().for_each(|entry| _ = catch_panic(|| entry.write()));
+        {
+            let (entries, credential) = mem::take(&mut self.log);
+            entries.into_iter().for_each(|entry| _ = catch_panic(|| entry.write(credential.as_deref())));
+        }
         mem::take(&mut self.dropped_wakers).into_iter().for_each(|waker| _ = catch_panic(|| drop(waker)));
         mem::take(&mut self.dropped_errors).into_iter().for_each(|error| _ = catch_panic(|| drop(error)));
     }

@@ -1,6 +1,7 @@
 //! The exchange of Entra tokens, in place of a refresher: the core's machine of one exchange, and the calls it needs.
 
 use std::fmt;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use acs_common::entra::{EntraOptions, Exchange, ExchangeAction, ExchangeEvent, HttpRequest};
@@ -27,6 +28,7 @@ pub struct Exchanger<S: EntraTokenSource, H: HttpClient> {
     asking: InFlight<S::Future>,
     sending: InFlight<H::Future>,
     trace: Option<Trace>,
+    name: Option<Arc<str>>,
 }
 
 impl<S: EntraTokenSource, H: HttpClient> Exchanger<S, H> {
@@ -42,6 +44,7 @@ impl<S: EntraTokenSource, H: HttpClient> Exchanger<S, H> {
             asking: InFlight::None,
             sending: InFlight::None,
             trace: None,
+            name: None,
         }
     }
 
@@ -90,7 +93,7 @@ impl<S: EntraTokenSource, H: HttpClient> Exchanger<S, H> {
     }
 
     fn send(&mut self, request: HttpRequest) {
-        self.trace = Some(Trace::new(&request));
+        self.trace = Some(Trace::new(&request, self.name.as_ref()));
         self.sending.start(|| self.client.send(request));
     }
 
@@ -123,6 +126,10 @@ impl<S: EntraTokenSource, H: HttpClient> sealed::Work for Exchanger<S, H> {
     fn machine(&mut self, policy: Policy, now: Now) -> Result<Machine<usize>, TokenError> {
         self.policy = policy.clone();
         Ok(Machine::with_source(policy, self.options.prewarm(), now))
+    }
+
+    fn name(&mut self, name: Option<&Arc<str>>) {
+        self.name = name.cloned();
     }
 
     fn start_check(&mut self, request: RequestId) {

@@ -12,6 +12,8 @@ mod call_error;
 mod calls;
 #[cfg(feature = "access-key")]
 mod client;
+#[cfg(feature = "tracing")]
+mod chain;
 mod clock;
 mod coarse_clock;
 mod commands;

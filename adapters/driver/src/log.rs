@@ -1,36 +1,53 @@
 //! `tracing` events, with the target `acs_common`. No event holds a secret.
 
-use acs_common::Notice;
+use std::time::Duration;
+
+use acs_common::{Notice, Trigger};
+
+use crate::chain::Chain;
 
 pub(crate) enum Entry {
-    Refreshing,
+    Refreshing(Trigger),
+    /// The first token of the credential whose expiry cannot be read.
+    Opaque { valid_for: Duration },
     Notice(Notice),
 }
 
 const TARGET: &str = "acs_common";
 
 impl Entry {
-    pub(crate) fn write(self) {
+    /// `credential` is its name, if it has one.
+    pub(crate) fn write(self, credential: Option<&str>) {
         match self {
-            Self::Refreshing => tracing::debug!(target: TARGET, "refreshing the token"),
-            Self::Notice(Notice::TokenChanged { expires_on, .. }) => {
-                tracing::info!(target: TARGET, %expires_on, "token changed");
+            Self::Refreshing(reason) => {
+                let reason = reason.as_str();
+                tracing::debug!(target: TARGET, credential, reason, "refreshing the token");
+            }
+            Self::Opaque { valid_for } => tracing::warn!(
+                target: TARGET,
+                credential,
+                ?valid_for,
+                "the token's expiry cannot be read, so it is assumed: return the expiry with the token (with_expires_on)"
+            ),
+            Self::Notice(Notice::TokenChanged { expires_on, opaque, .. }) => {
+                tracing::info!(target: TARGET, credential, %expires_on, opaque, "token changed");
             }
             Self::Notice(Notice::RefreshFailed { cause, retry_in, .. }) => {
-                let permanent = cause.is_permanent();
-                tracing::warn!(target: TARGET, kind = cause.kind().as_str(), permanent, ?retry_in, "{cause}");
+                let (kind, permanent, cause) = (cause.kind().as_str(), cause.is_permanent(), Chain(&cause));
+                tracing::warn!(target: TARGET, credential, kind, permanent, ?retry_in, "{cause}");
             }
-            Self::Notice(Notice::TokenExpired) => tracing::warn!(target: TARGET, "token expired"),
+            Self::Notice(Notice::TokenExpired) => tracing::warn!(target: TARGET, credential, "token expired"),
             Self::Notice(Notice::ClockSkewed { by, .. }) => {
                 let (seconds, side) = (by.unsigned_abs() / 1_000, if by > 0 { "ahead of" } else { "behind" });
                 tracing::warn!(
                     target: TARGET,
+                    credential,
                     by_ms = by,
                     "this device's clock is at least {seconds} s {side} the server's: tokens are renewed by the server's time"
                 );
             }
-            Self::Notice(Notice::Disposed) => tracing::debug!(target: TARGET, "credential disposed"),
-            Self::Notice(other) => tracing::info!(target: TARGET, "{other:?}"),
+            Self::Notice(Notice::Disposed) => tracing::debug!(target: TARGET, credential, "credential disposed"),
+            Self::Notice(other) => tracing::info!(target: TARGET, credential, "{other:?}"),
         }
     }
 }

@@ -48,6 +48,12 @@ impl<C: Clock> Notices<C> {
         poll_fn(|context| self.poll_next_notice(context)).await
     }
 
+    /// The name of the credential, if it [has one](crate::Builder::named): to tell the notices of several credentials apart.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.shared.name.as_deref()
+    }
+
     /// How many notices this listener has lost because it was too slow.
     #[must_use]
     pub fn missed(&self) -> u64 {
@@ -77,6 +83,6 @@ impl<C: Clock> Drop for Notices<C> {
 
 impl<C: Clock> fmt::Debug for Notices<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Notices").field("missed", &self.missed).finish_non_exhaustive()
+        f.debug_struct("Notices").field("name", &self.name()).field("missed", &self.missed).finish_non_exhaustive()
     }
 }

@@ -1,9 +1,14 @@
 //! The state that a credential's handles and its driver share: the machine behind a lock, and a snapshot without a lock.
 
 use std::mem;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
+#[cfg(feature = "tracing")]
+use std::time::Duration;
 
-use acs_common::{Action, Error, Event, FailureCause, Machine, Notice, Now, Snapshot, Token, UnixTime};
+use acs_common::{
+    Action, Error, Event, FailureCause, Machine, Notice, Now, Snapshot, Status, Token, UnixTime,
+};
 
 use crate::clock::Clock;
 use crate::coarse_clock::CoarseClock;
@@ -18,6 +23,8 @@ pub(crate) type Answer = Result<Token, Error>;
 
 pub(crate) struct Shared<C> {
     pub(crate) clock: C,
+    /// The credential's name, for logs.
+    pub(crate) name: Option<Arc<str>>,
     pub(crate) published: Published,
     state: Mutex<State>,
 }
@@ -33,6 +40,9 @@ struct State {
     /// A copy of the machine's last failure. So the machine, under the lock, never drops the last copy of a foreign error.
     last_failure: Option<Box<FailureCause>>,
     listeners: Listeners,
+    /// The log has said that a token's expiry cannot be read.
+    #[cfg(feature = "tracing")]
+    said_opaque: bool,
 }
 
 /// The locked state. It is not held across an await, nor while foreign code runs, except a clock. The effects wake, log and
@@ -50,7 +60,7 @@ pub(crate) struct Locked<'a, C> {
 const UNKNOWN: usize = usize::MAX;
 
 impl<C: Clock> Shared<C> {
-    pub(crate) fn new(clock: C, machine: Machine<usize>) -> Self {
+    pub(crate) fn new(clock: C, name: Option<Arc<str>>, machine: Machine<usize>) -> Self {
         let state = State {
             machine,
             requests: Requests::default(),
@@ -60,8 +70,10 @@ impl<C: Clock> Shared<C> {
             disposed: false,
             last_failure: None,
             listeners: Listeners::default(),
+            #[cfg(feature = "tracing")]
+            said_opaque: false,
         };
-        let shared = Self { clock, published: Published::new(), state: Mutex::new(state) };
+        let shared = Self { clock, name, published: Published::new(), state: Mutex::new(state) };
         shared.lock().carry_out();
         shared
     }
@@ -105,6 +117,8 @@ impl<C: Clock> Locked<'_, C> {
     /// Carries out the machine's actions, and publishes its snapshot.
     fn carry_out(&mut self) {
         let (state, effects) = (&mut *self.state, &mut self.effects);
+        #[cfg(feature = "tracing")]
+        let mut opaque = false;
         while let Some(action) = state.machine.poll_action() {
             match action {
                 Action::ReturnToken { waiter, result } => {
@@ -113,6 +127,11 @@ impl<C: Clock> Locked<'_, C> {
                     continue;
                 }
                 Action::Notify(notice) => {
+                    #[cfg(feature = "tracing")]
+                    {
+                        opaque |= matches!(notice, Notice::TokenChanged { opaque: true, .. });
+                        effects.log(crate::log::Entry::Notice(notice.clone()), self.shared.name.as_ref());
+                    }
                     state.notify(notice, effects);
                     continue;
                 }
@@ -120,7 +139,7 @@ impl<C: Clock> Locked<'_, C> {
                 Action::CheckSource { request, .. } => state.commands.check = Some(request),
                 Action::CallRefresher { request, reason, give_up } => {
                     #[cfg(feature = "tracing")]
-                    effects.log(crate::log::Entry::Refreshing);
+                    effects.log(crate::log::Entry::Refreshing(reason.trigger), self.shared.name.as_ref());
                     state.commands.refresh = Some(Refresh { request, reason, give_up });
                 }
                 Action::ScheduleTimer { at } => state.commands.timer = Some(at),
@@ -131,6 +150,31 @@ impl<C: Clock> Locked<'_, C> {
             state.driver.wake(effects);
         }
         self.shared.published.publish(state.machine.snapshot());
+        #[cfg(feature = "tracing")]
+        if opaque {
+            self.say_opaque();
+        }
+    }
+
+    /// Logs, once, that the expiry of the token held cannot be read.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn say_opaque(&mut self) {
+        if self.state.said_opaque {
+            return;
+        }
+        let now = self.now();
+        if let Some(token) = self.state.machine.token(now).filter(|token| token.is_opaque()) {
+            let left = token.expires_on().as_millis().saturating_sub(now.unix.as_millis());
+            let valid_for = Duration::from_millis(left.try_into().unwrap_or_default());
+            self.effects.log(crate::log::Entry::Opaque { valid_for }, self.shared.name.as_ref());
+            self.state.said_opaque = true;
+        }
+    }
+
+    /// What the credential holds and does.
+    pub(crate) fn status(&mut self) -> Status {
+        let now = self.now();
+        self.state.machine.status(now)
     }
 
     pub(crate) fn server_time(&mut self) -> Option<UnixTime> {
@@ -305,8 +349,6 @@ impl<C> Locked<'_, C> {
 
 impl State {
     fn notify(&mut self, notice: Notice, effects: &mut Effects) {
-        #[cfg(feature = "tracing")]
-        effects.log(crate::log::Entry::Notice(notice.clone()));
         self.disposed |= matches!(notice, Notice::Disposed);
         if let Notice::TokenChanged { .. } | Notice::Disposed = notice {
             // The machine has dropped its copy.

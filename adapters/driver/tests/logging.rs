@@ -2,10 +2,11 @@
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use acs_common_driver::entra::{EntraOptions, EntraTokenRequest, HttpRequest, HttpResponse, SourceError};
-use acs_common_driver::{Builder, Policy, RefresherError};
-use acs_common_smol::Smol;
+use acs_common_driver::{Builder, NewToken, Policy, RefresherError};
+use acs_common_smol::{CommunicationTokenCredential, Smol};
 use futures_lite::future;
 use tracing_subscriber::fmt;
 
@@ -22,6 +23,16 @@ impl Write for Captured {
     }
 }
 
+/// What is logged while this runs.
+fn captured(run: impl FnOnce()) -> Vec<String> {
+    let captured = Captured::default();
+    let writer = captured.clone();
+    let subscriber = fmt().with_max_level(tracing::Level::TRACE).with_ansi(false).without_time();
+    tracing::subscriber::with_default(subscriber.with_writer(move || writer.clone()).finish(), run);
+    let captured = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    captured.lines().map(|line| line.trim().to_owned()).collect()
+}
+
 type Answer = Result<HttpResponse, RefresherError>;
 
 const ENTRA: &str = "eyJ-the-entra-token";
@@ -36,16 +47,13 @@ fn logged_of(
     source: fn() -> Result<&'static str, SourceError>,
 ) -> Vec<String> {
     let mut answers = answers.into_iter().collect::<Vec<_>>().into_iter();
-    let captured = Captured::default();
-    let writer = captured.clone();
-    let subscriber = fmt().with_max_level(tracing::Level::TRACE).with_ansi(false).without_time();
-    tracing::subscriber::with_default(subscriber.with_writer(move || writer.clone()).finish(), || {
+    let lines = captured(|| {
         let options = EntraOptions::new("https://contoso.communication.azure.com").unwrap().with_prewarm(false);
         let client = move |_: HttpRequest| std::future::ready(answers.next().unwrap());
         let source = move |_: EntraTokenRequest| std::future::ready(source());
         let policy = Policy::builder().no_retry().build().unwrap();
-        let (credential, driver) =
-            Builder::with_entra(Smol::default(), options, source, client).policy(policy).build().unwrap();
+        let builder = Builder::with_entra(Smol::default(), options, source, client).policy(policy).named("chat");
+        let (credential, driver) = builder.build().unwrap();
         let asking = async {
             let _ = credential.get_token().await;
             credential.dispose();
@@ -53,9 +61,9 @@ fn logged_of(
         };
         future::block_on(future::or(driver, asking));
     });
-    let captured = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
-    assert!(!captured.contains("entra-token") && !captured.contains("Bearer"), "{captured}");
-    captured.lines().map(|line| line.trim().to_owned()).collect()
+    let all = lines.join("\n");
+    assert!(!all.contains("entra-token") && !all.contains("Bearer"), "{all}");
+    lines
 }
 
 fn of_http(lines: &[String]) -> Vec<&str> {
@@ -119,9 +127,12 @@ fn the_credentials_events_are_logged_beside_its_requests() {
     let lines = logged([Ok(good())]);
     let of_ours: Vec<_> = lines.iter().filter(|line| line.contains(" acs_common: ")).collect();
     let [refreshing, changed, disposed] = of_ours[..] else { panic!("{of_ours:?}") };
-    assert_eq!(refreshing, "DEBUG acs_common: refreshing the token");
-    assert!(changed.starts_with("INFO acs_common: token changed expires_on=2999-01-01T00:00:00"), "{changed}");
-    assert_eq!(disposed, "DEBUG acs_common: credential disposed");
+    assert_eq!(refreshing, "DEBUG acs_common: refreshing the token credential=\"chat\" reason=\"first\"");
+    assert_eq!(
+        changed,
+        "INFO acs_common: token changed credential=\"chat\" expires_on=2999-01-01T00:00:00Z opaque=false"
+    );
+    assert_eq!(disposed, "DEBUG acs_common: credential disposed credential=\"chat\"");
 
     let lines = logged([Ok(HttpResponse::new(403))]);
     let failed = lines.iter().find(|line| line.starts_with("WARN acs_common: ")).unwrap();
@@ -130,6 +141,83 @@ fn the_credentials_events_are_logged_beside_its_requests() {
     let lines = logged_of([], || Err(SourceError::SignedOut));
     let failed = lines.iter().find(|line| line.starts_with("WARN acs_common: ")).unwrap();
     assert_eq!(field(failed, "kind"), "\"signed_out\"");
+}
+
+/// The log of a credential whose refresher gives these answers, one at each request.
+fn refreshed(name: Option<&str>, answers: Vec<Result<NewToken, RefresherError>>) -> Vec<String> {
+    captured(|| {
+        let requests = answers.len();
+        let mut answers = answers.into_iter();
+        let policy = Policy::builder().no_retry().min_refresh_interval(Duration::ZERO).build().unwrap();
+        let mut builder = Builder::new(Smol::default(), move || std::future::ready(answers.next().unwrap()));
+        if let Some(name) = name {
+            builder = builder.named(name);
+        }
+        let (credential, driver) = builder.policy(policy).build().unwrap();
+        let asking = async {
+            for _ in 0..requests {
+                if let Ok(token) = credential.get_token().await {
+                    credential.reject(&token);
+                }
+            }
+        };
+        future::block_on(future::or(asking, driver));
+    })
+}
+
+/// An error with a cause, and that with one.
+#[derive(Debug)]
+struct Caused(&'static str, Option<Box<Caused>>);
+
+impl std::fmt::Display for Caused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Caused {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.1.as_deref().map(|cause| cause as _)
+    }
+}
+
+/// Fails when a cause is left out, or is written twice because the error before it has its text, or when an error can forge
+/// a line of the log.
+#[test]
+fn a_failure_is_logged_with_all_its_causes_on_one_line() {
+    let caused = |text, cause: Option<Caused>| Caused(text, cause.map(Box::new));
+    let refused = || caused("connection refused", None);
+    let connect = caused("error trying to connect", Some(caused("tcp: connection refused", Some(refused()))));
+    let forging = caused("line\n2026-01-01 INFO all is well", Some(caused("\x1b[2J", None)));
+    let lines = refreshed(Some("chat"), vec![Err(RefresherError::new(connect)), Err(RefresherError::new(forging))]);
+    let failed: Vec<_> = lines.iter().filter(|line| line.starts_with("WARN acs_common: ")).collect();
+    let [failed, forged] = failed[..] else { panic!("{lines:?}") };
+    let text = "the refresher failed: error trying to connect: tcp: connection refused";
+    assert!(failed.contains(&format!("acs_common: {text} credential=\"chat\" kind=\"refresh_failed\"")), "{failed}");
+    let text = r"the refresher failed: line\n2026-01-01 INFO all is well: \u{1b}[2J";
+    assert!(forged.contains(text), "{forged}");
+}
+
+/// Fails when the log does not say that an expiry is assumed, or says it for each token, or for one whose expiry is stated.
+#[test]
+fn an_opaque_token_is_logged_once_for_a_credential() {
+    let opaque = || Ok(NewToken::new("opaque"));
+    let stated = || Ok(NewToken::new("opaque").with_expires_in(Duration::from_secs(3_600)));
+    let warned = |lines: &[String]| lines.iter().filter(|line| line.contains("expiry cannot be read")).count();
+    let lines = refreshed(None, vec![stated(), opaque(), opaque(), opaque()]);
+    assert_eq!(warned(&lines), 1, "{lines:#?}");
+    let line = lines.iter().find(|line| line.contains("expiry cannot be read")).unwrap();
+    assert!(line.starts_with("WARN") && line.contains("valid_for=600s") && !line.contains("credential="), "{line}");
+    assert!(lines.iter().any(|line| line.contains("opaque=true")), "{lines:#?}");
+    assert_eq!(warned(&refreshed(None, vec![stated(), stated()])), 0);
+
+    // An initial token, too. A static one has no expiry to read.
+    let lines = captured(|| {
+        let pending = || std::future::pending::<Result<NewToken, RefresherError>>();
+        let _ = Builder::new(Smol::default(), pending).initial_token("opaque").build().unwrap();
+        let _ = CommunicationTokenCredential::with_static_token("opaque").unwrap();
+    });
+    assert_eq!(warned(&lines), 1, "{lines:#?}");
 }
 
 /// Fails when the log's panic reaches the code that logs: the driver, which would end; the client's call, which would

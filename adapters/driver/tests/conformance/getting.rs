@@ -273,16 +273,21 @@ fn a_request_cancelled_in_the_minimum_interval_starts_no_refresh() {
 fn debug_of_a_credential_and_its_parts_shows_no_secret() {
     rt::run(async {
         let builder = Builder::new(rt::Clock::default(), good(&Calls::default(), HOUR)).initial_token("canary");
-        let builder = builder.refresh_proactively(true);
+        let builder = builder.refresh_proactively(true).named("chat");
         let mut shown = vec![format!("{builder:?}")];
         assert!(shown[0].contains("proactive: Some(true)"), "{}", shown[0]);
         let (credential, driver) = builder.build().unwrap();
-        shown.push(format!("{driver:?} {credential:?} {:?} {:?}", credential.get_token(), credential.notices()));
+        shown.push(format!("{driver:?} {:?} {:?}", credential.get_token(), credential.notices()));
         assert_eq!(
             shown[1],
-            "Driver { calling: false, .. } CommunicationTokenCredential { .. } GetToken { waiting: false, .. } \
-             Notices { missed: 0, .. }"
+            "Driver { calling: false, .. } GetToken { waiting: false, .. } \
+             Notices { name: Some(\"chat\"), missed: 0, .. }"
         );
+        shown.push(format!("{credential:?}"));
+        let (head, tail) = ("CommunicationTokenCredential { name: Some(\"chat\"), token: ", ", refresh: Idle, last_failure: None }");
+        assert!(shown[2].starts_with(&format!("{head}Fresh {{ expires_on: 2")) && shown[2].ends_with(tail), "{}", shown[2]);
+        credential.dispose();
+        assert_eq!(format!("{credential:?}"), format!("{head}None, refresh: Disposed, last_failure: None }}"));
         assert!(!shown.concat().contains("canary"), "{shown:?}");
     });
 }
