@@ -33,9 +33,13 @@ enum Refresh {
     CheckingSource,
     /// The source has answered, and the minimum interval has not passed.
     AwaitingStart,
-    InFlight { gives_up_in: Option<Duration> },
+    InFlight {
+        gives_up_in: Option<Duration>,
+    },
     /// `None`: until a refresh succeeds that a request or the host starts.
-    BackingOff { left: Option<Duration> },
+    BackingOff {
+        left: Option<Duration>,
+    },
     Disposed,
 }
 

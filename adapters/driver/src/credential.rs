@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::notices::Notices;
 use crate::requests::Place;
 use crate::shared::{Answer, Shared};
+use crate::tokens::Tokens;
 
 /// Holds a token, keeps it fresh, and returns it: usually without waiting.
 ///
@@ -50,8 +51,8 @@ struct Owner<C: Clock> {
 impl<C: Clock> Drop for Owner<C> {
     fn drop(&mut self) {
         let mut locked = self.shared.lock();
-        // End the listeners first: they may exist for longer, but they get no notice of the end.
-        locked.end_notices();
+        // End the streams first: they may exist for longer, but they get no notice of the end.
+        locked.end_streams();
         locked.handle(Event::Disposed);
     }
 }
@@ -231,9 +232,15 @@ impl<C: Clock> CommunicationTokenCredential<C> {
         self.shared().name.as_deref()
     }
 
-    /// The notices from now on: token changed, refresh failed, token expired, disposed (contract, rule 2.15). Use them for a
-    /// long-lived connection that needs the new token, or to report failures. A proactive credential starts with a refresh:
-    /// to miss no notice, [`build`](crate::Builder::build) it, subscribe, then run the driver.
+    /// The notices from now on: token changed, refresh failed, token expired, disposed (contract, rule 2.15). Use them to report
+    /// what happens. A long-lived connection that needs each new token watches [`tokens`](Self::tokens) instead.
+    ///
+    /// Each notice is of something that happens after this call. If you subscribe first and then wait for a token, the first
+    /// `TokenChanged` is of the very token that you get: it says that the credential holds another token than when you
+    /// subscribed.
+    ///
+    /// A proactive credential starts with a refresh: to miss no notice, [`build`](crate::Builder::build) it, subscribe, then
+    /// run the driver.
     ///
     /// ```
     /// use acs_common_driver::Notice;
@@ -255,6 +262,16 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     #[must_use]
     pub fn notices(&self) -> Notices<C> {
         Notices::new(self.shared())
+    }
+
+    /// The latest token, and then each one that replaces it: for a connection that must sign in again with each new token.
+    /// See [`Tokens`].
+    ///
+    /// [`notices`](Self::notices) and [`get_token`](Self::get_token) together are not enough for that: after a notice of a change
+    /// the token held may be one that the connection has.
+    #[must_use]
+    pub fn tokens(&self) -> Tokens<C> {
+        Tokens::new(self.shared())
     }
 }
 

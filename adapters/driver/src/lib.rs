@@ -10,10 +10,10 @@ mod builder;
 #[cfg(all(feature = "access-key", feature = "http"))]
 mod call_error;
 mod calls;
-#[cfg(feature = "access-key")]
-mod client;
 #[cfg(feature = "tracing")]
 mod chain;
+#[cfg(feature = "access-key")]
+mod client;
 mod clock;
 mod coarse_clock;
 mod commands;
@@ -38,11 +38,13 @@ mod refresher;
 mod requests;
 mod shared;
 mod sync;
+mod tokens;
 #[cfg(feature = "tower")]
 pub mod tower;
 #[cfg(feature = "entra")]
 mod trace;
 pub mod wall_clock;
+mod watchers;
 
 #[cfg(feature = "http")]
 pub use acs_common::BearerError;
@@ -68,6 +70,7 @@ pub use notices::Notices;
 pub use provider::{NoticeStream, TokenFuture, TokenProvider, TokenReader};
 pub use reader::Reader;
 pub use refresher::{IntoRefresher, Refresher, RefresherPanicked};
+pub use tokens::Tokens;
 
 /// Types in public signatures that users do not need to name.
 #[doc(hidden)]

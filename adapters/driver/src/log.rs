@@ -9,7 +9,9 @@ use crate::chain::Chain;
 pub(crate) enum Entry {
     Refreshing(Trigger),
     /// The first token of the credential whose expiry cannot be read.
-    Opaque { valid_for: Duration },
+    Opaque {
+        valid_for: Duration,
+    },
     Notice(Notice),
 }
 

@@ -18,6 +18,7 @@ use crate::listeners::Listeners;
 use crate::published::Published;
 use crate::requests::{Place, Reply, Requests};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
+use crate::watchers::Watchers;
 
 pub(crate) type Answer = Result<Token, Error>;
 
@@ -40,6 +41,7 @@ struct State {
     /// A copy of the machine's last failure. So the machine, under the lock, never drops the last copy of a foreign error.
     last_failure: Option<Box<FailureCause>>,
     listeners: Listeners,
+    watchers: Watchers,
     /// The log has said that a token's expiry cannot be read.
     #[cfg(feature = "tracing")]
     said_opaque: bool,
@@ -70,6 +72,7 @@ impl<C: Clock> Shared<C> {
             disposed: false,
             last_failure: None,
             listeners: Listeners::default(),
+            watchers: Watchers::default(),
             #[cfg(feature = "tracing")]
             said_opaque: false,
         };
@@ -323,7 +326,7 @@ impl<C: Clock> Locked<'_, C> {
             self.state.requests.answer(round, Reply::Refused(Error::DriverStopped), &mut self.effects);
         }
         self.carry_out();
-        self.state.listeners.end(&mut self.effects);
+        self.end_streams();
     }
 }
 
@@ -341,9 +344,39 @@ impl<C> Locked<'_, C> {
         self.state.listeners.poll_next(listener, waker, missed, &mut self.effects)
     }
 
-    /// Ends the notices of all listeners.
-    pub(crate) fn end_notices(&mut self) {
+    /// Ends the streams of notices and of tokens.
+    pub(crate) fn end_streams(&mut self) {
         self.state.listeners.end(&mut self.effects);
+        self.state.watchers.end(&mut self.effects);
+    }
+}
+
+/// Watchers of the latest token.
+impl<C: Clock> Locked<'_, C> {
+    pub(crate) fn watch(&mut self) -> usize {
+        self.state.watchers.watch()
+    }
+
+    pub(crate) fn unwatch(&mut self, watcher: usize) {
+        self.state.watchers.unwatch(watcher, &mut self.effects);
+    }
+
+    /// The valid token, if the watcher has not seen it; `None` at the end. Otherwise `waker` is called when there is another.
+    pub(crate) fn poll_token(&mut self, watcher: usize, waker: Waker) -> Poll<Option<Token>> {
+        let now = self.now();
+        let state = &mut *self.state;
+        if let Some(token) = state.machine.token(now)
+            && state.watchers.takes(watcher)
+        {
+            self.effects.drop_wakers([waker]);
+            return Poll::Ready(Some(token.clone()));
+        }
+        if state.watchers.have_ended() {
+            self.effects.drop_wakers([waker]);
+            return Poll::Ready(None);
+        }
+        state.watchers.wait(watcher, waker, &mut self.effects);
+        Poll::Pending
     }
 }
 
@@ -353,6 +386,12 @@ impl State {
         if let Notice::TokenChanged { .. } | Notice::Disposed = notice {
             // The machine has dropped its copy.
             effects.drop_errors(self.last_failure.take().map(|error| *error));
+        }
+        if let Notice::TokenChanged { .. } = notice {
+            self.watchers.token_changed(effects);
+        }
+        if self.disposed {
+            self.watchers.end(effects);
         }
         if let Notice::RefreshFailed { cause, .. } = &notice {
             let replaced = self.last_failure.replace(Box::new(cause.clone()));

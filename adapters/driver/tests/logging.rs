@@ -167,7 +167,7 @@ fn refreshed(name: Option<&str>, answers: Vec<Result<NewToken, RefresherError>>)
 
 /// An error with a cause, and that with one.
 #[derive(Debug)]
-struct Caused(&'static str, Option<Box<Caused>>);
+struct Caused(&'static str, Option<Box<Self>>);
 
 impl std::fmt::Display for Caused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

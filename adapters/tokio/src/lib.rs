@@ -3,7 +3,7 @@
 //! # Where to find what
 //!
 //! The handle is generic over its clock, and its methods are in [`generic`]; [`CommunicationTokenCredential`], [`Reader`],
-//! [`Notices`] and [`GetToken`] name these types for tokio.
+//! [`Notices`], [`Tokens`] and [`GetToken`] name these types for tokio.
 //!
 //! | to | |
 //! |---|---|
@@ -13,6 +13,7 @@
 //! | say that the service refused a token (401) | [`reject`](generic::CommunicationTokenCredential::reject), [`Reader::reject`](generic::Reader::reject) |
 //! | try again at once after failures | [`retry_now`](generic::CommunicationTokenCredential::retry_now) |
 //! | hear of new tokens and failures | [`notices`](generic::CommunicationTokenCredential::notices), [`Notice`] |
+//! | keep a connection signed in | [`tokens`](generic::CommunicationTokenCredential::tokens), [`Tokens`](generic::Tokens) |
 //! | end the credential | [`dispose`](generic::CommunicationTokenCredential::dispose) |
 //! | ask very often | [`reader`](generic::CommunicationTokenCredential::reader), [`Reader`](generic::Reader) |
 //! | use a token | [`Token`], [`Secret::expose`] |
@@ -55,7 +56,7 @@ pub use middleware::AuthorizeMiddleware;
 /// The handle and what it gives, for any clock: every method is documented here.
 pub mod generic {
     #[doc(inline)]
-    pub use acs_common_driver::{CommunicationTokenCredential, GetToken, Notices, Reader};
+    pub use acs_common_driver::{CommunicationTokenCredential, GetToken, Notices, Reader, Tokens};
 }
 
 use std::time::Duration;
@@ -106,6 +107,22 @@ pub type Reader = acs_common_driver::Reader<Tokio>;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub type Notices = acs_common_driver::Notices<Tokio>;
+
+/// The latest token of a credential on tokio. Its methods: [`generic::Tokens`].
+///
+/// ```
+/// use acs_common_tokio::{CommunicationTokenCredential, Tokens};
+///
+/// async fn keep_signed_in(mut tokens: Tokens) {
+///     while let Some(token) = tokens.next().await {
+///         println!("sign in with a token that is valid until {}", token.expires_on());
+///     }
+/// }
+/// # let credential = CommunicationTokenCredential::with_static_token("eyJhbGci")?;
+/// # drop(keep_signed_in(credential.tokens()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type Tokens = acs_common_driver::Tokens<Tokio>;
 
 /// A request for a token on tokio. Its methods: [`generic::GetToken`].
 ///

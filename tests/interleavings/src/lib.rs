@@ -40,6 +40,10 @@ mod requests;
 #[path = "../../../adapters/driver/src/shared.rs"]
 mod shared;
 mod sync;
+#[path = "../../../adapters/driver/src/tokens.rs"]
+mod tokens;
+#[path = "../../../adapters/driver/src/watchers.rs"]
+mod watchers;
 
 pub use acs_common::Error;
 pub use builder::{BuildError, Builder};
@@ -50,4 +54,5 @@ pub use credential::{CommunicationTokenCredential, GetToken};
 pub use driver::Driver;
 pub use notices::Notices;
 pub use reader::Reader;
+pub use tokens::Tokens;
 pub use refresher::{IntoRefresher, Itself, Refresh, RefreshOutput, Refresher, RefresherPanicked, WithReason, WithoutReason};

@@ -284,8 +284,13 @@ fn debug_of_a_credential_and_its_parts_shows_no_secret() {
              Notices { name: Some(\"chat\"), missed: 0, .. }"
         );
         shown.push(format!("{credential:?}"));
-        let (head, tail) = ("CommunicationTokenCredential { name: Some(\"chat\"), token: ", ", refresh: Idle, last_failure: None }");
-        assert!(shown[2].starts_with(&format!("{head}Fresh {{ expires_on: 2")) && shown[2].ends_with(tail), "{}", shown[2]);
+        let (head, tail) =
+            ("CommunicationTokenCredential { name: Some(\"chat\"), token: ", ", refresh: Idle, last_failure: None }");
+        assert!(
+            shown[2].starts_with(&format!("{head}Fresh {{ expires_on: 2")) && shown[2].ends_with(tail),
+            "{}",
+            shown[2]
+        );
         credential.dispose();
         assert_eq!(format!("{credential:?}"), format!("{head}None, refresh: Disposed, last_failure: None }}"));
         assert!(!shown.concat().contains("canary"), "{shown:?}");
