@@ -74,6 +74,10 @@ impl<C: Clock> CommunicationTokenCredential<C> {
                 return answer;
             }
             let mut wait = PATIENCE;
+            // The refresher may block the driver's thread: then this call itself must see that the refresh has timed out.
+            if let Some(due) = self.shared().lock().until_due().filter(|due| !due.is_zero()) {
+                wait = wait.min(due);
+            }
             if let Some(limit) = limit {
                 wait = wait.min(limit.saturating_sub(started.elapsed()));
                 if wait.is_zero() {

@@ -11,7 +11,15 @@ use acs_common::{NewToken, Reason, RefresherError};
 ///
 /// At most one refresh is in flight at any time (contract, rule 2.2). Its future is dropped when its result is not needed
 /// any more: it took longer than [`refresh_timeout`](acs_common::PolicyBuilder::refresh_timeout), or the credential was
-/// disposed. A panic counts as a failure. A refresher that blocks its thread blocks the driver.
+/// disposed. A panic counts as a failure.
+///
+/// A refresher must not block its thread, because the driver runs there too: hand work that blocks to `spawn_blocking` or
+/// `smol::unblock`. While the thread is blocked, no timeout can end the call, and nothing wakes the tasks that wait. They look
+/// at the clocks when they are polled, so a waiting call that is polled after
+/// [`refresh_timeout`](acs_common::PolicyBuilder::refresh_timeout) fails in time: inside `select!` or a timeout of your own,
+/// or when another call asks for a token. [`get_token_blocking`](crate::CommunicationTokenCredential::get_token_blocking)
+/// looks by itself. A task that only awaits [`get_token`](crate::CommunicationTokenCredential::get_token) fails when the thread
+/// is free again; on a runtime with one thread all tasks stand still until then.
 ///
 /// ```
 /// use acs_common_driver::{NewToken, Reason, Refresher, RefresherError};
@@ -26,7 +34,7 @@ use acs_common::{NewToken, Reason, RefresherError};
 ///
 ///     fn refresh(&mut self, _: Reason) -> Self::Future {
 ///         self.0 += 1;
-///         let token = format!("token {}", self.0);
+///         let token = format!("token-{}", self.0);
 ///         Box::pin(async move { Ok(NewToken::new(token).with_expires_in(Duration::from_secs(3_600))) })
 ///     }
 /// }

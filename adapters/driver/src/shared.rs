@@ -3,12 +3,9 @@
 use std::mem;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-#[cfg(feature = "tracing")]
 use std::time::Duration;
 
-use acs_common::{
-    Action, Error, Event, FailureCause, Machine, Notice, Now, Snapshot, Status, Token, UnixTime,
-};
+use acs_common::{Action, Error, Event, FailureCause, Machine, Notice, Now, Snapshot, Status, Token, UnixTime};
 
 use crate::clock::Clock;
 use crate::coarse_clock::CoarseClock;
@@ -241,22 +238,40 @@ impl<C: Clock> Locked<'_, C> {
             return Ok(self.answer_at_once());
         }
         let (place, is_new) = self.state.requests.enter();
-        self.handle(if is_new {
-            Event::TokenRequested { waiter: place.round }
+        if is_new {
+            self.handle(Event::TokenRequested { waiter: place.round });
         } else {
-            // The machine already has a waiter for this round. It only needs to look at the clocks, because the timer may be
-            // late. An unknown waiter has that effect.
-            Event::RequestCancelled { waiter: UNKNOWN }
-        });
+            // The machine already has a waiter for this round.
+            self.look();
+        }
         match self.state.requests.take_reply(place) {
             Some(reply) => Ok(self.redeem(reply)),
             None => Err(place),
         }
     }
 
+    /// Lets the machine look at the clocks, because the timer may be late. A cancelled waiter that it does not know has that
+    /// effect.
+    fn look(&mut self) {
+        self.handle(Event::RequestCancelled { waiter: UNKNOWN });
+    }
+
+    /// How long until the machine has to look at the clocks.
+    pub(crate) fn until_due(&mut self) -> Option<Duration> {
+        let now = self.now();
+        Some(self.state.machine.deadline()?.saturating_since(now.monotonic))
+    }
+
     /// The answer to a waiting request. If there is no answer, the request keeps its place.
     fn take_answer(&mut self, place: Place) -> Result<Answer, Place> {
-        let Some(reply) = self.state.requests.take_reply(place) else { return Err(place) };
+        let reply = match self.state.requests.take_reply(place) {
+            Some(reply) => reply,
+            None => {
+                // The refresher may block the driver's thread, and then the timer is late.
+                self.look();
+                self.state.requests.take_reply(place).ok_or(place)?
+            }
+        };
         if matches!(reply, Reply::Granted) && !matches!(self.state.driver, Driving::Ended) {
             let now = self.now();
             if self.state.machine.token(now).is_none() {

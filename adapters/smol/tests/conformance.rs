@@ -17,6 +17,10 @@ mod rt {
         test();
     }
 
+    pub(crate) fn run_on_a_thread(future: impl Future<Output = ()> + Send + 'static) {
+        std::thread::spawn(|| smol::block_on(future));
+    }
+
     pub(crate) async fn sleep(duration: Duration) {
         async_io::Timer::after(duration).await;
     }

@@ -19,6 +19,11 @@ mod rt {
         test();
     }
 
+    pub(crate) fn run_on_a_thread(future: impl Future<Output = ()> + Send + 'static) {
+        let runtime = tokio::runtime::Handle::current();
+        std::thread::spawn(move || runtime.block_on(future));
+    }
+
     pub(crate) async fn sleep(duration: Duration) {
         tokio::time::sleep(duration).await;
     }

@@ -1,7 +1,10 @@
 //! Calls that block a thread or run on several, and calls that would wait for themselves.
 
+use std::future::ready;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use acs_common_driver::{Builder, Clock, CoarseClock, Error, FailureCause, Now, Policy, RefresherError, Token};
@@ -24,6 +27,59 @@ fn a_call_does_not_wait_for_a_driver_that_nothing_polls() {
         rt::spawn(driver);
         assert_eq!(credential.get_token_blocking().unwrap().secret().expose(), "r1");
         assert_eq!(calls.started(), 1);
+    });
+}
+
+/// A credential whose refresher blocks the driver's thread for two seconds; the refresh times out after 200 ms.
+fn blocked() -> rt::Credential {
+    let refresher = || {
+        std::thread::sleep(millis(2_000));
+        ready(Ok::<_, RefresherError>(lasting("late", HOUR)))
+    };
+    let policy = Policy::builder().refresh_timeout(millis(200)).build().unwrap();
+    let (credential, driver) = Builder::new(rt::Clock::default(), refresher).policy(policy).build().unwrap();
+    // Not the runtime's thread, which other tests may use.
+    rt::run_on_a_thread(driver);
+    credential
+}
+
+fn timed_out(answer: &Result<Token, Error>) -> bool {
+    matches!(answer, Err(Error::RefreshFailed { cause: FailureCause::TimedOut { .. }, .. }))
+}
+
+/// Fails when a waiting call relies on the driver's timer: then it waits as long as the refresher blocks the driver.
+#[test]
+fn a_refresher_that_blocks_its_thread_does_not_hold_up_calls_that_are_polled() {
+    rt::run_with_threads(|| {
+        let credential = blocked();
+        let started = Instant::now();
+        let answer = credential.get_token_blocking();
+        assert!(timed_out(&answer), "{answer:?}");
+        assert!((millis(190)..millis(1_000)).contains(&started.elapsed()), "{:?}", started.elapsed());
+    });
+    rt::run_with_threads(|| {
+        // In a `select!`, say: something else wakes the task that waits.
+        let credential = blocked();
+        let started = Instant::now();
+        let mut waiting = pin!(credential.get_token());
+        let mut poll = || waiting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(poll().is_pending());
+        std::thread::sleep(millis(100));
+        assert!(poll().is_pending(), "not before its time");
+        std::thread::sleep(millis(200));
+        let Poll::Ready(answer) = poll() else { panic!("it still waits") };
+        assert!(timed_out(&answer), "{answer:?}");
+        assert!(started.elapsed() < millis(1_000), "{:?}", started.elapsed());
+    });
+    rt::run_with_threads(|| {
+        // A task that is only woken by the answer gets it when anybody else asks.
+        let credential = blocked();
+        let (other, started) = (credential.clone(), Instant::now());
+        let waiting = std::thread::spawn(move || futures_lite::future::block_on(other.get_token()));
+        std::thread::sleep(millis(400));
+        assert!(credential.try_token().is_err());
+        assert!(timed_out(&waiting.join().unwrap()));
+        assert!(started.elapsed() < millis(1_000), "{:?}", started.elapsed());
     });
 }
 

@@ -1,5 +1,5 @@
 //! What a credential must do on every runtime. Each adapter's tests include this suite beside a module `rt` for the
-//! runtime (`Credential`, `run`, `run_with_threads`, `sleep`, `spawn`).
+//! runtime (`Credential`, `run`, `run_with_threads`, `run_on_a_thread`, `sleep`, `spawn`).
 //!
 //! WebAssembly has no threads, and does not unwind. Tests that need one of these are not there.
 

@@ -10,9 +10,16 @@ use futures_lite::{StreamExt as _, future};
 
 use super::{Calls, HOUR, good, lasting, millis, rt};
 
-/// A refresh may follow another at once.
+/// A refresh may follow another at once, and a rejection belongs to no streak after 1 ms.
 fn hasty() -> Policy {
-    Policy::builder().min_refresh_interval(Duration::ZERO).build().unwrap()
+    let policy = Policy::builder().min_refresh_interval(Duration::ZERO);
+    policy.retry_initial(millis(1)).retry_max(millis(1)).build().unwrap()
+}
+
+async fn reject_the_token_held(credential: &rt::Credential) {
+    let token = credential.get_token().await.unwrap();
+    rt::sleep(millis(10)).await;
+    credential.reject(&token);
 }
 
 async fn pending(tokens: &mut Tokens<rt::Clock>) -> bool {
@@ -57,7 +64,7 @@ fn the_latest_token_is_given_once_and_what_it_replaces_is_skipped() {
         assert_eq!(text(&mut credential.tokens()).await, "initial", "each stream starts with it");
 
         for expected in ["r1", "r2"] {
-            credential.reject(&credential.get_token().await.unwrap());
+            reject_the_token_held(&credential).await;
             assert!(pending(&mut tokens).await, "a rejected token is not given");
             assert_eq!(credential.get_token().await.unwrap().secret().expose(), expected);
         }
@@ -94,7 +101,7 @@ fn a_waiting_stream_gets_each_new_token_and_loses_none() {
                 assert_eq!(given, None, "the refresh takes a while");
             }
             assert_eq!(text(&mut tokens).await, format!("r{number}"));
-            credential.reject(&credential.get_token().await.unwrap());
+            reject_the_token_held(&credential).await;
         }
     });
 }
