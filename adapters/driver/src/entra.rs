@@ -113,8 +113,10 @@ struct SignedOut;
 /// It can be a closure that takes an [`HttpRequest`] and returns a future of `Result<HttpResponse, E>`. `E` is any error,
 /// a boxed error, an `anyhow::Error`, a message, or a [`RefresherError`].
 ///
-/// The client must check the server's certificate, and must not follow redirects. It may stop reading a body one byte
-/// after [`HttpResponse::MAX_BODY`]. It needs no retries and no timeout: this library has them.
+/// The client must check the server's certificate, must not follow redirects, and must not use a proxy for a request that
+/// [stays on this computer](HttpRequest::is_loopback). It should keep no connection: the next exchange comes an hour later, when
+/// a kept one may be dead. It may stop reading a body one byte after [`HttpResponse::MAX_BODY`];
+/// [`HttpResponse::extend_body`] says when. It needs no retries and no timeout: this library has them.
 ///
 /// ```
 /// use acs_common_driver::entra::{HttpClient, HttpRequest, HttpResponse};

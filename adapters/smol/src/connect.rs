@@ -41,8 +41,8 @@ impl Target {
         }
     }
 
-    /// Its addresses. Those of this computer are not left to a name server: tokens are sent to them in plain text. To none other,
-    /// so a plain request has no others.
+    /// Its addresses. Those of this computer are not left to a name server. A request without TLS shows the token, so it goes to
+    /// no other computer.
     async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
         let port = self.port.unwrap_or_else(|| default_port(self.secure));
         if self.host.strip_suffix('.').unwrap_or(&self.host).eq_ignore_ascii_case("localhost") {
