@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use acs_common_drawing::Fact;
 use acs_common_driver::{CommunicationTokenCredential, Error, FailureCause, Notice, Notices, Token, UnixTime};
 use futures_lite::future;
 use hyper::StatusCode;
@@ -23,13 +24,14 @@ pub async fn call<R: Runtime>(
     credential: CommunicationTokenCredential<Device<R>>,
     resource: SocketAddr,
     tally: Arc<Tally>,
+    name: String,
 ) {
     let _present = tally.enter();
     let mut client = Client::<R>::new(resource);
     let mut first = true;
     loop {
         let asked = runtime.now().unix;
-        let (answer, waited) = ask(&credential).await;
+        let (answer, waited) = ask(&credential, &tally, &name).await;
         match answer {
             Ok(token) => {
                 tally.got_token(first, waited);
@@ -56,13 +58,28 @@ pub async fn call<R: Runtime>(
 /// `get_token`, and how long the caller waited. `None`: the answer came at once.
 async fn ask<R: Runtime>(
     credential: &CommunicationTokenCredential<Device<R>>,
+    tally: &Tally,
+    name: &str,
 ) -> (Result<Token, Error>, Option<Duration>) {
-    let asked = Instant::now();
+    let (asked, at) = (Instant::now(), tally.record.now());
+    let waiter = || name.to_owned();
+    let answered = |at: u64, answer: &Result<Token, Error>| {
+        let failure = answer.as_ref().err().map(|_| String::new());
+        tally.record.add(at, Fact::Answered { waiter: waiter(), failure });
+    };
+    tally.record.add(at, Fact::Asked { waiter: waiter() });
     let mut request = pin!(credential.get_token());
     // "At once" means at the first poll. That does not depend on the load of this machine.
     match future::poll_once(&mut request).await {
-        Some(answer) => (answer, None),
-        None => (request.await, Some(asked.elapsed())),
+        Some(answer) => {
+            answered(at, &answer);
+            (answer, None)
+        }
+        None => {
+            let answer = request.await;
+            answered(tally.record.now(), &answer);
+            (answer, Some(asked.elapsed()))
+        }
     }
 }
 
@@ -80,10 +97,13 @@ pub async fn narrate<R: Runtime>(runtime: R, mut notices: Notices<Device<R>>, ta
                 expiry = Some(expires_on);
                 tally.count(|counts| counts.renewed += 1);
                 let good = left(expires_on).unwrap_or_default();
+                tally.record.renewed(good);
                 tally.tell("credential", &format!("has a new token, valid for {:.1} s", good.as_secs_f64()));
             }
             Notice::RefreshFailed { cause, retry_in, .. } => {
+                let is_returned = !matches!(cause, FailureCause::TimedOut { .. });
                 let kind = kind(&cause);
+                tally.record.failed(is_returned.then_some(kind.as_str()), retry_in);
                 let held = match expiry.and_then(left) {
                     Some(left) => format!("the token held is valid for {:.1} s", left.as_secs_f64()),
                     None => "it holds no valid token".to_owned(),
@@ -93,7 +113,10 @@ pub async fn narrate<R: Runtime>(runtime: R, mut notices: Notices<Device<R>>, ta
                 tally.tell("credential", &format!("refresh failed: {kind}{next}; {held}"));
                 tally.count(|counts| *counts.failures.entry(kind).or_default() += 1);
             }
-            Notice::TokenExpired => tally.tell("credential", "the token has expired before a new one came"),
+            Notice::TokenExpired => {
+                tally.record.expired();
+                tally.tell("credential", "the token has expired before a new one came");
+            }
             Notice::ClockSkewed { by, .. } => {
                 let (seconds, side) = (by.unsigned_abs() / 1_000, if by > 0 { "ahead" } else { "behind" });
                 tally.tell(

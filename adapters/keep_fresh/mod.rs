@@ -11,6 +11,7 @@ mod device;
 mod http;
 mod issuer;
 mod options;
+mod record;
 mod script;
 mod tally;
 
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use acs_common_drawing::Fact;
 use acs_common_driver::{
     Builder, Clock, CommunicationTokenCredential, NewToken, Policy, PolicyError, RefresherError, Spawn,
     UndecodableTokens,
@@ -57,6 +59,8 @@ pub trait Runtime: Clock<Sleep: Send> + Spawn<Task> + Clone + Default + Send + S
 /// How long a token is valid.
 pub const LIFE: Duration = Duration::from_secs(5);
 const CALLERS: u32 = 8;
+/// The width of the picture in pixels, if none is given.
+const WIDTH: u32 = 830;
 
 /// Reads the arguments and runs the script; `block_on` runs a future on the runtime.
 pub fn main<R: Runtime>(block_on: impl FnOnce(Pin<Box<dyn Future<Output = ExitCode>>>) -> ExitCode) -> ExitCode {
@@ -89,7 +93,7 @@ fn say(line: &str) {
 /// Whether every promise was kept.
 async fn play<R: Runtime>(options: Options) -> Result<bool, Box<dyn Error>> {
     let runtime = R::default();
-    let tally = Arc::new(Tally::new(options.scenario));
+    let tally = Arc::new(Tally::new(options.scenario, options.svg.is_some()));
     let issuer = Arc::new(Issuer::new(Arc::clone(&tally))?);
     let (port, resource) = (bind()?, bind()?);
     let (issuer_address, resource_address) = (port.local_addr()?, resource.local_addr()?);
@@ -100,18 +104,23 @@ async fn play<R: Runtime>(options: Options) -> Result<bool, Box<dyn Error>> {
     let script = Script::new(runtime.clone(), Arc::clone(&issuer), Arc::clone(&tally), port, notices_for_script)?;
 
     let performance = async {
-        introduce::<R>(options, issuer_address, resource_address);
+        introduce::<R>(&options, issuer_address, resource_address);
+        if let Some(seconds) = options.clock_ahead {
+            tally.record.add(0, Fact::ClockSet { by: seconds.saturating_mul(1_000) });
+        }
         start(&runtime, driver);
         start(&runtime, callers::narrate(runtime.clone(), notices, Arc::clone(&tally)));
         let resource = R::listen(resource)?;
         let service = Service::Resource(Arc::clone(&issuer));
         let listening = runtime.clone();
         start(&runtime, async move { match issuer::serve(&listening, &resource, service).await {} });
-        for _ in 0..CALLERS {
-            let call = callers::call(runtime.clone(), credential.clone(), resource_address, Arc::clone(&tally));
-            start(&runtime, call);
+        for number in 1..=CALLERS {
+            let (credential, tally, name) = (credential.clone(), Arc::clone(&tally), format!("caller {number}"));
+            start(&runtime, callers::call(runtime.clone(), credential, resource_address, tally, name));
         }
-        script.play(options).await
+        let (clock, watched) = (runtime.clone(), Arc::clone(&tally));
+        start(&runtime, async move { watched.record.watch_clocks(&clock).await });
+        script.play(&options).await
     };
     let time_is_up = async {
         match options.seconds {
@@ -132,7 +141,14 @@ async fn play<R: Runtime>(options: Options) -> Result<bool, Box<dyn Error>> {
     credential.dispose();
     tally.wait_for_all(&runtime).await;
     outcome?;
-    Ok(tally.summarise())
+    let kept = tally.summarise();
+    if let Some(file) = &options.svg {
+        let title = format!("{} on {}, as it really happened", R::EXAMPLE, R::NAME);
+        let name = format!("{CALLERS} callers, one credential, tokens of {} s", LIFE.as_secs());
+        let picture = tally.draw(&title, &name, options.width.unwrap_or(WIDTH));
+        std::fs::write(file, picture).map_err(|error| format!("{file}: {error}"))?;
+    }
+    Ok(kept)
 }
 
 /// The credential that the example shows.
@@ -190,7 +206,7 @@ async fn fetch_token<R: Runtime>(issuer: SocketAddr, with_date: bool) -> Result<
     Err(failure)
 }
 
-fn introduce<R: Runtime>(options: Options, issuer: SocketAddr, resource: SocketAddr) {
+fn introduce<R: Runtime>(options: &Options, issuer: SocketAddr, resource: SocketAddr) {
     let outages = match options.scenario {
         Scenario::Outages => {
             "The issuer of the tokens fails in five ways, one after the other. The callers must not notice it."

@@ -17,29 +17,44 @@ use super::{LIFE, Options, Runtime, Scenario};
 struct Outage {
     mode: Mode,
     what: &'static str,
+    /// The same in a picture, where there is less room.
+    short: &'static str,
     /// The outage ends when the token held has this age, and a refresh has failed.
     ends: Duration,
 }
 
 /// A renewal is due after half of a token's lifetime; each outage lasts until well after that.
 const OUTAGES: [Outage; 5] = [
-    Outage { mode: Mode::Down, what: "its port is closed", ends: Duration::from_millis(3500) },
+    Outage { mode: Mode::Down, what: "its port is closed", short: "port closed", ends: Duration::from_millis(3500) },
     Outage {
         mode: Mode::Hanging,
         what: "it accepts connections, but never responds",
+        short: "never responds",
         ends: Duration::from_millis(2900),
     },
-    Outage { mode: Mode::NotAToken, what: "it responds 200 with a web page", ends: Duration::from_millis(3500) },
+    Outage {
+        mode: Mode::NotAToken,
+        what: "it responds 200 with a web page",
+        short: "sends a web page",
+        ends: Duration::from_millis(3500),
+    },
     Outage {
         mode: Mode::Expired,
         what: "it issues tokens that have already expired",
+        short: "sends expired tokens",
         ends: Duration::from_millis(3500),
     },
-    Outage { mode: Mode::Busy, what: "it responds 503 with Retry-After: 1", ends: Duration::from_millis(3200) },
+    Outage {
+        mode: Mode::Busy,
+        what: "it responds 503 with Retry-After: 1",
+        short: "503, Retry-After: 1",
+        ends: Duration::from_millis(3200),
+    },
 ];
 const LONG_OUTAGE: [Outage; 1] = [Outage {
     mode: Mode::Down,
     what: "its port is closed, for longer than a token is valid",
+    short: "port closed",
     ends: Duration::from_millis(8000),
 }];
 
@@ -69,7 +84,7 @@ impl<R: Runtime> Script<R> {
     }
 
     /// Runs the script once, or again and again if the user set the time.
-    pub async fn play(mut self, options: Options) -> Result<(), Box<dyn Error>> {
+    pub async fn play(mut self, options: &Options) -> Result<(), Box<dyn Error>> {
         let outages = match options.scenario {
             Scenario::Outages => &OUTAGES[..],
             Scenario::LongOutage => &LONG_OUTAGE[..],
@@ -88,7 +103,7 @@ impl<R: Runtime> Script<R> {
                     1 => "OUTAGE".to_owned(),
                     many => format!("OUTAGE {number} of {many}"),
                 };
-                self.tally.outage_begins(&format!("{title}: {}", outage.what));
+                self.tally.outage_begins(&format!("{title}: {}", outage.what), outage.short);
                 self.port.set_mode(outage.mode);
                 self.outlast(outage).await;
                 self.port.recover().await?;

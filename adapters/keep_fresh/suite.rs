@@ -66,10 +66,27 @@ pub fn whole_script() {
     assert_eq!(kinds, expected, "{run}");
 }
 
-/// Fails when `fail_refresh` drops the lease, or when `fail` always starts a backoff `UntilAccepted`.
+/// Fails when `fail_refresh` drops the lease, or when `fail` always starts a backoff `UntilAccepted`; or when the picture
+/// misses a refresh or a caller, or shows a token.
 #[test]
 fn outages_go_unnoticed_by_the_callers() {
-    let run = play(&["--seconds", "8"], None);
+    let file = format!("{}/{EXAMPLE}.{}.svg", env!("CARGO_TARGET_TMPDIR"), std::process::id());
+    let run = play(&["--seconds", "8", "--svg", &file], None);
+    let picture = std::fs::read_to_string(&file).expect("the example has drawn it");
+    std::fs::remove_file(&file).expect("it is there");
+    assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"), "{picture}");
+    // A picture ends in the middle of things: the summary may have counted what the picture has not yet, for each caller.
+    let shown = |after: &str| {
+        let (before, _) = picture.split_once(after).unwrap_or_else(|| panic!("no {after:?} in {picture}"));
+        before.rsplit(' ').next().and_then(|number| number.parse::<u64>().ok()).expect("a number")
+    };
+    let (refreshes, at_once) = (run.number("refreshes were started"), run.number("times a caller got a token at once"));
+    assert!(shown(" refreshes, ").abs_diff(refreshes) <= 1, "{run}");
+    assert!(shown(" served at once").abs_diff(at_once) <= 8, "{run}");
+    for shown in ["issuer: port closed, from", "issuer: never responds, from", "token t2 from"] {
+        assert!(picture.contains(shown), "no {shown:?} in the picture of {run}");
+    }
+    assert!(!picture.contains("eyJ"), "a token in {picture}");
     run.kept_every_promise(9);
     assert_eq!(run.number("requests to the resource were refused with status 401"), 0, "{run}");
     assert!(run.out.contains("timer       the time set by --seconds is over"), "{run}");
@@ -125,17 +142,22 @@ fn help_is_printed_on_standard_output() {
     for argument in ["--help", "-h"] {
         let run = play(&[argument], None);
         assert_eq!((run.status, run.err.as_str()), (Some(0), ""), "{run}");
-        let usage = format!("Usage: {EXAMPLE} [--seconds N] [--long-outage | --calm | --clock-ahead N]");
+        let usage = format!(
+            "Usage: {EXAMPLE} [--seconds N] [--long-outage | --calm | --clock-ahead N] [--svg FILE [--width N]]"
+        );
         assert!(run.out.contains(&usage) && run.out.contains("Exit status: 0 every promise was kept"), "{run}");
     }
 }
 
 #[test]
 fn wrong_arguments_are_refused() {
-    let wrong: [(&[&str], &str); 10] = [
+    let wrong: [(&[&str], &str); 13] = [
         (&["--minutes"], "unknown argument \"--minutes\""),
         (&["5"], "unknown argument \"5\""),
         (&["--seconds"], "--seconds takes a number"),
+        (&["--width", "400"], "--width is for --svg"),
+        (&["--svg", "a.svg", "--width", "1"], "--width takes a number from 320 to 4000, not \"1\""),
+        (&["--svg"], "--svg takes the name of a file to write"),
         (&["--seconds", "soon"], "--seconds takes a number from 1 to 3600, not \"soon\""),
         (&["--calm", "--long-outage"], "--long-outage excludes --calm and --clock-ahead"),
         (&["--long-outage", "--seconds", "1", "--calm"], "--long-outage excludes --calm and --clock-ahead"),

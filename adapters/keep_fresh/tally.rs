@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use acs_common_drawing::Fact;
+
+use super::record::Record;
 use super::script::RECOVERY;
 use super::{Runtime, Scenario, say};
 
@@ -12,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 pub struct Tally {
     started: Instant,
+    pub record: Record,
     scenario: Scenario,
     counts: Mutex<Counts>,
 }
@@ -53,8 +57,10 @@ pub struct Counts {
 }
 
 impl Tally {
-    pub fn new(scenario: Scenario) -> Self {
-        Self { started: Instant::now(), scenario, counts: Mutex::default() }
+    /// `is_drawn`: a picture is wanted at the end.
+    pub fn new(scenario: Scenario, is_drawn: bool) -> Self {
+        let started = Instant::now();
+        Self { started, record: Record::new(started, is_drawn), scenario, counts: Mutex::default() }
     }
 
     pub fn count<T>(&self, work: impl FnOnce(&mut Counts) -> T) -> T {
@@ -74,6 +80,7 @@ impl Tally {
 
     /// A refresh is in flight until the guard is dropped.
     pub fn refresh(self: &Arc<Self>) -> Guard {
+        self.record.called();
         self.count(|counts| {
             counts.refreshes += 1;
             counts.in_flight += 1;
@@ -116,6 +123,7 @@ impl Tally {
     }
 
     pub fn refused(&self, expired_on_the_way: bool) {
+        self.record.rejected();
         self.count(|counts| {
             counts.refused += 1;
             counts.expired_on_the_way += u64::from(expired_on_the_way);
@@ -130,8 +138,9 @@ impl Tally {
         self.tell("callers", what);
     }
 
-    pub fn outage_begins(&self, what: &str) {
+    pub fn outage_begins(&self, what: &str, short: &str) {
         self.tell("issuer", what);
+        self.record.add(self.record.now(), Fact::Issuer { does: Some(short.to_owned()) });
         self.count(|counts| {
             counts.outages += 1;
             counts.served_before = counts.served;
@@ -139,6 +148,7 @@ impl Tally {
     }
 
     pub fn outage_ends(&self) {
+        self.record.add(self.record.now(), Fact::Issuer { does: None });
         let served = self.count(|counts| counts.served - counts.served_before);
         self.tell("issuer", &format!("works again; during the outage {served} requests to the resource succeeded"));
     }
@@ -149,7 +159,15 @@ impl Tally {
     }
 
     pub fn close(&self) {
+        self.record.close();
         self.count(|counts| counts.ended = Some(Instant::now()));
+    }
+
+    /// The picture of what happened until `close`.
+    pub fn draw(&self, title: &str, name: &str, width: u32) -> String {
+        let end = self.count(|counts| counts.ended).unwrap_or_else(Instant::now);
+        let until = u64::try_from((end - self.started).as_millis()).unwrap_or(u64::MAX);
+        self.record.draw(title, name, until, width)
     }
 
     /// Waits until all guards are dropped, but not indefinitely.
