@@ -17,6 +17,8 @@
 //! | ask very often | [`reader`](generic::CommunicationTokenCredential::reader), [`Reader`](generic::Reader) |
 //! | use a token | [`Token`], [`Secret::expose`] |
 //! | return a token, or fail, in a refresher | [`IntoRefresher`], [`NewToken`], [`RefresherError`], [`Reason`] |
+//! | put the token on requests, and get over a 401 | `tower::AuthorizeLayer` (feature `tower`), made from `ClientArguments` |
+//! | take any credential in a client of yours | [`TokenProvider`] |
 //! | set options | [`PolicyBuilder`] |
 //! | handle errors | [`Error`], [`FailureCause`], [`BuildError`] |
 
@@ -27,13 +29,22 @@ mod sleep;
 
 #[cfg(feature = "http")]
 pub use acs_common_driver::BearerError;
+#[cfg(all(feature = "access-key", feature = "http"))]
+pub use acs_common_driver::CallError;
+#[cfg(feature = "access-key")]
+pub use acs_common_driver::access_key;
 #[cfg(feature = "entra")]
 pub use acs_common_driver::entra;
+#[cfg(feature = "tower")]
+pub use acs_common_driver::tower;
 pub use acs_common_driver::{
     BuildError, Builder, CheckSource, Clock, Driver, Error, FailureCause, FailureKind, IntoRefresher, Monotonic,
-    NewToken, Notice, Now, Policy, PolicyBuilder, PolicyError, Reason, Refresher, RefresherError, RefresherPanicked,
-    Secret, Spawn, SpawnError, Token, TokenError, Trigger, UndecodableTokens, UnixTime,
+    NewToken, Notice, NoticeStream, Now, Policy, PolicyBuilder, PolicyError, Reason, Refresher, RefresherError,
+    RefresherPanicked, Secret, Spawn, SpawnError, Token, TokenError, TokenFuture, TokenProvider, TokenReader, Trigger,
+    UndecodableTokens, UnixTime,
 };
+#[cfg(feature = "access-key")]
+pub use acs_common_driver::{ClientArguments, ClientArgumentsError, ClientAuth, OriginError, SharedKey};
 #[cfg(feature = "fetch")]
 pub use http::FetchClient;
 pub use sleep::Sleep;
@@ -47,7 +58,8 @@ pub mod generic {
 use std::time::Duration;
 
 use acs_common_driver::parts::Work;
-use js_sys::{Date, Math, Uint8Array};
+use acs_common_driver::wall_clock;
+use js_sys::{Math, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 /// A credential in the browser. Its methods: [`generic::CommunicationTokenCredential`].
@@ -188,7 +200,7 @@ impl Clock for Web {
     )]
     fn now(&self) -> Now {
         let monotonic = (performance_now() - self.origin) as u64;
-        Now::new(Monotonic::from_millis(monotonic), UnixTime::from_millis(Date::now() as i64))
+        Now::new(Monotonic::from_millis(monotonic), wall_clock::now())
     }
 
     fn sleep(&self, duration: Duration) -> Sleep {

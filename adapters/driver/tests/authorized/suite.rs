@@ -58,7 +58,7 @@ fn many_calls_on_a_revoked_token_share_one_refresh() {
         let service = Service::accepting(|token| token == "t2");
         let client = Arc::new(Client::new(arguments(&credential), service.clone()));
         let good = Arc::new(AtomicUsize::new(0));
-        let (tell, told) = smol::channel::bounded(64);
+        let (tell, told) = async_channel::bounded(64);
         for _ in 0..64 {
             let (client, good, tell) = (Arc::clone(&client), Arc::clone(&good), tell.clone());
             rt::spawn(async move {
@@ -326,7 +326,7 @@ mod keys {
             let old = Arc::downgrade(&shared.key());
             let client =
                 Arc::new(Client::new(ClientArguments::new(ENDPOINT, shared.clone()).unwrap(), service.clone()));
-            let (tell, told) = smol::channel::unbounded();
+            let (tell, told) = async_channel::unbounded();
             for _ in 0..8 {
                 let (client, tell) = (Arc::clone(&client), tell.clone());
                 rt::spawn(async move {

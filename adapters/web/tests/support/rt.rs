@@ -7,7 +7,11 @@ use std::time::Duration;
 use acs_common_web::Clock as _;
 
 pub(crate) type Credential = acs_common_web::CommunicationTokenCredential;
+#[allow(dead_code, reason = "not every suite asks")]
 pub(crate) type Clock = acs_common_web::Web;
+
+#[allow(dead_code, reason = "not every suite asks")]
+pub(crate) const IS_VIRTUAL: bool = false;
 
 thread_local! {
     static TEST: RefCell<Option<Pin<Box<dyn Future<Output = ()>>>>> = const { RefCell::new(None) };
