@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use acs_common::call::{Authorization, Call, CallAction, CallEvent, CallResponse, Returned};
-use acs_common::{Error, Token};
-use http::header::{DATE, WWW_AUTHENTICATE};
+use acs_common::{Error, Now, Token, UnixTime};
+use http::header::{AGE, DATE, WWW_AUTHENTICATE};
 use http::{Request, Response, StatusCode};
 use tower_service::Service;
 
@@ -32,12 +32,12 @@ pin_project_lite::pin_project! {
 pub(super) struct Steps<S: Service<Request<B>>, B> {
     call: Call,
     settings: Arc<Settings<B>>,
-    /// The request, until it is sent.
-    first: Option<Request<B>>,
+    /// The request that is sent next.
+    request: Option<Request<B>>,
+    /// It has its authorization, and waits for the service.
+    is_authorized: bool,
     /// Its clone, until that is sent.
     replay: Option<Request<B>>,
-    /// The request with its authorization, until the service is ready.
-    authorized: Option<Request<B>>,
     service: Option<S>,
     is_ready: bool,
     asking: Option<TokenFuture>,
@@ -45,6 +45,8 @@ pub(super) struct Steps<S: Service<Request<B>>, B> {
     failure: Option<CallError<S::Error>>,
     /// The second signature has the service's date.
     corrected: bool,
+    /// When the request was sent, if the credential is to hear the response's `Date`.
+    sent_at: Option<Now>,
 }
 
 impl<S: Service<Request<B>>, B> Authorized<S, B> {
@@ -59,9 +61,10 @@ impl<S: Service<Request<B>>, B> Authorized<S, B> {
         settings: &Arc<Settings<B>>,
         sending: S::Future,
         again: Option<(Request<B>, S)>,
+        sent_at: Option<Now>,
     ) -> Self {
         let (replay, service) = again.unzip();
-        let steps = Steps { replay, service, ..Steps::new(call, settings) };
+        let steps = Steps { replay, service, sent_at, ..Steps::new(call, settings) };
         Self { sending: Some(sending), steps: Some(steps) }
     }
 
@@ -77,9 +80,9 @@ impl<S: Service<Request<B>>, B> Authorized<S, B> {
             ClientAuth::Token(credential) => Some(credential.get_token()),
             ClientAuth::Key(_) => None,
         };
-        let first = Some(first);
+        let request = Some(first);
         let service = Some(service);
-        let steps = Steps { first, replay, service, is_ready: true, asking, ..Steps::new(call, settings) };
+        let steps = Steps { request, replay, service, is_ready: true, asking, ..Steps::new(call, settings) };
         Self { sending: None, steps: Some(steps) }
     }
 }
@@ -117,6 +120,7 @@ where
                 let Some(request) = ready!(steps.poll_service(context)) else { continue };
                 let (Some(request), Some(service)) = (request, &mut steps.service) else { return Poll::Pending };
                 steps.is_ready = false;
+                steps.sent_at = steps.settings.now();
                 this.sending.set(Some(service.call(request)));
             }
         }
@@ -129,15 +133,16 @@ impl<S: Service<Request<B>>, B> Steps<S, B> {
         Self {
             call,
             settings: Arc::clone(settings),
-            first: None,
+            request: None,
+            is_authorized: false,
             replay: None,
-            authorized: None,
             service: None,
             is_ready: false,
             asking: None,
             response: None,
             failure: None,
             corrected: false,
+            sent_at: None,
         }
     }
 
@@ -164,18 +169,21 @@ impl<S: Service<Request<B>>, B> Steps<S, B> {
 
     /// The request that can be sent now, as there is a service for it. `Ready(None)`: the service has failed.
     fn poll_service(&mut self, context: &mut Context<'_>) -> Poll<Option<Option<Request<B>>>> {
-        if self.authorized.is_some()
-            && !self.is_ready
+        if !self.is_authorized {
+            return Poll::Ready(Some(None));
+        }
+        if !self.is_ready
             && let Some(service) = &mut self.service
         {
             if let Err(error) = ready!(service.poll_ready(context)) {
-                self.authorized = None;
+                self.is_authorized = false;
                 self.send_failed(CallError::Service(error));
                 return Poll::Ready(None);
             }
             self.is_ready = true;
         }
-        Poll::Ready(Some(self.authorized.take()))
+        self.is_authorized = false;
+        Poll::Ready(Some(self.request.take()))
     }
 
     fn authorize(&self, with: Owned, request: Option<Request<B>>) -> Result<Option<Request<B>>, CallError<S::Error>> {
@@ -195,7 +203,7 @@ impl<S: Service<Request<B>>, B> Steps<S, B> {
 /// What goes on a request, taken out of the machine.
 enum Owned {
     Token(Token),
-    Signature(acs_common::UnixTime),
+    Signature(UnixTime),
 }
 
 impl From<Authorization<'_>> for Owned {
@@ -215,6 +223,13 @@ where
         match result {
             Ok(response) => {
                 let answer = answer(&response);
+                if let Some(sent_at) = self.sent_at.take()
+                    && let ClientAuth::Token(credential) = &self.settings.auth
+                    && response.headers().get(AGE).is_none_or(|age| age == "0")
+                    && let Some(date) = with_date(answer, &response).date()
+                {
+                    credential.service_time_seen(date, sent_at);
+                }
                 if self.corrected
                     && answer.status() != 401
                     && let ClientAuth::Key(key) = &self.settings.auth
@@ -252,7 +267,7 @@ where
                     self.asking = None;
                     continue;
                 }
-                CallAction::Send { with } => (Owned::from(with), self.first.take()),
+                CallAction::Send { with } => (Owned::from(with), self.request.take()),
                 CallAction::SendAgain { with } => {
                     // With its body, and so with its connection.
                     self.response = None;
@@ -263,7 +278,10 @@ where
                 CallAction::Return { what: Returned::Failure } => return self.failure.take().map(Err),
             };
             match self.authorize(with, request) {
-                Ok(request) => self.authorized = request,
+                Ok(request) => {
+                    self.is_authorized = request.is_some();
+                    self.request = request;
+                }
                 Err(error) => self.send_failed(error),
             }
         }

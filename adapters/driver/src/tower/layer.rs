@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use acs_common::access_key::SignableBody;
 use acs_common::call::Origin;
+use acs_common::{Now, UnixTime};
 use http::header::AUTHORIZATION;
+use http::uri::Scheme;
 use http::{HeaderValue, Request, Uri};
 use tower_layer::Layer;
 
@@ -38,6 +40,8 @@ type Replay<B> = fn(&Request<B>) -> Option<Request<B>>;
 
 pub(super) struct Settings<B> {
     origin: Origin,
+    /// The origin as most requests spell it.
+    spelled: (Scheme, String),
     pub(super) auth: ClientAuth,
     replay: Option<Replay<B>>,
     bytes: Option<fn(&B) -> &[u8]>,
@@ -87,7 +91,13 @@ impl<B> AuthorizeLayer<B> {
 
     fn assemble(arguments: ClientArguments, replay: Option<Replay<B>>) -> Self {
         let (origin, auth) = (arguments.origin().clone(), arguments.auth().clone());
-        Self { settings: Arc::new(Settings { origin, auth, replay, bytes: None }) }
+        let (scheme, authority) = match origin.to_string().split_once("://") {
+            Some(("http", authority)) => (Scheme::HTTP, authority.to_owned()),
+            Some((_, authority)) => (Scheme::HTTPS, authority.to_owned()),
+            None => (Scheme::HTTPS, String::new()),
+        };
+        let spelled = (scheme, authority);
+        Self { settings: Arc::new(Settings { origin, spelled, auth, replay, bytes: None }) }
     }
 
     /// Requests can be signed with an access key, because their bodies are in memory: nothing, bytes or text. Without it, a
@@ -104,9 +114,9 @@ impl<B> AuthorizeLayer<B> {
     /// exactly the bytes that are sent.
     #[must_use]
     pub fn signing_with(self, bytes: fn(&B) -> &[u8]) -> Self {
-        let Settings { origin, auth, replay, .. } = &*self.settings;
-        let (origin, auth, replay) = (origin.clone(), auth.clone(), *replay);
-        Self { settings: Arc::new(Settings { origin, auth, replay, bytes: Some(bytes) }) }
+        let Settings { origin, spelled, auth, replay, .. } = &*self.settings;
+        let (origin, spelled, auth, replay) = (origin.clone(), spelled.clone(), auth.clone(), *replay);
+        Self { settings: Arc::new(Settings { origin, spelled, auth, replay, bytes: Some(bytes) }) }
     }
 }
 
@@ -134,11 +144,17 @@ impl<B> Settings<B> {
     /// Whether the request is one of those that are authorized.
     #[inline]
     pub(super) fn covers(&self, request: &Request<B>) -> bool {
-        let to_origin = |uri: &Uri| {
-            let (scheme, host) = (uri.scheme_str()?, uri.host()?);
-            Some(self.origin.covers(scheme, host, uri.port_u16()))
-        };
-        to_origin(request.uri()) == Some(true) && !request.headers().contains_key(AUTHORIZATION)
+        let uri = request.uri();
+        let (scheme, authority) = &self.spelled;
+        let is_spelled =
+            uri.scheme() == Some(scheme) && uri.authority().is_some_and(|other| other.as_str() == authority);
+        (is_spelled || self.covers_spelled_otherwise(uri)) && !request.headers().contains_key(AUTHORIZATION)
+    }
+
+    #[cold]
+    fn covers_spelled_otherwise(&self, uri: &Uri) -> bool {
+        let parts = (uri.scheme_str(), uri.host());
+        matches!(parts, (Some(scheme), Some(host)) if self.origin.covers(scheme, host, uri.port_u16()))
     }
 
     /// A clone of the request, to be sent if the service refuses the first.
@@ -147,12 +163,20 @@ impl<B> Settings<B> {
         self.replay.and_then(|replay| replay(request))
     }
 
+    /// What the credential's clocks show.
+    pub(super) fn now(&self) -> Option<Now> {
+        match &self.auth {
+            ClientAuth::Token(credential) => credential.now(),
+            ClientAuth::Key(_) => None,
+        }
+    }
+
     /// Signs the request with the key.
     pub(super) fn sign<E>(
         &self,
         request: Request<B>,
         key: &SharedKey,
-        date: acs_common::UnixTime,
+        date: UnixTime,
     ) -> Result<Request<B>, CallError<E>> {
         let bytes = self.bytes.ok_or(CallError::NotSignable)?;
         let (head, body) = request.into_parts();

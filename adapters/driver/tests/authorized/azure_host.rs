@@ -29,11 +29,11 @@ mod host {
     #[async_trait]
     impl Policy for Transport {
         async fn send(&self, _: &Context, request: &mut SdkRequest, _: &[Arc<dyn Policy>]) -> PolicyResult {
-            let body = match request.body().clone() {
+            let body = match request.body_mut() {
                 Body::Bytes(bytes) => bytes.to_vec(),
-                Body::SeekableStream(mut stream) => {
+                Body::SeekableStream(stream) => {
                     let mut read = Vec::new();
-                    futures_lite::AsyncReadExt::read_to_end(&mut stream, &mut read).await.unwrap();
+                    futures_lite::AsyncReadExt::read_to_end(stream, &mut read).await.unwrap();
                     read
                 }
             };

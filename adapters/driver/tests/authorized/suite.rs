@@ -121,6 +121,20 @@ fn what_goes_elsewhere_or_has_a_header_of_its_own_passes_untouched() {
     });
 }
 
+/// Fails when the origin is compared as text.
+#[test]
+fn the_same_origin_may_be_spelled_otherwise() {
+    rt::run(async {
+        let (credential, _) = credential(ALWAYS);
+        let service = Service::accepting(|token| token == "t1");
+        let client = Client::new(arguments(&credential), service.clone());
+        for url in ["https://Contoso.Communication.Azure.COM/", "https://contoso.communication.azure.com:443/"] {
+            let request = http::Request::get(url).body(Vec::new()).unwrap();
+            assert_eq!(client.call(request).await.unwrap().status().as_u16(), 200, "{url}");
+        }
+    });
+}
+
 /// Fails when a status besides 401, or a challenge about something else, counts as a refusal of the token.
 #[test]
 fn what_another_token_would_not_mend_is_returned() {
@@ -228,6 +242,27 @@ fn a_call_that_is_dropped_costs_no_other_call_anything() {
         let both = zip(client.call(post("/one")), client.call(post("/other"))).await;
         assert_eq!((both.0.unwrap().status().as_u16(), both.1.unwrap().status().as_u16()), (200, 200));
         assert_eq!((refreshes.count(), service.sends()), (1, 2));
+    });
+}
+
+/// Fails when the service's `Date` does not reach the credential, or comes from a cache.
+#[test]
+fn the_services_date_reaches_the_credential() {
+    rt::run(async {
+        let date = "Tue, 14 Nov 2023 22:13:20 GMT";
+        for (name, value, is_taken) in [("x-x", "x", true), ("age", "0", true), ("age", "7", false)] {
+            for already_held in [false, true] {
+                let (credential, _) = credential(ALWAYS);
+                if already_held {
+                    credential.get_token().await.unwrap();
+                }
+                let service = Service::new(move |_| Ok(with(with(status(200), "date", date), name, value)));
+                Client::new(arguments(&credential), service).call(post("/chat")).await.unwrap();
+                let known = credential.server_time().map(|time| time.as_secs());
+                let is_near = known.is_some_and(|time| time.abs_diff(1_700_000_000) < 5);
+                assert_eq!(is_near, is_taken, "{name}: {value}, {already_held}: {known:?}");
+            }
+        }
     });
 }
 

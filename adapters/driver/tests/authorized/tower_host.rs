@@ -40,7 +40,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use acs_common_driver::tower::AuthorizeLayer;
-use acs_common_driver::{CallError, ClientArguments, Error};
+use acs_common_driver::{CallError, ClientArguments, Error, TokenProvider};
 use futures_lite::future::poll_once;
 use http::{Request, Response};
 use tower::limit::ConcurrencyLimitLayer;
@@ -77,6 +77,24 @@ fn a_streaming_body_is_sent_once_and_its_401_returned() {
             assert_eq!(service.oneshot(stream()).await.unwrap().status(), 200);
             assert_eq!(*tokens.lock().unwrap(), ["Bearer t1", "Bearer t2"]);
         }
+    });
+}
+
+/// Fails when `replace` keeps the refused token, or an `Arc` of a provider is another provider.
+#[test]
+fn any_credential_is_a_provider() {
+    rt::run(async {
+        let (credential, refreshes) = credential(|_| false);
+        let provider: Arc<dyn TokenProvider> = Arc::new(Arc::new(credential.clone()));
+        let mut notices = provider.notices().expect("a credential has notices");
+        let first = provider.get_token().await.unwrap();
+        assert!(provider.try_token().unwrap().unwrap().ptr_eq(&first));
+        let mut reader = provider.reader();
+        assert!(reader.token().unwrap().unwrap().ptr_eq(&first));
+        let second = provider.replace(&first).await.unwrap();
+        assert_eq!((second.secret().expose(), refreshes.count()), ("t2", 2));
+        assert!(reader.token().unwrap().unwrap().ptr_eq(&second));
+        assert!(futures_lite::StreamExt::next(&mut notices).await.is_some());
     });
 }
 
