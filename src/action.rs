@@ -121,11 +121,12 @@ pub enum Trigger {
     Renewal,
     /// The last held token has expired.
     Expired,
-    /// The service rejected the last held token.
+    /// The service rejected the token that is held, or was held last.
     Rejected,
     /// The refresh before this one failed.
     Retry,
-    /// The host asked for another try ([`RetryNow`](crate::Event::RetryNow)).
+    /// The host asked for another try ([`RetryNow`](crate::Event::RetryNow)), or a caller for another token than the valid one
+    /// held ([`AnotherRequested`](crate::Event::AnotherRequested)).
     Requested,
     /// The source has, or may have, another version than the one that the held token was fetched with.
     SourceChanged,
@@ -173,7 +174,7 @@ pub enum Notice {
         /// Its expiry could not be read and was not stated ([`Token::is_opaque`]): it is only assumed.
         opaque: bool,
     },
-    /// A refresh failed, or the service rejected a replacement token.
+    /// A refresh failed, or the service rejected a replacement token, which stays and is doubtful.
     #[non_exhaustive]
     RefreshFailed {
         /// Why.

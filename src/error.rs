@@ -46,6 +46,8 @@ pub enum Error {
     },
     /// The credential is disposed: it returns no more tokens.
     Disposed,
+    /// The request is for another token than the one that a static credential has.
+    StaticToken,
     /// The credential's driver has stopped, because its task was dropped or its runtime was shut down. The machine itself
     /// never returns this; the adapters do.
     DriverStopped,
@@ -66,6 +68,9 @@ impl fmt::Display for Error {
         match self {
             Self::RefreshFailed { cause, .. } => write!(f, "no valid token: {cause}"),
             Self::Disposed => f.write_str("the credential is disposed: make a new one"),
+            Self::StaticToken => f.write_str(
+                "the credential has one fixed token and gets no other: make one with a refresher, or a new one with a new token",
+            ),
             Self::DriverStopped => f.write_str(
                 "the credential's driver has stopped: keep its task and its runtime alive as long as the credential",
             ),
@@ -88,6 +93,7 @@ impl StdError for Error {
         match self {
             Self::RefreshFailed { cause, .. } => cause.source(),
             Self::Disposed
+            | Self::StaticToken
             | Self::DriverStopped
             | Self::DriverStalled
             | Self::WaitTimedOut { .. }
@@ -136,6 +142,9 @@ pub enum FailureCause {
     },
     /// The service rejected the token, and also the token that replaced it (contract, rule 2.9).
     Rejected,
+    /// The service rejected the token, and the refresher returned the same text again (contract, rule 2.9). The refresher is
+    /// told of the rejected token ([`Reason::rejected`](crate::Reason::rejected)), so that it can bypass a cache.
+    RejectedTokenReturned,
 }
 
 /// The kind of a [`FailureCause`], to compare and to count.
@@ -150,7 +159,7 @@ pub enum FailureKind {
     InvalidToken,
     /// [`FailureCause::TimedOut`]
     TimedOut,
-    /// [`FailureCause::Rejected`]
+    /// [`FailureCause::Rejected`] and [`FailureCause::RejectedTokenReturned`]
     Rejected,
     /// The token exchange got a response that cannot be read.
     BadResponse,
@@ -195,7 +204,7 @@ impl FailureCause {
             Self::ExpiredToken { .. } => FailureKind::ExpiredToken,
             Self::InvalidToken(_) => FailureKind::InvalidToken,
             Self::TimedOut { .. } => FailureKind::TimedOut,
-            Self::Rejected => FailureKind::Rejected,
+            Self::Rejected | Self::RejectedTokenReturned => FailureKind::Rejected,
         }
     }
 
@@ -223,9 +232,11 @@ impl FailureCause {
     pub(crate) fn retry_after(&self) -> Duration {
         match self {
             Self::Refresher(error) => error.retry_after.unwrap_or_default(),
-            Self::ExpiredToken { .. } | Self::InvalidToken(_) | Self::TimedOut { .. } | Self::Rejected => {
-                Duration::ZERO
-            }
+            Self::ExpiredToken { .. }
+            | Self::InvalidToken(_)
+            | Self::TimedOut { .. }
+            | Self::Rejected
+            | Self::RejectedTokenReturned => Duration::ZERO,
         }
     }
 }
@@ -256,6 +267,9 @@ impl fmt::Display for FailureCause {
             Self::Rejected => f.write_str(
                 "the service rejected the token, and then the token that replaced it: check that both are for this resource, and that the user still has access",
             ),
+            Self::RejectedTokenReturned => f.write_str(
+                "the refresher returned the token that the service had refused: is there a cache in between?",
+            ),
         }
     }
 }
@@ -264,7 +278,11 @@ impl StdError for FailureCause {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Refresher(error) => error.source.source(),
-            Self::InvalidToken(_) | Self::ExpiredToken { .. } | Self::TimedOut { .. } | Self::Rejected => None,
+            Self::InvalidToken(_)
+            | Self::ExpiredToken { .. }
+            | Self::TimedOut { .. }
+            | Self::Rejected
+            | Self::RejectedTokenReturned => None,
         }
     }
 }

@@ -107,6 +107,33 @@ pub enum Event<W> {
         /// The caller's name.
         waiter: W,
     },
+    /// A caller wants another token than this one, for example after a 401 (contract, rule 2.1). If this is the token held, the
+    /// request is treated as if none were held: it waits for the refresh in flight, starts one, or gets the last failure.
+    /// Otherwise it is like [`TokenRequested`](Self::TokenRequested). The token stays, and other requests still get it. Hand in
+    /// [`TokenRejected`](Self::TokenRejected) before, if the service rejected it.
+    ///
+    /// ```
+    /// use acs_common::{Action, Event, Machine, Monotonic, NewToken, Now, Policy, UnixTime};
+    ///
+    /// let at = |secs: i64| Now::new(Monotonic::from_millis(1_000 * secs as u64), UnixTime::from_secs(secs));
+    /// let hour = NewToken::new("opaque").with_expires_on(UnixTime::from_secs(3_600));
+    /// let mut machine = Machine::new(Some(hour), Policy::default(), at(0))?;
+    /// let than = machine.token(at(1)).unwrap().clone();
+    ///
+    /// // A host does this for each 401, however many requests got one.
+    /// for waiter in ["one", "two"] {
+    ///     machine.handle(Event::TokenRejected { token: than.clone() }, at(1));
+    ///     machine.handle(Event::AnotherRequested { waiter, than: than.clone() }, at(1));
+    /// }
+    /// assert!(matches!(machine.poll_action(), Some(Action::CallRefresher { .. })), "one refresh for both");
+    /// # Ok::<(), acs_common::TokenError>(())
+    /// ```
+    AnotherRequested {
+        /// The caller's name.
+        waiter: W,
+        /// The token that the caller does not want.
+        than: Token,
+    },
     /// A caller no longer waits, so it gets no answer. Ignored if it has had its answer. Other waiters and the refresh in
     /// flight are not affected (contract, rule 2.11).
     RequestCancelled {
@@ -140,6 +167,10 @@ pub enum Event<W> {
     /// The service rejected this token (with a 401). The machine drops it. A refresh follows: at once if the credential is
     /// proactive, otherwise with the next request (contract, rule 2.9). Ignored if the machine holds another token by now. A
     /// static token stays.
+    ///
+    /// The token that replaced a rejected one is not dropped: perhaps one endpoint rejects every token. It becomes *doubtful*:
+    /// due for renewal after a backoff, and returned until then. The backoff grows with each such rejection. Requests for
+    /// [another](Self::AnotherRequested) wait for the renewal, or get the failure.
     TokenRejected {
         /// The rejected token, as the machine returned it.
         token: Token,

@@ -5,9 +5,11 @@ use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 #[cfg(not(target_has_atomic = "ptr"))]
 use alloc::rc::Rc as Arc;
+#[cfg(not(target_has_atomic = "ptr"))]
+use alloc::rc::Weak;
 use alloc::string::String;
 #[cfg(target_has_atomic = "ptr")]
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use core::fmt;
 use core::time::Duration;
 
@@ -45,6 +47,8 @@ struct Accepted {
     expires_on: UnixTime,
     opaque: bool,
     laid: Option<Laid>,
+    /// The first token with this text, if the machine has held this text since then under another expiry.
+    first: Option<Weak<Self>>,
     #[cfg(feature = "http")]
     authorization: Authorization,
 }
@@ -142,8 +146,9 @@ impl Token {
         self.0.laid
     }
 
-    /// Whether both are clones of one token. Two tokens with the same text that the machine accepted one after the other are
-    /// not.
+    /// Whether both are one token: clones, or one text that a machine has held without a break, even if the refresher returned
+    /// it several times (contract, rule 2.9). Two tokens with the same text are not, if the machine held none or another one
+    /// in between.
     ///
     /// ```
     /// use acs_common::{Machine, Monotonic, NewToken, Now, Policy, UnixTime};
@@ -158,7 +163,33 @@ impl Token {
     /// ```
     #[must_use]
     pub fn ptr_eq(&self, other: &Self) -> bool {
+        core::ptr::eq(self.first(), other.first())
+    }
+
+    /// The address of the first token with this text. It names no other token as long as one of this text exists.
+    fn first(&self) -> *const Accepted {
+        self.0.first.as_ref().map_or(Arc::as_ptr(&self.0), Weak::as_ptr)
+    }
+
+    pub(crate) fn is_clone_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    pub(crate) fn has_text_of(&self, other: &Self) -> bool {
+        self.secret().expose() == other.secret().expose()
+    }
+
+    /// This token, as the one that is held and has the same text.
+    pub(crate) fn continuing(mut self, held: &Self) -> Self {
+        let is_same = (self.expires_on(), self.is_opaque()) == (held.expires_on(), held.is_opaque());
+        if is_same && self.laid().is_none() && held.laid().is_none() {
+            return held.clone();
+        }
+        // A token that was just accepted has no other clone.
+        if let Some(accepted) = Arc::get_mut(&mut self.0) {
+            accepted.first = Some(held.0.first.clone().unwrap_or_else(|| Arc::downgrade(&held.0)));
+        }
+        self
     }
 }
 
@@ -342,6 +373,7 @@ impl NewToken {
             expires_on,
             opaque,
             laid,
+            first: None,
             #[cfg(feature = "http")]
             authorization: Authorization::default(),
         };

@@ -27,7 +27,7 @@ const HELD: Brings = Brings::Until(300_000);
 /// A step of a day, forward or back, ends or keeps every wait.
 const ALPHABET: Alphabet = Alphabet {
     callers: 3,
-    brings: &[HELD, Brings::Expired(1)],
+    brings: &[HELD, Brings::Expired(1), Brings::Again(300_000)],
     fails: &[Fails { permanent: false, retry_after: None }, Fails { permanent: true, retry_after: None }],
     gives: &[Gives::First, Gives::Third],
     step: 86_400_000,

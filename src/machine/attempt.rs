@@ -1,5 +1,6 @@
 //! The refresh in flight, and the backoff after a failure.
 
+use super::pending::Waiter;
 use super::queue::Queue;
 use crate::action::Trigger;
 use crate::error::FailureCause;
@@ -14,6 +15,8 @@ pub(super) struct Attempt {
     pub(super) started: Now,
     pub(super) timeout: Option<Until>,
     pub(super) stage: Stage,
+    /// The refresher was called before the last rejection.
+    pub(super) before_rejection: bool,
     /// The host knows of the stage.
     pub(super) announced: bool,
 }
@@ -37,9 +40,9 @@ pub(super) struct SourceChecks<W> {
     /// Until when a check holds back the valid token.
     pub(super) timeout: Option<Until>,
     /// The waiters for the check in flight, and for the refresh that may follow.
-    pub(super) checking: Queue<W>,
+    pub(super) checking: Queue<Waiter<W>>,
     /// The waiters that came after the source's answer. They get another check.
-    pub(super) next: Queue<W>,
+    pub(super) next: Queue<Waiter<W>>,
     /// The version that the held token was fetched with.
     pub(super) of_lease: Option<Source>,
     /// The source's answer in the attempt in flight; `None` before it.

@@ -1,4 +1,4 @@
-//! The held token, and the probation of one that replaced a rejected token.
+//! The held token, and what follows from a rejection.
 
 use crate::time::{Now, Until};
 use crate::token::Token;
@@ -28,14 +28,18 @@ impl Lease {
     }
 }
 
-/// The service rejected the last held token, so its replacement is on probation: its rejection is a failure (contract, rule
-/// 2.9).
+/// What follows from the last rejection (contract, rule 2.9).
+///
+/// First the replacement is awaited. Then it is on probation: its rejection is a failure, and makes it doubtful. A doubtful
+/// token is held, and it is `rejected`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Probation {
     /// The rejected token, for the refresher, until the next one is accepted.
     pub(super) rejected: Option<Token>,
     /// The end of the probation. `None`: the replacement has not come.
     pub(super) until: Option<Until>,
+    /// The replacement has the text of the token that it replaced.
+    pub(super) same_text: bool,
     /// Rejections that were failures, in their streak.
     pub(super) rejections: u32,
     /// Until when the next one belongs to the streak.

@@ -16,7 +16,7 @@ use alloc::boxed::Box;
 
 use self::attempt::{Attempt, BackoffState, SourceChecks, Stage, TimerBackoff};
 use self::lease::{Lease, Probation};
-use self::pending::PendingNotice;
+use self::pending::{PendingNotice, Waiter};
 use self::queue::Queue;
 pub use self::snapshot::Snapshot;
 pub use self::status::Status;
@@ -66,12 +66,12 @@ pub struct Machine<W> {
     min_interval: Option<Until>,
     /// On the heap, and only from a failure to the next success.
     backoff: Option<Box<BackoffState>>,
-    /// On the heap, and only from a rejection to the end of the probation that follows.
+    /// On the heap, and only from a rejection to the end of the probation that follows, if the token is not rejected.
     probation: Option<Box<Probation>>,
     /// A refresh starts as soon as the minimum interval allows, even if no request waits.
     requested: bool,
     /// They get the held token, or wait for one.
-    waiters: Queue<W>,
+    waiters: Queue<Waiter<W>>,
     refused: Queue<Box<(W, Error)>>,
     notices: Queue<PendingNotice>,
     deadline: Option<Monotonic>,
@@ -353,9 +353,9 @@ impl<W> Machine<W> {
             return Some(Action::ReturnToken { waiter, result: Err(error) });
         }
         if let Some(lease) = &self.lease
-            && let Some(waiter) = self.waiters.pop()
+            && let Some(waiter) = self.waiters.remove(|waiter| !waiter.other)
         {
-            return Some(Action::ReturnToken { waiter, result: Ok(lease.token.clone()) });
+            return Some(Action::ReturnToken { waiter: waiter.name, result: Ok(lease.token.clone()) });
         }
         if let Some(request) = self.abandoned.take() {
             return Some(Action::CancelRefresher { request });

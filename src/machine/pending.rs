@@ -1,4 +1,4 @@
-//! Notices that the host has not polled.
+//! What waits for the host's next poll: waiters and notices.
 
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -6,6 +6,14 @@ use core::time::Duration;
 use crate::action::Notice;
 use crate::error::FailureCause;
 use crate::time::UnixTime;
+
+/// A request without an answer.
+#[derive(Clone, Debug)]
+pub(super) struct Waiter<W> {
+    pub(super) name: W,
+    /// It wants another token than the held one.
+    pub(super) other: bool,
+}
 
 /// A [`Notice`]. The large and rare variant is on the heap.
 #[derive(Clone, Debug)]

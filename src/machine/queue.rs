@@ -53,6 +53,18 @@ impl<T> Queue<T> {
         core::iter::from_fn(move || taken.pop())
     }
 
+    pub(super) fn any(&self, is_meant: impl FnMut(&T) -> bool) -> bool {
+        self.iter().any(is_meant)
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.first.iter_mut().chain(self.rest.iter_mut().flat_map(|rest| rest.iter_mut()))
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &T> {
+        self.first.iter().chain(self.rest.iter().flat_map(|rest| rest.iter()))
+    }
+
     fn trim(&mut self) {
         self.rest.take_if(|rest| rest.is_empty());
     }
@@ -60,7 +72,7 @@ impl<T> Queue<T> {
 
 impl<T: fmt::Debug> fmt::Debug for Queue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.first.iter().chain(self.rest.iter().flat_map(|rest| rest.iter()))).finish()
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 
@@ -91,6 +103,8 @@ mod tests {
                     }
                     _ => prop_assert!(queue.take().eq(model.drain(..))),
                 }
+                prop_assert!(queue.iter_mut().map(|item| *item).eq(model.iter().copied()));
+                prop_assert_eq!(queue.any(|item| *item == number), model.contains(&number));
                 prop_assert_eq!((queue.is_empty(), queue.rest.is_some()), (model.is_empty(), model.len() > 1));
                 prop_assert_eq!(format!("{queue:?}"), format!("{model:?}"));
             }

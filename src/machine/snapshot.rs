@@ -28,7 +28,7 @@ impl Snapshot {
     /// Whether both hold clones of one token, for the same time.
     #[must_use]
     pub fn ptr_eq(&self, other: &Self) -> bool {
-        self.token.ptr_eq(&other.token) && self.until == other.until
+        self.token.is_clone_of(&other.token) && self.until == other.until
     }
 
     /// The token, if a request at `now` does nothing except return it.

@@ -8,14 +8,14 @@
 //! | wait | starts when | ends early when | as long as it runs |
 //! |---|---|---|---|
 //! | `lease.expiry` | a token is accepted | the token is rejected, revoked or replaced | the token is returned |
-//! | `lease.renewal` | a token is accepted, or confirmed by the source | a refresh is requested | no renewal starts |
+//! | `lease.renewal` | a token is accepted, or confirmed by the source | the token becomes doubtful, or a refresh starts for a request for another | no renewal starts |
 //! | `min_interval` | a refresh starts | | no other refresh starts |
 //! | `attempt.timeout` | a refresh starts | it is answered | the host has time to answer |
 //! | `source.timeout` | the source is asked for a request | the source answers | a valid token waits for the answer |
 //! | `backoff.timer` | a refresh fails, or a token on probation is rejected | a token is accepted, *retry now*, another source | no renewal and no timer starts a refresh |
 //! | `backoff.request` | with `backoff.timer` | with it | requests get the last failure |
 //! | `backoff.streak` | with `backoff.timer` | with it | the next failure belongs to the streak |
-//! | `probation.until` | a token replaces a rejected one | the token is replaced | its rejection is a failure |
+//! | `probation.until` | a token replaces a rejected one | the token is replaced | its rejection is a failure, and makes it doubtful |
 //! | `probation.streak` | such a rejection | *retry now*, another source | the next one belongs to the streak |
 //!
 //! `waits.rs` has the end of each, and which comes first.
@@ -24,8 +24,8 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 use super::attempt::{Attempt, BackoffState, Stage, TimerBackoff};
-use super::lease::Lease;
-use super::pending::PendingNotice;
+use super::lease::{Lease, Probation};
+use super::pending::{PendingNotice, Waiter};
 use super::queue::Queue;
 use super::{Kind, Machine};
 use crate::action::Trigger;
@@ -47,7 +47,12 @@ impl<W: PartialEq> Machine<W> {
         let mut asked = false;
         match event {
             Event::TokenRequested { waiter } => {
-                self.queue().push(waiter);
+                self.queue().push(Waiter { name: waiter, other: false });
+                asked = true;
+            }
+            Event::AnotherRequested { waiter, than } => {
+                let other = self.token(now).is_some_and(|held| held.ptr_eq(&than));
+                self.queue().push(Waiter { name: waiter, other });
                 asked = true;
             }
             Event::RequestCancelled { waiter } => self.forget(&waiter),
@@ -67,8 +72,15 @@ impl<W: PartialEq> Machine<W> {
             }
             Event::TimeAdvanced => self.announce_timer = true,
             Event::ServerTimeSeen { date, sent, by } => self.see(Sighting { date, sent, by }, now),
-            Event::TokenRejected { token } => self.reject(&token, now),
-            Event::RetryNow => self.retry_now(now),
+            // These come after what follows from the time (contract, rule 2.13).
+            Event::TokenRejected { token } => {
+                self.settle(false, now);
+                self.reject(&token, now);
+            }
+            Event::RetryNow => {
+                self.settle(false, now);
+                self.retry_now(now);
+            }
             Event::Disposed => self.dispose(),
         }
         self.settle(asked, now);
@@ -77,7 +89,7 @@ impl<W: PartialEq> Machine<W> {
     fn forget(&mut self, waiter: &W) {
         let checks = self.source.iter_mut().flat_map(|source| [&mut source.checking, &mut source.next]);
         for queue in core::iter::once(&mut self.waiters).chain(checks) {
-            if queue.remove(|other| other == waiter).is_some() {
+            if queue.remove(|other| other.name == *waiter).is_some() {
                 return;
             }
         }
@@ -95,7 +107,7 @@ impl Attempt {
 // What follows from an event.
 impl<W> Machine<W> {
     /// The queue in which a request waits.
-    fn queue(&mut self) -> &mut Queue<W> {
+    fn queue(&mut self) -> &mut Queue<Waiter<W>> {
         match &mut self.source {
             Some(source) if source.each_request && self.kind == Kind::Refreshing => match &self.attempt {
                 None | Some(Attempt { stage: Stage::Checking, .. }) => &mut source.checking,
@@ -133,7 +145,8 @@ impl<W> Machine<W> {
     }
 
     fn source_checked(&mut self, request: RequestId, given: Source, now: Now) {
-        let is_held = self.token(now).is_some();
+        let is_held = self.token(now).is_some() && !self.wants_other();
+        let is_doubtful = self.is_doubtful();
         // A renewal, and a refresh that no request waits for, wait for the timer's backoff. Jitter may end that before the
         // request's backoff.
         let timer_backs_off = matches!(self.timer_backoff(), TimerBackoff::Until(_));
@@ -147,7 +160,7 @@ impl<W> Machine<W> {
             return;
         }
         let each_request = source.each_request;
-        if is_held && source.of_lease == Some(given) {
+        if is_held && !is_doubtful && source.of_lease == Some(given) {
             self.abandon_if(|_| true);
             self.keep(now);
         } else if source.of_failure != Some(given) {
@@ -210,11 +223,11 @@ impl<W> Machine<W> {
                 self.fail_refresh(attempt, cause, now);
             }
             Ok((token, left)) => {
-                let (expires_on, opaque) = (token.expires_on(), token.is_opaque());
-                self.notices.push(PendingNotice::TokenChanged { expires_on, opaque });
                 self.end_backoff();
-                self.hold(token, left, now);
-                self.end_check();
+                match self.token(now).filter(|held| held.has_text_of(&token)).cloned() {
+                    Some(held) => self.accept_again(token.continuing(&held), left, now),
+                    None => self.accept_other(attempt, token, left, now),
+                }
             }
         }
     }
@@ -239,6 +252,39 @@ impl<W> Machine<W> {
         }
     }
 
+    /// The answer is another token than the held one.
+    fn accept_other(&mut self, attempt: &Attempt, token: Token, left: u64, now: Now) {
+        // A probation goes on only if the answer replaces a rejected token, and was asked for after the rejection.
+        self.probation.take_if(|probation| attempt.before_rejection || probation.rejected.is_none());
+        match (&mut self.probation, self.policy.retry_millis()) {
+            (Some(probation), Some((_, max))) => {
+                let rejected = probation.rejected.take();
+                probation.same_text = rejected.is_some_and(|rejected| rejected.has_text_of(&token));
+                probation.until = Some(now.plus(max));
+            }
+            (probation, _) => *probation = None,
+        }
+        self.notices.push(PendingNotice::TokenChanged { expires_on: token.expires_on(), opaque: token.is_opaque() });
+        self.drop_lease();
+        self.hold(token, left, now);
+        self.end_check();
+    }
+
+    /// The answer is the held token.
+    fn accept_again(&mut self, token: Token, left: u64, now: Now) {
+        let is_refused = self.is_doubtful() || self.wants_other();
+        let changed = PendingNotice::TokenChanged { expires_on: token.expires_on(), opaque: token.is_opaque() };
+        self.hold(token, left, now);
+        self.end_check();
+        if is_refused {
+            let cause = FailureCause::RejectedTokenReturned;
+            self.doubt(cause.clone(), now);
+            self.refuse_waiters(&cause, now);
+        } else {
+            self.notices.push(changed);
+        }
+    }
+
     pub(super) fn hold(&mut self, token: Token, left: u64, now: Now) {
         let renewal = backoff::until_renewal(&self.policy, left, &mut self.random);
         self.lease = Some(Lease { token, expiry: Some(now.plus(left)), renewal: Some(now.plus(renewal)) });
@@ -247,15 +293,26 @@ impl<W> Machine<W> {
             source.of_lease = source.of_attempt;
             source.of_failure = None;
         }
-        // The token on probation was not rejected, so the probation ends.
-        self.probation.take_if(|probation| probation.until.is_some());
-        match (&mut self.probation, self.policy.retry_millis()) {
-            (Some(probation), Some((_, max))) => {
-                probation.rejected = None;
-                probation.until = Some(now.plus(max).plus(1));
-            }
-            (probation, _) => *probation = None,
-        }
+    }
+
+    /// Drops the held token, so no request is for another one. Returns whether one was held.
+    fn drop_lease(&mut self) -> bool {
+        let checks = self.source.iter_mut().flat_map(|source| [&mut source.checking, &mut source.next]);
+        let waiters = core::iter::once(&mut self.waiters).chain(checks).flat_map(Queue::iter_mut);
+        waiters.for_each(|waiter| waiter.other = false);
+        self.lease.take().is_some()
+    }
+
+    /// Whether the held token was rejected, and stays.
+    pub(super) fn is_doubtful(&self) -> bool {
+        let rejected = self.probation.as_ref().and_then(|probation| probation.rejected.as_ref());
+        self.lease.as_ref().is_some_and(|lease| rejected.is_some_and(|rejected| rejected.ptr_eq(&lease.token)))
+    }
+
+    /// Whether a request that shares the attempt in flight is for another token than the held one.
+    fn wants_other(&self) -> bool {
+        let is_other = |waiter: &Waiter<W>| waiter.other;
+        self.waiters.any(is_other) || self.source.as_ref().is_some_and(|source| source.checking.any(is_other))
     }
 
     /// Ends the backoff, and the streak of failed refreshes.
@@ -274,7 +331,7 @@ impl<W> Machine<W> {
     /// The refresh failed. The waiters, if no valid token is held, get the failure.
     fn fail_refresh(&mut self, attempt: &Attempt, cause: FailureCause, now: Now) {
         let revokes = cause.revokes() || self.is_of_other_user();
-        if revokes && self.lease.take().is_some() {
+        if revokes && self.drop_lease() {
             (self.lost, self.origin) = (Trigger::SourceChanged, None);
         }
         if let Some(source) = &mut self.source {
@@ -286,9 +343,7 @@ impl<W> Machine<W> {
         let streak = self.failures().saturating_add(1);
         self.fail(cause.clone(), streak, now).failures = streak;
         self.end_check();
-        if self.token(now).is_none() {
-            self.refuse_waiters(&cause, now);
-        }
+        self.refuse_waiters(&cause, now);
     }
 
     /// Whether the attempt is for another user than the held token's. Then its failure revokes that token.
@@ -338,8 +393,10 @@ impl<W> Machine<W> {
         self.backoff.insert(state)
     }
 
+    /// The waiters that the held token is not for get the failure.
     fn refuse_waiters(&mut self, cause: &FailureCause, now: Now) {
-        self.refuse(&self.error_for(cause, now));
+        let holds = self.token(now).is_some();
+        self.refuse(|waiter| waiter.other || !holds, &self.error_for(cause, now));
     }
 
     pub(super) fn error_for(&self, cause: &FailureCause, now: Now) -> Error {
@@ -347,23 +404,52 @@ impl<W> Machine<W> {
         Error::RefreshFailed { cause: cause.clone(), retry_in }
     }
 
-    fn refuse(&mut self, error: &Error) {
-        self.waiters.take().for_each(|waiter| self.refused.push(Box::new((waiter, error.clone()))));
+    fn refuse(&mut self, is_meant: impl Fn(&Waiter<W>) -> bool, error: &Error) {
+        for waiter in self.waiters.take() {
+            if is_meant(&waiter) {
+                self.refused.push(Box::new((waiter.name, error.clone())));
+            } else {
+                self.waiters.push(waiter);
+            }
+        }
     }
 
     fn reject(&mut self, token: &Token, now: Now) {
-        if self.kind != Kind::Refreshing || self.lease.take_if(|lease| lease.token.ptr_eq(token)).is_none() {
+        let is_held = self.lease.as_ref().is_some_and(|lease| lease.token.ptr_eq(token));
+        if self.kind != Kind::Refreshing || !is_held || self.is_doubtful() {
             return;
         }
-        (self.lost, self.origin) = (Trigger::Rejected, None);
-        let mut probation = self.probation.take().unwrap_or_default();
-        probation.rejected = Some(token.clone());
-        if probation.until.take().is_some() {
-            probation.rejections = probation.rejections.saturating_add(1);
-            probation.streak = self.fail(FailureCause::Rejected, probation.rejections, now).streak;
-            if let Some(source) = &mut self.source {
-                source.of_failure = source.of_lease;
+        if let Some(attempt) = &mut self.attempt {
+            attempt.before_rejection = attempt.stage == Stage::Refreshing && attempt.announced;
+        }
+        match &self.probation {
+            Some(probation) if probation.until.is_some() => {
+                let same_text = probation.same_text;
+                self.doubt(if same_text { FailureCause::RejectedTokenReturned } else { FailureCause::Rejected }, now);
             }
+            Some(_) | None => {
+                self.drop_lease();
+                (self.lost, self.origin) = (Trigger::Rejected, None);
+                self.probation = Some(Box::new(Probation { rejected: Some(token.clone()), ..Probation::default() }));
+            }
+        }
+    }
+
+    /// The held token is rejected, and stays: it is doubtful. That is a failure.
+    fn doubt(&mut self, cause: FailureCause, now: Now) {
+        let Some(lease) = &mut self.lease else { return };
+        (lease.renewal, self.origin) = (None, None);
+        if self.policy.retry_millis().is_none() {
+            // Without a backoff no token is doubtful.
+            self.fail(cause, 1, now);
+            return;
+        }
+        let mut probation = self.probation.take().unwrap_or_default();
+        (probation.rejected, probation.until) = (Some(lease.token.clone()), None);
+        probation.rejections = probation.rejections.saturating_add(1);
+        probation.streak = self.fail(cause, probation.rejections, now).streak;
+        if let Some(source) = &mut self.source {
+            source.of_failure = source.of_lease;
         }
         self.probation = Some(probation);
     }
@@ -383,7 +469,7 @@ impl<W> Machine<W> {
         self.abandon_if(|_| true);
         // All waiters get `Disposed`, also those that a failure was pending for.
         let mut waiters = Queue::new();
-        self.refused.take().for_each(|refused| waiters.push(refused.0));
+        self.refused.take().for_each(|refused| waiters.push(Waiter { name: refused.0, other: false }));
         self.waiters.take().for_each(|waiter| waiters.push(waiter));
         if let Some(mut source) = self.source.take() {
             source.checking.take().chain(source.next.take()).for_each(|waiter| waiters.push(waiter));
@@ -403,7 +489,8 @@ impl<W> Machine<W> {
 impl<W> Machine<W> {
     /// Does what follows from the state, whatever led to it. `asked`: this event is a request.
     pub(super) fn settle(&mut self, asked: bool, now: Now) {
-        if self.lease.take_if(|lease| lease.has_expired(now)).is_some() {
+        if self.lease.as_ref().is_some_and(|lease| lease.has_expired(now)) {
+            self.drop_lease();
             self.lost = Trigger::Expired;
             self.notices.push(PendingNotice::TokenExpired);
         }
@@ -415,14 +502,18 @@ impl<W> Machine<W> {
         {
             self.time_out(&attempt, self.policy.source_check_millis(), now);
         }
-        if self.kind == Kind::Disposed {
-            self.refuse(&Error::Disposed);
-        } else if self.lease.is_none()
-            && self.attempt.is_none()
-            && let Some(backoff) = &self.backoff
-            && backoff.request.is_some()
-        {
-            self.refuse_waiters(&backoff.last_failure.clone(), now);
+        match self.kind {
+            Kind::Disposed => self.refuse(|_| true, &Error::Disposed),
+            Kind::Static => self.refuse(|waiter| waiter.other, &Error::StaticToken),
+            Kind::Refreshing => {
+                if self.attempt.is_none()
+                    && self.has_unserved()
+                    && let Some(backoff) = &self.backoff
+                    && backoff.request.is_some()
+                {
+                    self.refuse_waiters(&backoff.last_failure.clone(), now);
+                }
+            }
         }
         if self.until_start(asked, now) == Some(0) {
             self.start(now);
@@ -446,6 +537,11 @@ impl<W> Machine<W> {
     fn start(&mut self, now: Now) {
         let trigger = self.trigger();
         self.requested = false;
+        if self.wants_other()
+            && let Some(lease) = &mut self.lease
+        {
+            lease.renewal = None;
+        }
         let stage = if self.source.is_some() { Stage::Checking } else { Stage::Refreshing };
         match &mut self.source {
             // A check is not a refresh: the minimum interval does not limit it. It limits the refresh that may follow.
@@ -465,6 +561,7 @@ impl<W> Machine<W> {
             started: now,
             timeout: self.policy.timeout_millis().map(|timeout| now.plus(timeout)),
             stage,
+            before_rejection: false,
             announced: false,
         });
         self.next_request = self.next_request.next();
@@ -475,7 +572,9 @@ impl<W> Machine<W> {
         let is_first = self.origin.is_none();
         let cause = match &self.lease {
             None => self.lost,
+            Some(_) if self.is_doubtful() => Trigger::Rejected,
             Some(lease) if lease.renewal.is_none() => Trigger::Renewal,
+            Some(_) if self.wants_other() => Trigger::Requested,
             Some(_) => Trigger::SourceChanged,
         };
         self.origin.get_or_insert(cause);

@@ -48,6 +48,12 @@ impl<W> Machine<W> {
         self.source.as_ref().filter(|_| is_checking && self.lease.is_some()).and_then(|source| source.timeout)
     }
 
+    /// Whether a waiter cannot get the held token.
+    pub(super) fn has_unserved(&self) -> bool {
+        let holds = self.lease.is_some();
+        self.waiters.any(|waiter| waiter.other || !holds)
+    }
+
     /// Milliseconds until a refresh starts, if nothing else happens. `asked`: this event is a request.
     pub(super) fn until_start(&self, asked: bool, now: Now) -> Option<u64> {
         if self.kind != Kind::Refreshing || self.attempt.is_some() {
@@ -57,7 +63,7 @@ impl<W> Machine<W> {
             return Some(0);
         }
         // The waiters that may not start a refresh have had their error.
-        let is_demanded = self.requested || self.lease.is_none() && !self.waiters.is_empty();
+        let is_demanded = self.requested || self.has_unserved();
         let backoff = match self.timer_backoff() {
             TimerBackoff::Over => Some(0),
             TimerBackoff::Until(end) => Some(end.left(now)),

@@ -48,6 +48,8 @@ struct Held {
     /// Expired from then on, by either clock; `None` if only the machine can tell.
     expiry: Option<(u64, i64)>,
     token: Option<Token>,
+    /// It came after a rejection, so it may be doubtful after the next one, instead of dropped.
+    replaces: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -175,8 +177,7 @@ impl World {
                 match if *older { self.gone.last().cloned() } else { held } {
                     Some(token) => {
                         if self.held.as_ref().and_then(|held| held.token.as_ref()).is_some_and(|it| it.ptr_eq(&token)) {
-                            self.rejected = self.held.take().map(|held| held.entra);
-                            self.gone.push(token.clone());
+                            self.reject(&token);
                         }
                         self.handle(Event::TokenRejected { token });
                     }
@@ -202,6 +203,18 @@ impl World {
                 self.now.unix = UnixTime::from_millis(self.now.unix.as_millis() + by);
             }
             Op::Hold(events) => self.hold = *events,
+        }
+    }
+
+    /// The held token is dropped; if it replaced a rejected one, the machine decides.
+    fn reject(&mut self, token: &Token) {
+        let mut machine = self.credential.machine.clone();
+        machine.handle(Event::TokenRejected { token: token.clone() }, self.now);
+        let stays = machine.token(self.now).is_some_and(|held| held.ptr_eq(token));
+        self.rejected = self.held.as_ref().map(|held| held.entra);
+        if !(stays && self.held.as_ref().is_some_and(|held| held.replaces)) {
+            self.held = None;
+            self.gone.push(token.clone());
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use acs_common::entra::{EntraToken, ExchangeAction, ExchangeEvent};
-use acs_common::{Action, DateSource, Event, Machine, Monotonic, Notice, Now, RequestId, Token};
+use acs_common::{Action, DateSource, Event, FailureCause, Machine, Monotonic, Notice, Now, RequestId, Token};
 use serde_json::{Value, json};
 
 mod answers;
@@ -125,6 +125,8 @@ struct Host<'a> {
     tokens: Vec<(Token, String)>,
     /// The name of the next token that is accepted.
     naming: String,
+    /// The last event is an answer.
+    answering: bool,
     played: Played,
     watch: Option<Watch<'a>>,
     /// The last token that was shown: its number, and when it is due and expires.
@@ -157,6 +159,7 @@ impl<'a> Host<'a> {
             looks: VecDeque::new(),
             tokens: Vec::new(),
             naming: name.to_owned(),
+            answering: false,
             played: Played::default(),
             watch,
             shown: None,
@@ -247,6 +250,7 @@ impl<'a> Host<'a> {
     fn answer(&mut self, call: Call) {
         let now = self.now();
         self.failure = None;
+        self.answering = true;
         match call {
             Call::Refresher(request, index) => {
                 self.naming = format!("r{}", index + 1);
@@ -273,6 +277,7 @@ impl<'a> Host<'a> {
             }
         }
         self.drain();
+        self.answering = false;
         self.show(Seen::Returned(call, self.failure));
     }
 
@@ -289,6 +294,17 @@ impl<'a> Host<'a> {
     fn learn_token(&mut self) {
         if let Some(token) = self.credential.machine.token(self.now())
             && self.tokens.last().is_none_or(|(last, _)| !last.ptr_eq(token))
+        {
+            self.tokens.push((token.clone(), self.naming.clone()));
+        }
+    }
+
+    /// An answer that reads the same as the held token is the held token, under a new name.
+    fn learn_name(&mut self) {
+        if let Some(token) = self.credential.machine.token(self.now())
+            && let Some((last, name)) = self.tokens.last()
+            && last.ptr_eq(token)
+            && *name != self.naming
         {
             self.tokens.push((token.clone(), self.naming.clone()));
         }
@@ -354,6 +370,14 @@ impl<'a> Host<'a> {
         if let Notice::RefreshFailed { cause, retry_in, .. } = notice {
             self.failure = Some(cause.kind().as_str());
             self.show(Seen::Failed { retry_in: *retry_in });
+        }
+        match notice {
+            Notice::TokenChanged { .. } | Notice::RefreshFailed { cause: FailureCause::RejectedTokenReturned, .. }
+                if self.answering =>
+            {
+                self.learn_name();
+            }
+            _ => {}
         }
         let name = match notice {
             Notice::TokenChanged { .. } => "token_changed",

@@ -253,7 +253,7 @@ impl Rig {
     /// The event that the last call returns a token valid for `lifetime` milliseconds, by the wall clock.
     pub fn received_for(&self, lifetime: u64) -> Event<u32> {
         let expires_on = self.now().unix.as_millis().saturating_add_unsigned(lifetime);
-        self.received(NewToken::new("opaque").with_expires_on(UnixTime::from_millis(expires_on)))
+        self.received(NewToken::new(format!("until{expires_on}")).with_expires_on(UnixTime::from_millis(expires_on)))
     }
 
     pub fn failed(&self, error: RefresherError) -> Event<u32> {
@@ -262,6 +262,12 @@ impl Rig {
 
     pub fn held(&self) -> Option<Token> {
         self.machine.token(self.now()).cloned()
+    }
+
+    /// A token with the text of the held one, valid for `lifetime` milliseconds from now on.
+    pub fn held_for(&self, lifetime: u64) -> Option<NewToken> {
+        let expires_on = unix(self.at + lifetime);
+        self.held().map(|held| NewToken::new(held.secret().expose()).with_expires_on(expires_on))
     }
 
     pub fn holds(&self) -> bool {
@@ -355,7 +361,7 @@ pub fn unix(at: u64) -> UnixTime {
 
 /// A token that expires `at` milliseconds after the start.
 pub fn until(at: u64) -> NewToken {
-    NewToken::new("opaque").with_expires_on(unix(at))
+    NewToken::new(format!("until{at}")).with_expires_on(unix(at))
 }
 
 /// A JWT with this payload.

@@ -80,6 +80,8 @@ pub struct World {
     /// How many more events come before the host drains.
     hold: u8,
     undrained: bool,
+    /// The held token was due before the last event.
+    was_due: bool,
     ghost: Option<u32>,
     ghosts_ask: bool,
     journal: Option<Vec<String>>,
@@ -127,6 +129,7 @@ impl World {
             ended: is_the_end(now),
             hold: 0,
             undrained: false,
+            was_due: false,
             ghost: None,
             ghosts_ask: true,
             journal: None,
@@ -135,7 +138,7 @@ impl World {
             batch: false,
             broken: Vec::new(),
         };
-        world.model.before_event(now);
+        world.before_event();
         world.model.after_event(now);
         world.check_held();
         world.drain();
@@ -152,6 +155,13 @@ impl World {
                 let waiter = self.new_waiter();
                 self.request(waiter);
             }
+            Op::RequestOther(rejects) => match self.rejectable(rejects) {
+                Some(than) => {
+                    let waiter = self.new_waiter();
+                    self.request_other(waiter, than);
+                }
+                None => self.look(),
+            },
             Op::Cancel(index) => {
                 let waiting = &self.model.waiting;
                 let waiter =
@@ -194,7 +204,8 @@ impl World {
             },
             Op::Reject(rejects) => match self.rejectable(rejects) {
                 Some(token) => {
-                    self.model.before_event(self.now);
+                    self.before_event();
+                    self.time_first();
                     if !matches!(rejects, Rejects::Impostor) {
                         self.model.reject(&token, self.now);
                     }
@@ -206,7 +217,7 @@ impl World {
                 self.retry_now();
             }
             Op::Dispose => {
-                self.model.before_event(self.now);
+                self.before_event();
                 self.model.dispose();
                 self.hand_in(Event::Disposed);
             }
@@ -312,7 +323,7 @@ impl World {
     fn check_held(&mut self) {
         let now = self.now;
         let has = self.machine.token(now).cloned();
-        let text = |token: &Token| token.secret().expose().rsplit('.').next().unwrap_or_default().to_owned();
+        let text = |token: &Token| last_part(token.secret().expose());
         let (has_text, may) = (has.as_ref().map(text), self.model.held(now).map(|held| held.text.clone()));
         if has_text != may {
             let law = if may.is_some() { Law::Kept } else { Law::HandOut };
@@ -328,6 +339,11 @@ impl World {
         let most = self.model.secrets();
         self.check(Law::Secrets, secrets == most, |_| format!("{secrets} secrets in it, not {most}"));
     }
+}
+
+/// A token's name. In a JWT it stands in place of the signature.
+fn last_part(text: &str) -> String {
+    text.rsplit('.').next().unwrap_or_default().to_owned()
 }
 
 fn is_the_end(now: Now) -> bool {

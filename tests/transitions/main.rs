@@ -22,8 +22,9 @@ use walk::{MODES, Mode, actions, brief_policy, cases, policy, state};
 
 const DOCUMENT: &str = include_str!("../../src/transitions.md");
 
-const EVENTS: [&str; 8] = [
+const EVENTS: [&str; 9] = [
     "TokenRequested",
+    "AnotherRequested",
     "RequestCancelled",
     "TokenReceived",
     "RefreshFailed",
@@ -46,7 +47,7 @@ const STATES: [&str; 9] = [
 ];
 
 /// The conditions of rows that the walk understands.
-const CONDITIONS: [&str; 17] = [
+const CONDITIONS: [&str; 20] = [
     "on demand",
     "proactive",
     "too soon",
@@ -64,6 +65,9 @@ const CONDITIONS: [&str; 17] = [
     "the token held",
     "another token",
     "on probation",
+    "doubtful",
+    "the text held",
+    "AnotherRequested waits",
 ];
 
 /// A row with one of these conditions needs another row with the opposite condition.
@@ -196,8 +200,14 @@ fn places(mode: Mode) -> Vec<(Rig, u64)> {
     let several = [vec![], vec!["it has expired", "too soon"], vec!["on probation", "not too soon"]];
     let all: Vec<_> = single.chain(several).collect();
     let rows = STATES.into_iter().flat_map(|state| all.iter().map(move |conditions| Row::of(state, "", conditions)));
-    // Without a token, no token is on probation.
-    let possible = |row: &Row| mode.admits(row) && !(row.says("on probation") && row.state.starts_with("none"));
+    // Without a token, no token is on probation or doubtful. A fresh token is not doubtful.
+    let tested = |row: &Row| row.says("on probation") || row.says("doubtful");
+    let impossible = |row: &Row| {
+        tested(row) && row.state.starts_with("none")
+            || row.says("doubtful") && row.state.starts_with("fresh")
+            || row.says("AnotherRequested waits") && row.state != "due, in flight"
+    };
+    let possible = |row: &Row| mode.admits(row) && !impossible(row);
     rows.filter(possible).flat_map(|row| walk::places(&row, mode)).collect()
 }
 
@@ -243,10 +253,21 @@ fn mentions(row: &Row, label: &str) -> bool {
 enum Step {
     Sleep(u64),
     Request,
+    /// For another token than the held one.
+    RequestAnother,
     Cancel,
-    Answer { lifetime: u64 },
+    Answer {
+        lifetime: u64,
+    },
+    /// The text of the held token.
+    AnswerAgain {
+        lifetime: u64,
+    },
     Late,
-    Fail { permanent: bool, retry_after: u64 },
+    Fail {
+        permanent: bool,
+        retry_after: u64,
+    },
     Reject,
     RetryNow,
     Dispose,
@@ -256,7 +277,9 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (1_u64..60).prop_map(Step::Sleep),
         4 => Just(Step::Request),
+        2 => Just(Step::RequestAnother),
         1 => Just(Step::Cancel),
+        1 => (0_u64..200).prop_map(|lifetime| Step::AnswerAgain { lifetime }),
         4 => (0_u64..200).prop_map(|lifetime| Step::Answer { lifetime }),
         1 => Just(Step::Late),
         2 => (any::<bool>(), 0_u64..90).prop_map(|(permanent, retry_after)| Step::Fail { permanent, retry_after }),
@@ -289,6 +312,16 @@ proptest! {
             match (step, last, first) {
                 (Step::Sleep(millis), ..) => (0..millis).for_each(|_| run.tick()),
                 (Step::Request, ..) => run.observe(Event::TokenRequested { waiter: 1 }),
+                (Step::RequestAnother, ..) => {
+                    if let Some(than) = run.rig.held() {
+                        run.observe(Event::AnotherRequested { waiter: 1, than });
+                    }
+                }
+                (Step::AnswerAgain { lifetime }, Some(request), _) => {
+                    if let Some(token) = run.rig.held_for(lifetime) {
+                        run.observe(Event::TokenReceived { request, token });
+                    }
+                }
                 (Step::Cancel, ..) => run.observe(Event::RequestCancelled { waiter: 1 }),
                 (Step::Answer { lifetime }, Some(request), _) => {
                     run.observe(Event::TokenReceived { request, token: until(run.rig.at + lifetime) });
@@ -310,7 +343,7 @@ proptest! {
                 (Step::RetryNow, ..) => run.observe(Event::RetryNow),
                 // Most runs continue.
                 (Step::Dispose, ..) if run.rig.at.is_multiple_of(7) => run.observe(Event::Disposed),
-                (Step::Dispose | Step::Answer { .. } | Step::Late | Step::Fail { .. }, ..) => {}
+                (Step::Dispose | Step::Answer { .. } | Step::AnswerAgain { .. } | Step::Late | Step::Fail { .. }, ..) => {}
             }
             run.tick();
         }

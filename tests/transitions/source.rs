@@ -27,7 +27,7 @@ pub(crate) const CONDITIONS: [&str; 10] = [
     "each request",
     "the held token's source",
     "the last failure's source",
-    "the rejected replacement's source",
+    "the doubtful token's source",
     "another source",
     "another user",
     "of an earlier check",
@@ -74,6 +74,8 @@ pub(crate) struct Run {
     mode: Mode,
     checks: Vec<RequestId>,
     waiting: Vec<u32>,
+    /// The token held is doubtful.
+    doubts: bool,
 }
 
 impl Run {
@@ -82,7 +84,7 @@ impl Run {
         let Some(acs_common::Action::CheckSource { request, .. }) = machine.poll_action() else {
             panic!("the source is asked at once")
         };
-        Self { rig: Rig::of(machine), mode, checks: vec![request], waiting: Vec::new() }
+        Self { rig: Rig::of(machine), mode, checks: vec![request], waiting: Vec::new(), doubts: false }
     }
 
     /// A run in the row's state.
@@ -96,12 +98,6 @@ impl Run {
                 run.fails();
                 // Under `on refresh` the source is asked after the backoff.
                 run.sleep(if mode.each_request { 10 } else { 2_000 }).ask(5);
-            }
-            "none, checking" if row.says("the rejected replacement's source") => {
-                run.reject_fresh();
-                run.sleep(INTERVAL).ask(5);
-                run.reject_next();
-                run.sleep(10).ask(5);
             }
             "none, checking" if row.says("of an earlier check") || row.says("too soon") => {
                 run.reject_fresh();
@@ -132,6 +128,13 @@ impl Run {
                 run.sleep(10);
             }
             "fresh, idle" => run.fresh(),
+            "due, checking" if row.says("the doubtful token's source") => {
+                run.reject_fresh();
+                run.sleep(INTERVAL).ask(5);
+                run.reject_next();
+                // Under `on refresh` the source is asked after the backoff.
+                run.sleep(if mode.each_request { 10 } else { 2_000 }).ask(5);
+            }
             "fresh, checking" => {
                 run.fresh();
                 run.sleep(INTERVAL);
@@ -141,6 +144,11 @@ impl Run {
                     drop(run.handle(Event::RetryNow))
                 }
                 run.sleep(10);
+                if row.says("AnotherRequested waits") {
+                    run.waiting.push(6);
+                    let than = run.rig.held().expect("it holds one");
+                    drop(run.handle(Event::AnotherRequested { waiter: 6, than }));
+                }
             }
             state => {
                 run.fresh();
@@ -182,11 +190,12 @@ impl Run {
         self.reject();
     }
 
-    /// The same for its replacement.
+    /// Holds a doubtful token: the replacement was rejected too.
     fn reject_next(&mut self) {
+        self.doubts = true;
         self.gives(HELD);
-        drop(self.handle(Event::TokenReceived { request: self.rig.last_call(), token: until(2_000_010) }));
-        self.reject();
+        drop(self.handle(Event::TokenReceived { request: self.rig.last_call(), token: until(2_000_020) }));
+        self.sleep(5).reject();
     }
 
     fn reject(&mut self) {
@@ -248,11 +257,11 @@ impl Run {
     pub(crate) fn waiting_at(&self, row: &Row) -> Vec<u32> {
         // A waiter that asked meanwhile continues to wait.
         let waiting = self.waiting.iter().copied().filter(|waiter| !(row.says("asked meanwhile") && *waiter == 6));
-        waiting.chain((row.event == "TokenRequested").then_some(9)).collect()
+        waiting.chain(matches!(row.event.as_str(), "TokenRequested" | "AnotherRequested").then_some(9)).collect()
     }
 
     pub(crate) fn event(&self, row: &Row) -> Event<u32> {
-        let source = if row.says("the held token's source") || row.says("the rejected replacement's source") {
+        let source = if row.says("the held token's source") || row.says("the doubtful token's source") {
             HELD
         } else if row.says("the last failure's source") {
             FAILED
@@ -262,6 +271,7 @@ impl Run {
         let check = if row.says("of an earlier check") { self.checks[0] } else { self.last_check() };
         match row.event.as_str() {
             "TokenRequested" => Event::TokenRequested { waiter: 9 },
+            "AnotherRequested" => Event::AnotherRequested { waiter: 9, than: self.rig.held().expect("it holds one") },
             "SourceChecked" => Event::SourceChecked { request: check, source },
             "TokenReceived" => Event::TokenReceived { request: check, token: until(self.rig.at + 3_600_000) },
             "RefreshFailed" => Event::RefreshFailed { request: check, error: RefresherError::new("down") },
@@ -315,7 +325,9 @@ impl Run {
         if probe.checks.len() == before {
             return "backing off";
         }
-        let done = probe.handle(Event::SourceChecked { request: probe.last_check(), source: FAILED });
+        // The source of the last failure, or of the doubtful token.
+        let source = if self.doubts { HELD } else { FAILED };
+        let done = probe.handle(Event::SourceChecked { request: probe.last_check(), source });
         if calls(&done) > 0 { "idle" } else { "backing off" }
     }
 }

@@ -72,7 +72,8 @@ pub(crate) fn cases(row: &Row, mode: Mode) -> Vec<Case> {
             events(row, &rig).into_iter().map(move |event| {
                 let mut rig = rig.clone();
                 rig.sleep_until(at.max(rig.at));
-                let asking = matches!(event, Event::TokenRequested { .. }).then_some(9);
+                let asking =
+                    matches!(event, Event::TokenRequested { .. } | Event::AnotherRequested { .. }).then_some(9);
                 (rig, event, waiting.iter().copied().chain(asking).collect())
             })
         })
@@ -88,8 +89,11 @@ pub(crate) fn places(row: &Row, mode: Mode) -> Vec<(Rig, u64)> {
 pub(crate) fn all_events(rig: &Rig) -> Vec<Event<u32>> {
     [
         ("TokenRequested", ""),
+        ("AnotherRequested", "the token held"),
+        ("AnotherRequested", "another token"),
         ("RequestCancelled", ""),
         ("TokenReceived", "valid"),
+        ("TokenReceived", "the text held"),
         ("TokenReceived", "not valid"),
         ("TokenReceived", "of an earlier call"),
         ("RefreshFailed", ""),
@@ -116,7 +120,7 @@ fn situations(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
             vec![(rig, 0, nobody())]
         }
         "fresh, idle" => {
-            let (rig, renewal, expiry) = fresh(row, mode);
+            let (mut rig, renewal, expiry) = fresh(row, mode);
             let at = if row.says("it has expired") {
                 expiry
             } else if row.says("renew_at has come") {
@@ -126,7 +130,8 @@ fn situations(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
             } else {
                 rig.at + 50
             };
-            vec![(rig, at, nobody())]
+            let waiting = ask_for_another(&mut rig, row);
+            vec![(rig, at, waiting)]
         }
         "none, idle" => none_idle(row, mode),
         "none, in flight" => {
@@ -152,7 +157,7 @@ fn situations(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
         }
         "due, idle" => due_idle(row, mode),
         "due, in flight" => {
-            let (rig, expiry) = due_in_flight(row, mode);
+            let (mut rig, expiry) = due_in_flight(row, mode);
             let at = if row.says("it has expired") {
                 expiry
             } else if row.says("refresh_timeout is over") {
@@ -160,7 +165,8 @@ fn situations(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
             } else {
                 rig.at
             };
-            vec![(rig, at, nobody())]
+            let waiting = ask_for_another(&mut rig, row);
+            vec![(rig, at, waiting)]
         }
         "due, backing off" => {
             let (mut rig, expiry) = due_in_flight(row, mode);
@@ -189,6 +195,15 @@ fn situations(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
     }
 }
 
+/// The waiter for another token than the held one, if the row has one.
+fn ask_for_another(rig: &mut Rig, row: &Row) -> Vec<u32> {
+    let than = rig.held().filter(|_| row.says("AnotherRequested waits"));
+    than.map_or(Vec::new(), |than| {
+        rig.handle(Event::AnotherRequested { waiter: 5, than });
+        vec![5]
+    })
+}
+
 fn busy() -> RefresherError {
     RefresherError::new("busy").with_retry_after(Duration::from_millis(LONG_BACKOFF))
 }
@@ -202,7 +217,7 @@ fn fresh(row: &Row, mode: Mode) -> (Rig, u64, u64) {
     let brief = row.says("it has expired") && row.says("too soon") && row.state.starts_with("fresh");
     let expiry = if brief { INTERVAL - 10 } else { 2_000_010 };
     rig.sleep_until(10).answer(until(expiry));
-    if !row.says("on probation") {
+    if !row.says("on probation") && !row.says("doubtful") {
         return (rig, 1_400_010, expiry);
     }
     let token = rig.held().expect("it has been accepted");
@@ -210,6 +225,11 @@ fn fresh(row: &Row, mode: Mode) -> (Rig, u64, u64) {
     rig.request(2);
     rig.run_until(INTERVAL);
     rig.sleep_until(INTERVAL + 10).answer(until(INTERVAL + 200_010));
+    if row.says("doubtful") {
+        let token = rig.held().expect("it has been accepted");
+        rig.sleep_until(INTERVAL + 20).handle(Event::TokenRejected { token });
+        return (rig, 2 * INTERVAL + 20, INTERVAL + 200_010);
+    }
     (rig, INTERVAL + 100_010, INTERVAL + 200_010)
 }
 
@@ -320,13 +340,20 @@ fn events(row: &Row, rig: &Rig) -> Vec<Event<u32>> {
                 .map(|token| Event::TokenReceived { request: request(), token })
                 .collect()
         }
+        "TokenReceived" if row.says("the text held") => {
+            let token = rig.held_for(3_600_000).unwrap_or_else(good);
+            vec![Event::TokenReceived { request: request(), token }]
+        }
         "TokenReceived" => vec![Event::TokenReceived { request: request(), token: good() }],
         "RefreshFailed" => vec![Event::RefreshFailed { request: request(), error: RefresherError::new("down") }],
         "TimeAdvanced" => vec![Event::TimeAdvanced],
-        "TokenRejected" => {
+        "TokenRejected" | "AnotherRequested" => {
             let held = rig.held().filter(|_| !row.says("another token"));
-            let other = || foreign().held().expect("it has one");
-            vec![Event::TokenRejected { token: held.unwrap_or_else(other) }]
+            let token = held.unwrap_or_else(|| foreign().held().expect("it has one"));
+            vec![match row.event.as_str() {
+                "TokenRejected" => Event::TokenRejected { token },
+                _ => Event::AnotherRequested { waiter: 9, than: token },
+            }]
         }
         "RetryNow" => vec![Event::RetryNow],
         "Disposed" => vec![Event::Disposed],
@@ -352,9 +379,8 @@ pub(crate) fn state(rig: &Rig) -> String {
         }
         return format!("none, {}", attempt(rig));
     };
-    let mut rejected = rig.clone();
-    rejected.handle(Event::TokenRejected { token });
-    if rejected.held().is_some() {
+    let fixed = |did: &Did| matches!(did, Did::Error(_, acs_common::Error::StaticToken));
+    if probe(Event::AnotherRequested { waiter: 99, than: token }).iter().any(fixed) {
         return "static".to_owned();
     }
     format!("{}, {}", if rig.machine.is_due(rig.now()) { "due" } else { "fresh" }, attempt(rig))

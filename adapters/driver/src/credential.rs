@@ -150,6 +150,46 @@ impl<C: Clock> CommunicationTokenCredential<C> {
         self.shared().lock().handle(Event::TokenRejected { token: token.clone() });
     }
 
+    /// Reports that the service refused this token (a 401), and gets another one: [`reject`](Self::reject) and
+    /// [`get_token`](Self::get_token) in one call. Every task that gets a 401 may make it; all share one refresh.
+    ///
+    /// It never returns the refused token. If the service has also refused the token before, that is a failure, and the
+    /// token stays for [`get_token`](Self::get_token): perhaps one endpoint refuses every token (contract, rule 2.9). Then
+    /// this call waits for the refresh in flight, or gets that failure until its backoff is over.
+    ///
+    /// Cancel-safe: the first poll reports the refusal. If you drop the future later, only this request ends. The future
+    /// holds a clone of the refused token.
+    ///
+    /// ```
+    /// use acs_common_tokio::CommunicationTokenCredential;
+    ///
+    /// # async fn call(token: &acs_common_tokio::Token) -> u16 { if token.secret().expose() == "token1" { 401 } else { 200 } }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut calls = 0;
+    /// # let refresher = move || {
+    /// #     calls += 1;
+    /// #     async move { Ok::<_, std::io::Error>(format!("token{calls}")) }
+    /// # };
+    /// let credential = CommunicationTokenCredential::with_refresher(refresher).spawn()?;
+    /// let token = credential.get_token().await?;
+    /// let mut status = call(&token).await;
+    /// if status == 401 {
+    ///     status = call(&credential.replace(&token).await?).await;
+    /// }
+    /// assert_eq!(status, 200);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The errors of [`get_token`](Self::get_token), and:
+    /// - [`Error::RefreshFailed`] also while the credential holds a valid token, if that is the refused one;
+    /// - [`Error::StaticToken`]: the credential has one fixed token, so there is no other.
+    pub fn replace(&self, token: &Token) -> ReplaceToken<'_, C> {
+        ReplaceToken { shared: self.shared(), refused: token.clone(), reported: false, place: None }
+    }
+
     /// Says that a new try makes sense: the network is back, the user has signed in, or the device woke up. It ends the
     /// backoff after failures, and starts a refresh if one is due (contract, rule 2.10).
     ///
@@ -331,7 +371,7 @@ impl<C: Clock> GetToken<'_, C> {
     fn poll_request(&mut self, context: &Context<'_>) -> Poll<Answer> {
         // Clone the waker before the lock is held, because that may run foreign code.
         let waker = context.waker().clone();
-        let answer = self.shared.lock().poll_request(&mut self.place, waker);
+        let answer = self.shared.lock().poll_request(&mut self.place, None, waker);
         if answer.is_pending() && is_at_work(self.shared) {
             self.place.take().into_iter().for_each(|place| self.leave(place));
             return Poll::Ready(Err(Error::CalledFromRefresher));
@@ -357,5 +397,62 @@ impl<C: Clock> Drop for GetToken<'_, C> {
 impl<C: Clock> fmt::Debug for GetToken<'_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GetToken").field("waiting", &self.place.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// A report that the service refused a token, and a request for another one, from [`CommunicationTokenCredential::replace`].
+///
+/// ```
+/// use acs_common_driver::Error;
+/// use acs_common_smol::CommunicationTokenCredential;
+/// use futures_lite::future;
+///
+/// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// let token = credential.try_token()?.expect("a static token is always there");
+/// let answer = future::block_on(credential.replace(&token));
+/// assert!(matches!(answer, Err(Error::StaticToken)), "there is no other one");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a future does nothing until it is awaited"]
+pub struct ReplaceToken<'a, C: Clock> {
+    shared: &'a Arc<Shared<C>>,
+    refused: Token,
+    reported: bool,
+    /// Where the request waits, if it waits.
+    place: Option<Place>,
+}
+
+impl<C: Clock> Future for ReplaceToken<'_, C> {
+    type Output = Answer;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+        let this = self.get_mut();
+        // Clone the waker before the lock is held, because that may run foreign code.
+        let waker = context.waker().clone();
+        let mut locked = this.shared.lock();
+        if !std::mem::replace(&mut this.reported, true) {
+            locked.handle(Event::TokenRejected { token: this.refused.clone() });
+        }
+        let answer = locked.poll_request(&mut this.place, Some(&this.refused), waker);
+        drop(locked);
+        if answer.is_pending() && is_at_work(this.shared) {
+            this.place.take().into_iter().for_each(|place| this.shared.lock().leave(place));
+            return Poll::Ready(Err(Error::CalledFromRefresher));
+        }
+        answer
+    }
+}
+
+impl<C: Clock> Drop for ReplaceToken<'_, C> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.shared.lock().leave(place);
+        }
+    }
+}
+
+impl<C: Clock> fmt::Debug for ReplaceToken<'_, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplaceToken").field("waiting", &self.place.is_some()).finish_non_exhaustive()
     }
 }

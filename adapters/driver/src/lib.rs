@@ -64,7 +64,7 @@ pub use call_error::CallError;
 pub use client::{ClientArguments, ClientArgumentsError, ClientAuth, SharedKey};
 pub use clock::{Clock, Spawn, SpawnError};
 pub use coarse_clock::{CoarseClock, SystemCoarseClock};
-pub use credential::{CommunicationTokenCredential, GetToken};
+pub use credential::{CommunicationTokenCredential, GetToken, ReplaceToken};
 pub use driver::Driver;
 pub use notices::Notices;
 pub use provider::{NoticeStream, TokenFuture, TokenProvider, TokenReader};

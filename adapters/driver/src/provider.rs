@@ -58,8 +58,9 @@ pub trait TokenProvider: Send + Sync {
     /// Reports that the service refused this token (a 401); see [`reject`](crate::CommunicationTokenCredential::reject).
     fn reject(&self, token: &Token);
 
-    /// Reports that the service refused this token, and asks for another. It may bring the same token, if there is no other
-    /// (a static credential has one token only). Cancel-safe.
+    /// Reports that the service refused this token, and asks for another; see
+    /// [`replace`](crate::CommunicationTokenCredential::replace). Unless a provider says otherwise, it is [`reject`](Self::reject)
+    /// and [`get_token`](Self::get_token), and may bring the same token, if there is no other. Cancel-safe.
     fn replace(&self, refused: &Token) -> TokenFuture {
         self.reject(refused);
         self.get_token()
@@ -122,6 +123,11 @@ impl<C: Clock + Send + Sync + 'static> TokenProvider for CommunicationTokenCrede
 
     fn reject(&self, token: &Token) {
         Self::reject(self, token);
+    }
+
+    fn replace(&self, refused: &Token) -> TokenFuture {
+        let (credential, refused) = (self.clone(), refused.clone());
+        Box::pin(async move { Self::replace(&credential, &refused).await })
     }
 
     fn now(&self) -> Option<Now> {

@@ -139,6 +139,38 @@ impl<C: Clock> Reader<C> {
         }
     }
 
+    /// Reports that the service refused (a 401) the token that this reader lent last, and lends another one. See
+    /// [`CommunicationTokenCredential::replace`]. If the reader has lent no token since it was [released](Self::release), it is
+    /// like [`get_token`](Self::get_token). Cancel-safe.
+    ///
+    /// ```
+    /// use acs_common_tokio::CommunicationTokenCredential;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut calls = 0;
+    /// # let refresher = move || {
+    /// #     calls += 1;
+    /// #     async move { Ok::<_, std::io::Error>(format!("token{calls}")) }
+    /// # };
+    /// let mut reader = CommunicationTokenCredential::with_refresher(refresher).spawn()?.reader();
+    /// assert_eq!(reader.get_token().await?.secret().expose(), "token1");
+    /// // The service says 401.
+    /// assert_eq!(reader.replace().await?.secret().expose(), "token2");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The errors of [`CommunicationTokenCredential::replace`].
+    pub async fn replace(&mut self) -> Result<&Token, Error> {
+        let token = match &self.lent {
+            Some(refused) => self.credential.replace(refused).await?,
+            None => self.credential.get_token().await?,
+        };
+        Ok(self.lent.insert(token))
+    }
+
     /// Drops the token lent last. Call it before the reader is idle for a long time. The next request gets a token again.
     ///
     /// ```

@@ -6,7 +6,7 @@
 use std::mem;
 use std::task::Waker;
 
-use acs_common::Error;
+use acs_common::{Error, Token};
 use slab::Slab;
 
 use crate::effects::Effects;
@@ -31,6 +31,8 @@ pub(crate) struct Requests {
     rounds: Slab<Round>,
     /// The round that new requests join.
     open: Option<usize>,
+    /// The same for requests for another token than this one, which is held.
+    open_for_another: Option<(usize, Token)>,
 }
 
 #[derive(Default)]
@@ -43,11 +45,18 @@ struct Round {
 }
 
 impl Requests {
-    /// Takes a place in the open round. The flag says whether the round is new.
-    pub(crate) fn enter(&mut self) -> (Place, bool) {
-        let known = self.open;
+    /// Takes a place in the open round, or in the one for another token than `than`. The flag says whether the round is new.
+    pub(crate) fn enter(&mut self, than: Option<&Token>) -> (Place, bool) {
+        let is_meant = |(_, other): &&(usize, Token)| than.is_some_and(|than| than.ptr_eq(other));
+        let known = match than {
+            None => self.open,
+            Some(_) => self.open_for_another.as_ref().filter(is_meant).map(|(key, _)| *key),
+        };
         let key = known.unwrap_or_else(|| self.rounds.insert(Round::default()));
-        self.open = Some(key);
+        match than {
+            None => self.open = Some(key),
+            Some(than) => self.open_for_another = Some((key, than.clone())),
+        }
         // An open round has requests, so it exists.
         let request = self.rounds.get_mut(key).map_or(0, |round| {
             round.size += 1;
@@ -58,7 +67,12 @@ impl Requests {
 
     /// Later requests get a new round, because they wait for another result.
     pub(crate) fn close(&mut self) {
-        self.open = None;
+        (self.open, self.open_for_another) = (None, None);
+    }
+
+    fn close_round(&mut self, round: usize) {
+        self.open.take_if(|open| *open == round);
+        self.open_for_another.take_if(|(open, _)| *open == round);
     }
 
     /// Sets the waker of a waiting request, in place of its earlier one.
@@ -73,7 +87,7 @@ impl Requests {
     }
 
     pub(crate) fn answer(&mut self, round: usize, reply: Reply, effects: &mut Effects) {
-        self.open.take_if(|open| *open == round);
+        self.close_round(round);
         if let Some(round) = self.rounds.get_mut(round) {
             round.reply = Some(reply);
             effects.wake(mem::take(&mut round.waiting).into_iter().filter_map(|(_, waker)| waker));
@@ -116,7 +130,7 @@ impl Requests {
 
     /// Removes a round. When the last round goes, the memory is freed.
     fn remove(&mut self, round: usize) -> Option<Round> {
-        self.open.take_if(|open| *open == round);
+        self.close_round(round);
         let removed = self.rounds.try_remove(round);
         if self.rounds.is_empty() {
             self.rounds = Slab::new();
@@ -143,7 +157,7 @@ mod tests {
         ];
         for order in orders {
             let (mut requests, mut effects) = (Requests::default(), Effects::default());
-            let places: Vec<_> = (0..MANY).map(|_| requests.enter()).collect();
+            let places: Vec<_> = (0..MANY).map(|_| requests.enter(None)).collect();
             assert_eq!(places.iter().filter(|(_, is_new)| *is_new).count(), 1);
             let told = (0..MANY).filter(|turn| requests.leave(places[order(*turn)].0, &mut effects).is_some());
             assert_eq!(told.collect::<Vec<_>>(), [MANY - 1]);

@@ -189,11 +189,17 @@ impl<C: Clock> Locked<'_, C> {
 
 /// Requests.
 impl<C: Clock> Locked<'_, C> {
-    /// Puts a request, or takes its answer. If there is no answer yet, `waker` is called for it.
-    pub(crate) fn poll_request(&mut self, place: &mut Option<Place>, waker: Waker) -> Poll<Answer> {
+    /// Puts a request, or takes its answer. If there is no answer yet, `waker` is called for it. The request is for another
+    /// token than `than`.
+    pub(crate) fn poll_request(
+        &mut self,
+        place: &mut Option<Place>,
+        than: Option<&Token>,
+        waker: Waker,
+    ) -> Poll<Answer> {
         let answer = match *place {
-            None => self.ask(),
-            Some(place) => self.take_answer(place),
+            None => self.ask(than),
+            Some(place) => self.take_answer(place, than),
         };
         match answer {
             Ok(answer) => {
@@ -211,7 +217,7 @@ impl<C: Clock> Locked<'_, C> {
 
     /// A request that does not wait: the token held, `None`, or the error.
     pub(crate) fn try_request(&mut self) -> Result<Option<Token>, Error> {
-        match self.ask() {
+        match self.ask(None) {
             Ok(answer) => answer.map(Some),
             Err(place) => {
                 self.leave(place);
@@ -233,19 +239,25 @@ impl<C: Clock> Locked<'_, C> {
     }
 
     /// Puts a request. Returns its answer, or the place where it waits.
-    fn ask(&mut self) -> Result<Answer, Place> {
+    fn ask(&mut self, than: Option<&Token>) -> Result<Answer, Place> {
         if matches!(self.state.driver, Driving::Ended) {
-            return Ok(self.answer_at_once());
+            return Ok(self.answer_at_once(than));
         }
-        let (place, is_new) = self.state.requests.enter();
-        if is_new {
-            self.handle(Event::TokenRequested { waiter: place.round });
-        } else {
+        let now = self.now();
+        let held = self.state.machine.token(now);
+        // A token that is not held cannot be the answer, so such a request is like any other.
+        let refused = than.filter(|than| held.is_some_and(|held| held.ptr_eq(than)));
+        let (place, is_new) = self.state.requests.enter(refused);
+        match refused {
+            Some(than) if is_new => {
+                self.handle(Event::AnotherRequested { waiter: place.round, than: than.clone() });
+            }
+            None if is_new => self.handle(Event::TokenRequested { waiter: place.round }),
             // The machine already has a waiter for this round.
-            self.look();
+            Some(_) | None => self.look(),
         }
         match self.state.requests.take_reply(place) {
-            Some(reply) => Ok(self.redeem(reply)),
+            Some(reply) => Ok(self.redeem(reply, than)),
             None => Err(place),
         }
     }
@@ -263,7 +275,7 @@ impl<C: Clock> Locked<'_, C> {
     }
 
     /// The answer to a waiting request. If there is no answer, the request keeps its place.
-    fn take_answer(&mut self, place: Place) -> Result<Answer, Place> {
+    fn take_answer(&mut self, place: Place, than: Option<&Token>) -> Result<Answer, Place> {
         let reply = match self.state.requests.take_reply(place) {
             Some(reply) => reply,
             None => {
@@ -276,24 +288,25 @@ impl<C: Clock> Locked<'_, C> {
             let now = self.now();
             if self.state.machine.token(now).is_none() {
                 // The token has expired, or was rejected or disposed. So this is a new request.
-                return self.ask();
+                return self.ask(than);
             }
         }
-        Ok(self.redeem(reply))
+        Ok(self.redeem(reply, than))
     }
 
-    fn redeem(&mut self, reply: Reply) -> Answer {
+    fn redeem(&mut self, reply: Reply, than: Option<&Token>) -> Answer {
         match reply {
-            Reply::Granted => self.answer_at_once(),
+            Reply::Granted => self.answer_at_once(than),
             Reply::Refused(error) => Err(error),
         }
     }
 
     /// The token held, or the error of a credential that cannot refresh any more.
-    fn answer_at_once(&mut self) -> Answer {
+    fn answer_at_once(&mut self, than: Option<&Token>) -> Answer {
         let missing = if self.state.disposed { Error::Disposed } else { Error::DriverStopped };
         let now = self.now();
-        self.state.machine.token(now).cloned().ok_or(missing)
+        let held = self.state.machine.token(now);
+        held.filter(|held| !than.is_some_and(|than| than.ptr_eq(held))).cloned().ok_or(missing)
     }
 }
 

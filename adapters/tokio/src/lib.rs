@@ -3,14 +3,14 @@
 //! # Where to find what
 //!
 //! The handle is generic over its clock, and its methods are in [`generic`]; [`CommunicationTokenCredential`], [`Reader`],
-//! [`Notices`], [`Tokens`] and [`GetToken`] name these types for tokio.
+//! [`Notices`], [`Tokens`], [`GetToken`] and [`ReplaceToken`] name these types for tokio.
 //!
 //! | to | |
 //! |---|---|
 //! | make a credential | [`with_refresher`](generic::CommunicationTokenCredential::with_refresher), `with_entra` (feature `entra`), [`with_static_token`](generic::CommunicationTokenCredential::with_static_token), [`Builder`] |
 //! | get a token | [`get_token`](generic::CommunicationTokenCredential::get_token), [`try_token`](generic::CommunicationTokenCredential::try_token) |
 //! | get a token in a plain thread | [`get_token_blocking`](generic::CommunicationTokenCredential::get_token_blocking), [`get_token_blocking_for`](generic::CommunicationTokenCredential::get_token_blocking_for) |
-//! | say that the service refused a token (401) | [`reject`](generic::CommunicationTokenCredential::reject), [`Reader::reject`](generic::Reader::reject) |
+//! | say that the service refused a token (401), and get another one | [`replace`](generic::CommunicationTokenCredential::replace), [`Reader::replace`](generic::Reader::replace); or only say it: [`reject`](generic::CommunicationTokenCredential::reject) |
 //! | try again at once after failures | [`retry_now`](generic::CommunicationTokenCredential::retry_now) |
 //! | hear of new tokens and failures | [`notices`](generic::CommunicationTokenCredential::notices), [`Notice`] |
 //! | keep a connection signed in | [`tokens`](generic::CommunicationTokenCredential::tokens), [`Tokens`](generic::Tokens) |
@@ -56,7 +56,7 @@ pub use middleware::AuthorizeMiddleware;
 /// The handle and what it gives, for any clock: every method is documented here.
 pub mod generic {
     #[doc(inline)]
-    pub use acs_common_driver::{CommunicationTokenCredential, GetToken, Notices, Reader, Tokens};
+    pub use acs_common_driver::{CommunicationTokenCredential, GetToken, Notices, Reader, ReplaceToken, Tokens};
 }
 
 use std::time::Duration;
@@ -139,6 +139,20 @@ pub type Tokens = acs_common_driver::Tokens<Tokio>;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub type GetToken<'a> = acs_common_driver::GetToken<'a, Tokio>;
+
+/// A report that the service refused a token, and a request for another one, on tokio. Its methods:
+/// [`generic::ReplaceToken`].
+///
+/// ```
+/// use acs_common_tokio::{CommunicationTokenCredential, ReplaceToken, Token};
+///
+/// /// The second try of a call that got a 401.
+/// fn second_try<'a>(credential: &'a CommunicationTokenCredential, refused: &Token) -> ReplaceToken<'a> {
+///     credential.replace(refused)
+/// }
+/// # let _ = second_try;
+/// ```
+pub type ReplaceToken<'a> = acs_common_driver::ReplaceToken<'a, Tokio>;
 
 /// The clock of tokio: tokio's time and timer, and the system's wall clock. It runs drivers on the current runtime.
 ///

@@ -98,13 +98,25 @@ impl World {
                     self.now.unix.as_millis().saturating_add(*lives),
                 );
                 if let Some(entra) = self.in_hand.filter(|_| *lives > 0) {
-                    brought = Some(Held { text: text.clone(), entra, expiry: Some(expiry), token: None });
+                    brought = Some(Held {
+                        text: text.clone(),
+                        entra,
+                        expiry: Some(expiry),
+                        token: None,
+                        replaces: self.rejected.is_some(),
+                    });
                 }
                 ops::success(&text, expiry.1)
             }
             Answer::Raw(response) => {
                 let entra = self.in_hand.unwrap_or(Entra::ALICE);
-                brought = Some(Held { text: String::new(), entra, expiry: None, token: None });
+                brought = Some(Held {
+                    text: String::new(),
+                    entra,
+                    expiry: None,
+                    token: None,
+                    replaces: self.rejected.is_some(),
+                });
                 response.make(&entra.text())
             }
             Answer::Unreachable => {

@@ -21,6 +21,12 @@ impl Rig {
         self.said(Event::TokenRequested { waiter })
     }
 
+    /// Requests another token than the held one.
+    pub fn ask_for_another(&mut self, waiter: u32) -> Vec<String> {
+        let than = self.held().expect("a token is held");
+        self.said(Event::AnotherRequested { waiter, than })
+    }
+
     pub fn look(&mut self) -> Vec<String> {
         self.said(Event::TimeAdvanced)
     }

@@ -62,6 +62,8 @@ pub const SOURCES: Range<u8> = 208..240;
 /// The meaning of an operation's first byte, modulo [`kind::ALL`].
 pub mod kind {
     pub const REQUEST: u8 = 0;
+    /// A request for another token than the held one, or than an older one.
+    pub const REQUEST_OTHER: u8 = 2;
     pub const CANCEL: u8 = 3;
     pub const GHOST: u8 = 4;
     pub const ANSWER: u8 = 5;
@@ -90,18 +92,15 @@ fn read(source: bool, first: u8, one: u8, two: u8) -> Op {
     match first % kind::ALL {
         _ if source && first >= kind::GIVES && first % 4 == kind::GIVES_LATE % 4 => Op::GivesLate(two, gives()),
         _ if source && first >= kind::GIVES => Op::Gives(gives()),
-        0..kind::CANCEL => Op::Request,
+        0..kind::REQUEST_OTHER => Op::Request,
+        kind::REQUEST_OTHER => Op::RequestOther(rejects(one, two)),
         kind::CANCEL => Op::Cancel(one),
         kind::GHOST => Op::Ghost,
         kind::ANSWER..kind::ANSWER_LATE => Op::Answer(brings(one, two)),
         kind::ANSWER_LATE => Op::AnswerLate(two, brings(one, two)),
         kind::FAIL..kind::FAIL_LATE => Op::Fail(fails(one)),
         kind::FAIL_LATE => Op::FailLate(two, fails(one)),
-        kind::REJECT => Op::Reject(match one % 4 {
-            0 => Rejects::Impostor,
-            1 => Rejects::Older(two),
-            _ => Rejects::Held,
-        }),
+        kind::REJECT => Op::Reject(rejects(one, two)),
         kind::RETRY_NOW => Op::RetryNow,
         kind::ADVANCE..kind::OVERSLEEP => Op::Advance(span(one)),
         kind::OVERSLEEP => Op::Oversleep(span(one)),
@@ -142,6 +141,14 @@ fn pick<T: Copy>(from: &[T], by: u8) -> T {
     from[usize::from(by) % from.len()]
 }
 
+fn rejects(one: u8, two: u8) -> Rejects {
+    match one % 4 {
+        0 => Rejects::Impostor,
+        1 => Rejects::Older(two),
+        _ => Rejects::Held,
+    }
+}
+
 fn span(by: u8) -> Span {
     match by {
         0..=143 => Span::Millis(pick(&SPANS, by)),
@@ -155,6 +162,7 @@ fn brings(kind: u8, lifetime: u8) -> Brings {
     let lifetime =
         pick(&[1, 2, 999, 1_000, 1_500, 60_000, 601_000, 3_600_000, 86_400_000, 9_467_280_000_000], lifetime);
     match kind % 12 {
+        _ if kind > 215 => Brings::Again(lifetime),
         0 | 1 => Brings::Jwt(lifetime),
         2 => Brings::Issued(lifetime, pick(&[0, -30, 1, 86_400, -86_400], kind / 12)),
         3..=5 => Brings::Until(lifetime),

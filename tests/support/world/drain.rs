@@ -1,6 +1,6 @@
 //! Takes the machine's actions one after another, and checks them.
 
-use acs_common::{Action, Error, Notice, Reason, RequestId, Token};
+use acs_common::{Action, Error, FailureCause, Notice, Reason, RequestId, Token};
 
 use super::World;
 use super::law::Law;
@@ -93,23 +93,27 @@ impl World {
     }
 
     fn start(&mut self, request: RequestId, reason: &Reason) {
-        let allowed = self.model.start(request, reason, self.machine.is_due(self.now), self.now);
+        // A start for a request for another token makes the held one due.
+        let due = if self.model.wants_other() { self.was_due } else { self.machine.is_due(self.now) };
+        let allowed = self.model.start(request, reason, due, self.now);
         self.broken.extend(allowed.err());
     }
 
     fn take_answer(&mut self, waiter: u32, result: Result<Token, Error>, notices: &Seen) {
         let held = self.model.held(self.now).and_then(|held| held.token.clone());
         let disposed = self.model.disposed;
+        let other = self.model.others.iter().position(|other| *other == waiter);
+        let other = other.map(|index| self.model.others.remove(index)).is_some();
         let answer = match result {
             Ok(token) => {
-                let right = held.is_some_and(|held| held.ptr_eq(&token));
+                let right = held.is_some_and(|held| held.ptr_eq(&token)) && !other;
                 self.check(Law::HandOut, right, |_| format!("{waiter} got {token:?}"));
                 Ok(())
             }
             Err(Error::RefreshFailed { cause, retry_in, .. }) => {
                 self.check(Law::Disposed, !disposed, |_| format!("{waiter} was told {cause}"));
                 let justified = self.model.may_refuse() || self.model.events > 1 && notices.failed > 0;
-                let justified = held.is_none() && justified;
+                let justified = (held.is_none() || other) && justified;
                 self.check(Law::Refusal, justified, |_| format!("{waiter} was told {cause}"));
                 Err(retry_in.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
             }
@@ -139,6 +143,7 @@ fn rank(action: &Action<u32>) -> u8 {
 pub(super) struct Seen {
     pub(super) changed: u32,
     pub(super) failed: u32,
+    pub(super) returned: u32,
     pub(super) expired: u32,
     pub(super) disposed: u32,
 }
@@ -147,7 +152,10 @@ impl Seen {
     fn count(&mut self, notice: &Notice) {
         match notice {
             Notice::TokenChanged { .. } => self.changed += 1,
-            Notice::RefreshFailed { .. } => self.failed += 1,
+            Notice::RefreshFailed { cause, .. } => {
+                self.failed += 1;
+                self.returned += u32::from(matches!(cause, FailureCause::RejectedTokenReturned));
+            }
             Notice::TokenExpired => self.expired += 1,
             Notice::Disposed => self.disposed += 1,
             _ => {}

@@ -26,7 +26,7 @@ impl Model {
         if self.checks_each_request() && self.waiting.iter().any(|waiter| !self.missed.contains(waiter)) {
             return Some((0, "the check that a waiter waits for"));
         }
-        if !self.waiting.is_empty() && held.is_none() {
+        if !self.waiting.is_empty() && held.is_none() || self.wants_other() {
             return Some((
                 self.min_interval.map_or(0, |end| end.left(now)),
                 "the minimum interval that a waiter waits for",
@@ -64,6 +64,7 @@ impl Model {
         let Self {
             disposed,
             waiting,
+            others,
             next,
             owed,
             missed,
@@ -83,6 +84,7 @@ impl Model {
             events,
             failures,
             rejections,
+            returned,
             unseen,
             accepted,
             expired,
@@ -92,29 +94,60 @@ impl Model {
             asked: _,
             backed_off: _,
         } = self;
-        let counts = [*events, *failures, *rejections, *unseen, *accepted, *expired];
-        assert!(counts == [0; 6] && owed.is_empty() && missed.is_empty() && released.is_none(), "the host has drained");
+        let counts = [*events, *failures, *rejections, *returned, *unseen, *accepted, *expired];
+        assert!(counts == [0; 7] && owed.is_empty() && missed.is_empty() && released.is_none(), "the host has drained");
         if *disposed {
             return format!("disposed {}", waiting.len());
         }
         let ahead = |end: &Option<Ends>| end.and_then(|end| end.ahead(now));
         let holds = held.is_some();
-        let held = held.as_ref().map(|Held { text: _, token: _, source, expiry, half, probation }| {
-            (source.map(|source| source.version), expiry.ahead(now), ahead(half), ahead(probation))
-        });
+        let held =
+            held.as_ref().map(|Held { text: _, token: _, source, expiry, half, probation, same_text, doubtful }| {
+                let same_text = *same_text && probation.is_some();
+                (
+                    source.map(|source| source.version),
+                    expiry.ahead(now),
+                    ahead(half),
+                    ahead(probation),
+                    same_text,
+                    doubtful,
+                )
+            });
         let flight = flight.as_ref().map(|flight| {
-            let Flight { request: _, started: _, stage, called, timeout, check, trigger, source, over } = flight;
+            let Flight {
+                request: _,
+                started: _,
+                stage,
+                called,
+                timeout,
+                check,
+                trigger,
+                source,
+                before_rejection,
+                over,
+            } = flight;
             assert!(!over && *called == (*stage == Stage::Refreshing), "the host has drained");
             // The host already knows these, except for a check's trigger.
             let trigger = (*stage != Stage::Refreshing).then_some(trigger);
-            (stage, ahead(timeout), ahead(&check.filter(|_| *stage == Stage::Checking)), trigger, source)
+            (
+                stage,
+                ahead(timeout),
+                ahead(&check.filter(|_| *stage == Stage::Checking)),
+                trigger,
+                source,
+                before_rejection,
+            )
         });
-        let next: Vec<_> = next.iter().map(|waiter| waiting.iter().position(|other| other == waiter)).collect();
+        let places = |waiters: &[u32]| -> Vec<_> {
+            waiters.iter().map(|waiter| waiting.iter().position(|other| other == waiter)).collect()
+        };
+        let (next, others) = (places(next), places(others));
+        let replaces = replaces.is_some();
         let failed = source.as_ref().and_then(|source| source.failed);
         let ends = (ahead(min_interval), ahead(request_backoff), ahead(timer_backoff), ahead(quiet));
         let reasons = reasons.state(holds, self.options.long_streak().max(1), now);
         format!(
-            "{} {next:?} {held:?} {replaces} {flight:?} {failed:?} {ends:?} {longest_backoff} {requested} {failed_once} {gave_up} \
+            "{} {next:?} {others:?} {held:?} {replaces} {flight:?} {failed:?} {ends:?} {longest_backoff} {requested} {failed_once} {gave_up} \
              {reasons}",
             waiting.len()
         )

@@ -5,9 +5,14 @@ use acs_common::{Action, Event, Machine, NewToken, Notice, RequestId, Source, To
 use super::flight::Stage;
 use super::law::Law;
 use super::ops::{Brings, Fails, Rejects, Verdict};
-use super::{NOBODY, World};
+use super::{NOBODY, World, last_part};
 
 impl World {
+    pub(super) fn before_event(&mut self) {
+        self.was_due = self.machine.is_due(self.now);
+        self.model.before_event(self.now);
+    }
+
     pub(super) fn new_waiter(&mut self) -> u32 {
         self.waiters += 1;
         self.waiters
@@ -21,29 +26,66 @@ impl World {
     }
 
     pub(super) fn request(&mut self, waiter: u32) {
-        self.model.before_event(self.now);
+        self.before_event();
         self.model.request(waiter);
         self.hand_in(Event::TokenRequested { waiter });
     }
 
+    pub(super) fn request_other(&mut self, waiter: u32, than: Token) {
+        self.before_event();
+        self.model.request_other(waiter, &than, self.now);
+        self.hand_in(Event::AnotherRequested { waiter, than });
+    }
+
     pub(super) fn cancel(&mut self, waiter: u32) {
-        self.model.before_event(self.now);
+        self.before_event();
         self.model.cancel(waiter);
         self.hand_in(Event::RequestCancelled { waiter });
     }
 
     pub(super) fn look(&mut self) {
-        self.model.before_event(self.now);
+        self.before_event();
         // The event may be the timer that fired: then the timer is spent.
         self.timer = None;
         self.hand_in(Event::TimeAdvanced);
     }
 
     pub(super) fn retry_now(&mut self) {
-        let in_flight = self.in_flight().is_some();
-        self.model.before_event(self.now);
-        self.model.retry_now(self.machine.is_due(self.now), in_flight, self.now);
+        self.before_event();
+        let (due, in_flight) = self.time_first();
+        self.model.retry_now(due, in_flight, self.now);
         self.hand_in(Event::RetryNow);
+    }
+
+    /// For an event that comes after what follows from the time. Returns whether the held token is due then, and whether a
+    /// refresh is in flight.
+    pub(super) fn time_first(&mut self) -> (bool, bool) {
+        self.model.after_event(self.now);
+        let mut machine = self.machine.clone();
+        machine.handle(Event::TimeAdvanced, self.now);
+        let due = machine.is_due(self.now);
+        let known = |request: &RequestId| self.checks.contains(request) || self.calls.contains(request);
+        let (mut started, mut failed) = (None, 0);
+        for action in std::iter::from_fn(|| machine.poll_action()) {
+            match action {
+                Action::CheckSource { request, reason } | Action::CallRefresher { request, reason, .. } => {
+                    started = Some((request, reason)).filter(|(request, _)| !known(request));
+                }
+                Action::Notify(Notice::RefreshFailed { .. }) => failed += 1,
+                _ => {}
+            }
+        }
+        self.model.failures_seen(failed, self.now);
+        let Some((request, reason)) = started else {
+            return (due, self.model.flight.as_ref().is_some_and(|flight| !flight.over));
+        };
+        let mut model = self.model.clone();
+        model.flight = None;
+        let was_due = if model.wants_other() { self.was_due } else { due };
+        let allowed = model.start(request, &reason, was_due, self.now);
+        self.broken.extend(allowed.err());
+        self.model.learn_start(&model);
+        (due, true)
     }
 
     /// The call of the refresher in flight, as far as the host knows.
@@ -91,16 +133,17 @@ impl World {
 
     pub(super) fn new_token(&mut self, brings: Brings) -> (String, NewToken, Verdict) {
         self.texts += 1;
-        let text = format!("t{}", self.texts);
+        let again = self.tokens.last().filter(|_| matches!(brings, Brings::Again(_)));
+        let text = again.map_or(format!("t{}", self.texts), |token| token.secret().expose().to_owned());
         let asked = self.model.flight.as_ref().map_or(self.now, |flight| flight.started);
         let (token, verdict) = brings.make(&text, &self.model.options, asked, self.now);
-        (text, token, verdict)
+        (last_part(&text), token, verdict)
     }
 
     pub(super) fn answer(&mut self, request: RequestId, brings: Brings) {
         let late = self.call_in_flight() != Some(request);
         let (text, token, verdict) = self.new_token(brings);
-        self.model.before_event(self.now);
+        self.before_event();
         if late {
             return self.hand_in_late(Event::TokenReceived { request, token });
         }
@@ -110,7 +153,7 @@ impl World {
 
     pub(super) fn fail(&mut self, request: RequestId, fails: Fails) {
         let late = self.in_flight() != Some(request);
-        self.model.before_event(self.now);
+        self.before_event();
         let event = Event::RefreshFailed { request, error: fails.make() };
         if late {
             return self.hand_in_late(event);
@@ -122,7 +165,7 @@ impl World {
     pub(super) fn source_checked(&mut self, request: RequestId, source: Source) {
         let late = self.in_flight() != Some(request);
         let failures = self.pending().1;
-        self.model.before_event(self.now);
+        self.before_event();
         let event = Event::SourceChecked { request, source };
         if late {
             return self.hand_in_late(event);

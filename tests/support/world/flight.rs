@@ -19,8 +19,10 @@ pub struct Flight {
     pub(super) trigger: Trigger,
     /// What the source returned.
     pub(super) source: Option<Source>,
+    /// It was called before the last rejection.
+    pub(super) before_rejection: bool,
     /// It has timed out, and the host must drop it.
-    pub(super) over: bool,
+    pub over: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,7 +37,8 @@ impl Model {
     /// The source returned something: `ended` if this ends the attempt.
     pub fn source_checked(&mut self, given: Source, ended: bool, now: Now) -> Result<(), Broken> {
         let (each_request, failed) = (self.checks_each_request(), self.failed_source());
-        let keeps = self.held(now).is_some_and(|held| held.source == Some(given));
+        let keeps = self.held(now).is_some_and(|held| held.source == Some(given) && !held.doubtful);
+        let keeps = keeps && !self.wants_other();
         let interval = self.min_interval.map_or(0, |end| end.left(now));
         let broken = |law, how: &str| Err(Broken { law, how: format!("{given:?} at {now:?}: {how}") });
         let Some(flight) = &mut self.flight else { return broken(Law::Source, "nothing is in flight") };
@@ -95,10 +98,16 @@ impl Model {
             return broken(Law::OneFlight, format!("{request:?} while {:?} is in flight", flight.request));
         }
         let known = self.last_start.filter(|(seen, ..)| *seen == request);
-        let due = self.held(now).map(|_| due);
+        let cause = match self.held(now) {
+            None => self.reasons.lost,
+            Some(held) if held.doubtful => Trigger::Rejected,
+            Some(_) if due => Trigger::Renewal,
+            Some(_) if self.wants_other() => Trigger::Requested,
+            Some(_) => Trigger::SourceChanged,
+        };
         let (started, trigger) = match known {
             Some((_, started, trigger)) => (started, trigger),
-            None => (now, self.reasons.start(due, self.requested, reason)),
+            None => (now, self.reasons.start(cause, self.requested, reason)),
         };
         let check = self.source.as_ref().map(|source| source.asks).filter(|asks| asks.each_request);
         self.flight = Some(Flight {
@@ -110,6 +119,7 @@ impl Model {
             check: check.map(|asks| Ends::after(started, asks.timeout.max(1))),
             trigger,
             source: None,
+            before_rejection: false,
             over: false,
         });
         self.reasons.judge(trigger, reason).or_else(|how| broken(Law::Reason, how))?;
@@ -117,6 +127,10 @@ impl Model {
             return Ok(());
         }
         let before = self.last_start.replace((request, now, trigger));
+        let (wants_other, half) = (self.wants_other(), self.held(now).and_then(|held| held.half));
+        if let Some(held) = self.held.as_mut().filter(|_| wants_other) {
+            held.half = None;
+        }
         let requested = std::mem::take(&mut self.requested);
         if self.disposed {
             return broken(Law::Disposed, "a refresh started after dispose".to_owned());
@@ -140,8 +154,7 @@ impl Model {
         if let Some(end) = self.quiet.filter(|_| !requested || self.source.is_none()) {
             return broken(Law::Backoff, format!("at {now:?}, but the backoff lasts until {end:?}"));
         }
-        let half = self.held(now).and_then(|held| held.half);
-        if let Some(half) = half.filter(|_| !requested || self.source.is_none()) {
+        if let Some(half) = half.filter(|_| !wants_other && (!requested || self.source.is_none())) {
             return broken(Law::Unasked, format!("at {now:?}, before half of the lifetime {half:?}"));
         }
         Ok(())

@@ -17,8 +17,12 @@ pub struct Held {
     pub(super) expiry: Ends,
     /// Half of its lifetime, or how much must pass before it is renewed. `None` after that.
     pub(super) half: Option<Ends>,
-    /// It replaced a rejected token. If it is rejected too, until then, that is a failure.
+    /// It replaced a rejected token. If it is rejected too, before then, that is a failure.
     pub(super) probation: Option<Ends>,
+    /// It has the text of the token that it replaced.
+    pub(super) same_text: bool,
+    /// It was rejected, and stays.
+    pub(super) doubtful: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -35,6 +39,8 @@ pub struct Model {
     pub disposed: bool,
     /// The waiters: neither answered nor cancelled.
     pub waiting: Vec<u32>,
+    /// The waiters that want another token than the held one.
+    pub(super) others: Vec<u32>,
     /// The waiters that came after the source had answered: they get another check.
     pub(super) next: Vec<u32>,
     /// The waiters that must be answered in this drain.
@@ -42,8 +48,8 @@ pub struct Model {
     /// The waiters that should have been answered, but the token expired before the host drained.
     pub(super) missed: Vec<u32>,
     pub(super) held: Option<Held>,
-    /// The last held token was rejected.
-    pub(super) replaces: bool,
+    /// The text of the last rejected token, until the next one is accepted.
+    pub(super) replaces: Option<String>,
     /// Announced, and neither answered nor cancelled.
     pub flight: Option<Flight>,
     /// The source's answer has ended it, and the host must drop it.
@@ -73,8 +79,10 @@ pub struct Model {
     /// An event fell into a backoff.
     pub(super) backed_off: bool,
     pub failures: u32,
-    /// Failures of tokens on probation.
+    /// Failures of tokens that were rejected, or returned, again.
     pub rejections: u32,
+    /// Of these, failures of a refresher that returned a rejected token.
+    pub returned: u32,
     /// Failures of refreshes that were never announced.
     pub(super) unseen: u32,
     pub accepted: u32,
@@ -90,11 +98,12 @@ impl Model {
             source: setup.source.map(|asks| Sourced { asks, failed: None }),
             disposed: false,
             waiting: Vec::new(),
+            others: Vec::new(),
             next: Vec::new(),
             owed: Vec::new(),
             missed: Vec::new(),
             held: None,
-            replaces: false,
+            replaces: None,
             flight: None,
             released: None,
             last_start: None,
@@ -113,6 +122,7 @@ impl Model {
             backed_off: false,
             failures: 0,
             rejections: 0,
+            returned: 0,
             unseen: 0,
             accepted: 0,
             expired: 0,
@@ -167,7 +177,7 @@ impl Model {
         self.reasons.before_event(now);
         if let Some(held) = &mut self.held {
             held.half.take_if(|half| half.come(now));
-            if held.probation.take_if(|probation| probation.past(now)).is_some() {
+            if held.probation.take_if(|probation| probation.come(now)).is_some() {
                 self.reasons.forget_rejections();
             }
         }
@@ -178,6 +188,7 @@ impl Model {
         if self.held.take_if(|held| held.expiry.come(now)).is_some() {
             self.expired += 1;
             self.reasons.lost = Trigger::Expired;
+            self.others.clear();
         }
         let holds = self.held.is_some();
         let is_over = |flight: &Flight| {
@@ -207,9 +218,22 @@ impl Model {
         }
     }
 
+    pub fn request_other(&mut self, waiter: u32, than: &Token, now: Now) {
+        self.request(waiter);
+        if self.held(now).and_then(|held| held.token.as_ref()).is_some_and(|held| held.ptr_eq(than)) {
+            self.others.push(waiter);
+        }
+    }
+
+    /// Whether a waiter for the refresh in flight, or for the next one, wants another token than the held one.
+    pub fn wants_other(&self) -> bool {
+        self.others.iter().any(|waiter| self.waiting.contains(waiter) && !self.next.contains(waiter))
+    }
+
     pub fn cancel(&mut self, waiter: u32) {
-        self.waiting.retain(|other| *other != waiter);
-        self.next.retain(|other| *other != waiter);
+        for waiters in [&mut self.waiting, &mut self.next, &mut self.others] {
+            waiters.retain(|other| *other != waiter);
+        }
     }
 
     /// Whether one more request now changes nothing for the waiters.
@@ -221,29 +245,85 @@ impl Model {
     pub fn answer(&mut self, text: String, verdict: Verdict, now: Now) {
         match verdict {
             Verdict::Alive { left } => {
-                let source = self.flight.take().and_then(|flight| flight.source);
-                self.accepted += 1;
+                let flight = self.flight.take();
                 self.end_backoff();
-                self.hold(text, left, source, now);
-                self.end_check();
+                if self.held(now).is_some_and(|held| held.text == text) {
+                    self.accept_again(left, flight.and_then(|flight| flight.source), now);
+                } else {
+                    if flight.as_ref().is_some_and(|flight| flight.before_rejection) {
+                        self.replaces = None;
+                    }
+                    self.accepted += 1;
+                    self.hold(text, left, flight.and_then(|flight| flight.source), now);
+                    self.end_check();
+                }
             }
             Verdict::Invalid | Verdict::Expired => self.fail(Fails { permanent: false, retry_after: None }, now),
         }
     }
 
     pub fn hold(&mut self, text: String, left: u64, source: Option<Source>, now: Now) {
-        let half = if self.options.renew_before_half { 0 } else { left / 2 };
-        let half = self.at_least(half, now);
-        let replaces = std::mem::take(&mut self.replaces);
-        if !replaces {
+        let replaces = self.replaces.take();
+        if replaces.is_none() {
             self.reasons.forget_rejections();
         }
-        let probation = self.options.retry.filter(|_| replaces).map(|(_, max)| Ends::after(now, max));
-        self.held = Some(Held { text, token: None, source, expiry: Ends::after(now, left), half, probation });
-        (self.reasons.origin, self.reasons.rejected) = (None, None);
+        let probation = self.options.retry.filter(|_| replaces.is_some()).map(|(_, max)| Ends::after(now, max));
+        let same_text = replaces.is_some_and(|rejected| rejected == text);
+        let (half, expiry) = (None, Ends::after(now, left));
+        self.held = Some(Held { text, token: None, source, expiry, half, probation, same_text, doubtful: false });
+        self.others.clear();
+        self.reasons.rejected = None;
+        self.lay(left, source, now);
+    }
+
+    /// The held token was accepted, for the first time or again.
+    fn lay(&mut self, left: u64, source: Option<Source>, now: Now) {
+        let half = if self.options.renew_before_half { 0 } else { left / 2 };
+        let half = self.at_least(half, now);
+        if let Some(held) = &mut self.held {
+            (held.source, held.expiry, held.half) = (source, Ends::after(now, left), half);
+        }
+        self.reasons.origin = None;
         if let Some(source) = &mut self.source {
             source.failed = None;
         }
+    }
+
+    /// The answer has the text of the held token.
+    fn accept_again(&mut self, left: u64, source: Option<Source>, now: Now) {
+        let refused = self.wants_other() || self.held(now).is_some_and(|held| held.doubtful);
+        self.lay(left, source, now);
+        self.end_check();
+        if refused {
+            self.returned += 1;
+            self.doubt(now);
+        } else {
+            self.accepted += 1;
+        }
+    }
+
+    /// The held token was rejected again, or returned after a rejection. It stays, and is doubtful; without retry there is
+    /// no backoff, and no doubt.
+    fn doubt(&mut self, now: Now) {
+        self.rejections += 1;
+        self.requested &= self.source.is_some();
+        let left = self.held.as_ref().map_or(0, |held| held.expiry.left(now));
+        let doubtful = self.options.retry.is_some();
+        self.reasons.origin = None;
+        if let Some(held) = &mut self.held {
+            held.half = None;
+            if doubtful {
+                (held.probation, held.doubtful) = (None, true);
+                self.replaces = Some(held.text.clone());
+                self.reasons.rejected = held.token.clone();
+                if let Some(source) = &mut self.source {
+                    source.failed = held.source;
+                }
+            }
+        }
+        self.gave_up = !doubtful;
+        self.reasons.rejection_failed(&self.options, left, now);
+        self.back_off(Fails { permanent: false, retry_after: None }, now);
     }
 
     /// How long at least until the token is renewed.
@@ -276,6 +356,7 @@ impl Model {
             users.is_some_and(|(held, given)| held.user != given.user)
         };
         if self.held.take_if(of_other_user).is_some() {
+            self.others.clear();
             (self.reasons.lost, self.reasons.origin) = (Trigger::SourceChanged, None);
         }
         if let Some(source) = &mut self.source {
@@ -331,20 +412,22 @@ impl Model {
     }
 
     pub fn reject(&mut self, token: &Token, now: Now) {
-        let same = |held: &mut Held| held.token.as_ref().is_some_and(|held| held.ptr_eq(token));
-        let Some(held) = self.held.take_if(same) else { return };
-        self.replaces = true;
+        let same = |held: &Held| held.token.as_ref().is_some_and(|held| held.ptr_eq(token));
+        let Some(held) = self.held.as_ref().filter(|held| same(held) && !held.doubtful) else { return };
+        let (text, on_probation, same_text) = (held.text.clone(), held.probation.is_some(), held.same_text);
+        if let Some(flight) = &mut self.flight {
+            flight.before_rejection = flight.called;
+        }
+        if on_probation {
+            self.returned += u32::from(same_text);
+            return self.doubt(now);
+        }
+        self.held = None;
+        self.others.clear();
+        self.replaces = Some(text);
         (self.reasons.lost, self.reasons.origin) = (Trigger::Rejected, None);
         self.reasons.rejected = Some(token.clone());
-        if held.probation.is_some() {
-            self.rejections += 1;
-            self.requested &= self.source.is_some();
-            self.reasons.rejection_failed(&self.options, now);
-            self.back_off(Fails { permanent: false, retry_after: None }, now);
-            if let Some(source) = &mut self.source {
-                source.failed = held.source;
-            }
-        }
+        self.reasons.forget_rejections();
     }
 
     /// `due`: the held token is due. `in_flight`: a refresh is in flight.
@@ -358,11 +441,28 @@ impl Model {
         self.held = None;
         self.reasons.rejected = None;
         self.next.clear();
+        self.others.clear();
         self.start_clean();
     }
 
     pub(super) fn start_interval(&mut self, now: Now) {
         self.min_interval = (self.options.min_interval > 0).then(|| Ends::after(now, self.options.min_interval));
+    }
+
+    /// What a preview of the time says about a refresh that it starts.
+    pub fn learn_start(&mut self, peeked: &Self) {
+        self.last_start = peeked.last_start;
+        self.min_interval = peeked.min_interval;
+        self.requested = peeked.requested;
+        self.reasons = peeked.reasons.clone();
+        self.learn_half(peeked);
+    }
+
+    /// A start for a request for another token makes the held one due.
+    fn learn_half(&mut self, peeked: &Self) {
+        if let (Some(held), Some(peeked)) = (&mut self.held, &peeked.held) {
+            held.half = peeked.half;
+        }
     }
 
     /// What a preview of the drain says about the refreshes started, and timed out, so far.
@@ -375,10 +475,11 @@ impl Model {
         self.unseen = peeked.unseen;
         self.reasons = peeked.reasons.clone();
         self.source = peeked.source.clone();
+        self.learn_half(peeked);
     }
 
     pub fn may_refuse(&self) -> bool {
-        self.failures > 0 || self.request_backoff.is_some() || self.backed_off
+        self.failures + self.rejections > 0 || self.request_backoff.is_some() || self.backed_off
     }
 
     pub fn drained(&mut self) {
@@ -389,6 +490,7 @@ impl Model {
         self.missed.retain(|waiter| self.waiting.contains(waiter));
         self.failures = 0;
         self.rejections = 0;
+        self.returned = 0;
         self.unseen = 0;
         self.accepted = 0;
         self.expired = 0;

@@ -60,6 +60,8 @@ pub struct Options {
 #[derive(Clone, Copy, Debug)]
 pub enum Op {
     Request,
+    /// Requests another token than the held one, or than an older one.
+    RequestOther(Rejects),
     /// Cancels the n-th waiter.
     Cancel(u8),
     /// A ghost: a waiter that joins and is cancelled before it can matter.
@@ -121,6 +123,8 @@ pub enum Brings {
     Expired(u64),
     /// A JWT that expires at the last possible time.
     Endless,
+    /// A string and its expiry, as with `Until`. It has the text of the last accepted token.
+    Again(u64),
 }
 
 /// What a source returns: several versions, of two users.
@@ -195,7 +199,7 @@ impl Brings {
                 };
                 (jwt(format!("{{\"iat\":{iat},\"exp\":{exp}}}")), verdict)
             }
-            Self::Until(lifetime) => {
+            Self::Until(lifetime) | Self::Again(lifetime) => {
                 let expires_on = wall.saturating_add_unsigned(lifetime);
                 (NewToken::new(text).with_expires_on(UnixTime::from_millis(expires_on)), alive(expires_on, wall))
             }

@@ -1,6 +1,6 @@
 //! Checks of a drained machine: that it is settled and, on copies of it, what a request would get.
 
-use acs_common::{Action, Error, Event, Machine, Now};
+use acs_common::{Action, Error, Event, Machine, Now, Token};
 
 use super::drain::Seen;
 use super::flight::Stage;
@@ -22,6 +22,7 @@ impl World {
             let failures = model.failures + model.rejections;
             seen.changed == model.accepted
                 && seen.expired == model.expired
+                && seen.returned == model.returned
                 && (seen.failed == failures || seen.failed > failures && batch || self.at_the_end())
                 && seen.disposed == 0
         };
@@ -41,7 +42,9 @@ impl World {
             self.check(Law::Disposed, gone, |_| "it still has a token".to_owned());
         }
         if self.model.held(now).is_some() && !(self.model.checks_each_request() && self.model.flight.is_some()) {
-            let waiting = self.model.waiting.clone();
+            let others = &self.model.others;
+            let waiting: Vec<_> =
+                self.model.waiting.iter().filter(|waiter| !others.contains(waiter)).copied().collect();
             self.check(Law::Punctual, waiting.is_empty(), |_| format!("{waiting:?} wait, but a token is held"));
         }
         if at_the_end {
@@ -63,6 +66,7 @@ impl World {
     pub(super) fn probe(&mut self) {
         self.probe_settled();
         self.probe_request();
+        self.probe_request_for_another();
         if !self.at_the_end() {
             self.probe_boundaries();
             self.probe_snapshot_later();
@@ -123,6 +127,19 @@ impl World {
         }
     }
 
+    /// A request for another token than the held one gets the last failure in the backoff, or waits.
+    fn probe_request_for_another(&mut self) {
+        let Some(than) = self.model.held(self.now).and_then(|held| held.token.clone()) else { return };
+        let (_, actions) = self.copy_after(Event::AnotherRequested { waiter: PROBE, than }, self.now);
+        let got = actions.iter().find_map(|action| match action {
+            Action::ReturnToken { waiter: PROBE, result } => Some(result.is_err()),
+            _ => None,
+        });
+        let backs_off = self.model.flight.is_none() && self.model.request_backoff.is_some();
+        let right = got.is_none_or(|refused| refused && backs_off);
+        self.check(Law::HandOut, right || self.at_the_end(), |_| format!("a request for another yields {actions:?}"));
+    }
+
     /// A token is valid up to its last millisecond, and then expired by either clock alone.
     fn probe_boundaries(&mut self) {
         let (now, Some(end)) = (self.now, self.model.expiry()) else { return };
@@ -168,10 +185,8 @@ impl World {
             return;
         }
         let refused = self.answers.iter().find_map(|(_, answer)| answer.err());
-        let Some(retry_in) = refused.filter(|_| self.model.flight.is_none() && self.machine.token(self.now).is_none())
-        else {
-            return;
-        };
+        let Some(retry_in) = refused.filter(|_| self.model.flight.is_none()) else { return };
+        let held = self.machine.token(self.now).cloned();
         let wait = retry_in.unwrap_or(0);
         if wait > AGES {
             return;
@@ -179,7 +194,12 @@ impl World {
         let refuses = |after: u64| {
             let mut later = self.clone();
             later.pass(after);
-            let (_, actions) = later.copy_after(Event::TokenRequested { waiter: PROBE }, later.now);
+            // With a token held, the error was for a request for another one.
+            let again = match held.clone() {
+                Some(than) => Event::AnotherRequested { waiter: PROBE, than },
+                None => Event::TokenRequested { waiter: PROBE },
+            };
+            let (_, actions) = later.copy_after(again, later.now);
             let refuses = actions.iter().any(|action| matches!(action, Action::ReturnToken { waiter: PROBE, .. }));
             (refuses, actions)
         };
@@ -197,10 +217,14 @@ impl World {
         if self.model.disposed || self.at_the_end() {
             return;
         }
-        let (mut asking, mut waiting) = (self.clone(), self.clone());
-        asking.recover_asking();
+        let (mut asking, mut replacing, mut waiting) = (self.clone(), self.clone(), self.clone());
+        asking.recover_asking(None);
+        if let Some(than) = self.model.held(self.now).and_then(|held| held.token.clone()) {
+            replacing.recover_asking(Some(&than));
+        }
         waiting.recover_waiting();
         self.broken.extend(asking.broken);
+        self.broken.extend(replacing.broken);
         self.broken.extend(waiting.broken);
     }
 
@@ -217,13 +241,16 @@ impl World {
         true
     }
 
-    /// A caller asks, waits if necessary, and asks again when the error says so.
-    fn recover_asking(&mut self) {
+    /// A caller asks for a token, or for another one than this, waits if necessary, and asks again when the error says so.
+    fn recover_asking(&mut self, than: Option<&Token>) {
         let start = self.now.monotonic.as_millis();
         let patience = self.model.patience(self.now);
         for _ in 0..4 {
             let waiter = self.new_waiter();
-            self.request(waiter);
+            match than {
+                None => self.request(waiter),
+                Some(than) => self.request_other(waiter, than.clone()),
+            }
             for _ in 0..8 {
                 if self.answers.contains(&(waiter, Ok(()))) {
                     let took = self.now.monotonic.as_millis() - start;

@@ -76,9 +76,9 @@ impl Reasons {
         self.back_off(fails, count, options, left, now);
     }
 
-    pub fn rejection_failed(&mut self, options: &Options, now: Now) {
+    pub fn rejection_failed(&mut self, options: &Options, left: u64, now: Now) {
         self.rejections = self.rejections.map(|count| count.saturating_add(1));
-        self.back_off(Fails { permanent: false, retry_after: None }, self.rejections, options, 0, now);
+        self.back_off(Fails { permanent: false, retry_after: None }, self.rejections, options, left, now);
         self.rejection_streak = self.streak;
     }
 
@@ -116,15 +116,9 @@ impl Reasons {
         self.streak = Some(timer.map(|end| end.plus(max).plus(1)));
     }
 
-    /// The trigger of a call that starts now. `due`: the held valid token is due for renewal; `None` if no token is
-    /// held.
-    pub fn start(&mut self, due: Option<bool>, requested: bool, said: &Reason) -> Trigger {
+    /// The trigger of a call that starts now for this cause.
+    pub fn start(&mut self, cause: Trigger, requested: bool, said: &Reason) -> Trigger {
         let is_first = self.origin.is_none();
-        let cause = match due {
-            None => self.lost,
-            Some(true) => Trigger::Renewal,
-            Some(false) => Trigger::SourceChanged,
-        };
         self.origin.get_or_insert(cause);
         let has_failed = if self.failures.contains(&said.failures) { said.failures > 0 } else { self.failures != [0] };
         match (cause, requested, has_failed) {

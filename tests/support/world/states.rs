@@ -11,8 +11,8 @@ use std::fmt::Write as _;
 
 use acs_common::{Now, RequestId};
 
-use super::World;
 use super::ops::{Brings, Ends, Fails, Gives, Op, Rejects, Setup, Span};
+use super::{World, last_part};
 
 /// What the environment does in a search.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +49,8 @@ impl World {
             undrained,
             ghost,
             broken,
+            // A start in the last event has used it.
+            was_due: _,
             // These only have to be new.
             waiters: _,
             texts: _,
@@ -66,11 +68,13 @@ impl World {
         writer.machine(&Value::read(&mut format!("{machine:?}").as_str()));
         let late = [checks, calls].map(|known| self.has_late(known));
         let older = tokens.len() > usize::from(model.expiry().is_some());
+        // The text that a refresher returns again, if no token is held.
+        let again = tokens.last().map(|token| Some(last_part(token.secret().expose())) == model.replaces);
         let timer = timer.map(|at| after(at.as_millis(), *now));
         let look = look.map(|at| after(at, *now));
         let Writer { mut text, next, .. } = writer;
         let skew = skew(setup.start, *now);
-        let _ = write!(text, "{} {late:?} {older} {timer:?} {look:?} {set_back} {skew}", model.state(*now));
+        let _ = write!(text, "{} {late:?} {older} {again:?} {timer:?} {look:?} {set_back} {skew}", model.state(*now));
         State { text, next }
     }
 
@@ -110,6 +114,7 @@ impl World {
         let mut ops = vec![Op::RetryNow, Op::Look, Op::Dispose];
         if self.model.waiting.len() < alphabet.callers {
             ops.push(Op::Request);
+            ops.extend(held.then_some(Op::RequestOther(Rejects::Held)));
         }
         ops.extend((0..self.model.waiting.len().max(1)).map(|index| Op::Cancel(u8::try_from(index).unwrap_or(0))));
         if self.call().is_some() {
@@ -245,7 +250,7 @@ impl Writer<'_> {
         if until.name == "Some" && !self.runs(until) {
             return;
         }
-        let _ = write!(self.text, "probation:{} ", part("rejected").name);
+        let _ = write!(self.text, "probation:{} {} ", part("rejected").name, part("same_text").name);
         self.value("until", until);
         if self.runs(streak) {
             let _ = write!(self.text, " {} in ", self.count(part("rejections")));
@@ -290,7 +295,7 @@ impl Writer<'_> {
                 let _ = write!(self.text, "{}", name.parse::<u32>().expect("a counter").min(self.long_streak));
             }
             name => {
-                let waiter = name.parse().ok().filter(|_| matches!(field, "waiter" | "waiters" | "checking" | "next"));
+                let waiter = name.parse().ok().filter(|_| matches!(field, "waiter" | "name"));
                 match waiter.map(|waiter: u32| self.waiting.iter().position(|other| *other == waiter)) {
                     Some(Some(place)) => {
                         let _ = write!(self.text, "#{place}");
@@ -304,8 +309,8 @@ impl Writer<'_> {
                 self.text.push('(');
                 for (inner, value) in &value.parts {
                     // `started` matters only for lifetimes, which no answer in a search has, and `laid` only for the
-                    // server's time. `expires_on` is only passed on.
-                    if !matches!(*inner, "started" | "expires_on" | "laid") {
+                    // server's time. `expires_on` is only passed on. `first` says which token it is.
+                    if !matches!(*inner, "started" | "expires_on" | "laid" | "first") {
                         self.value(if inner.is_empty() { field } else { inner }, value);
                         self.text.push(',');
                     }

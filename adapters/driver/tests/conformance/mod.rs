@@ -13,6 +13,7 @@ mod hostile;
 #[cfg(not(target_family = "wasm"))]
 mod panics;
 mod readers;
+mod replacing;
 mod streams;
 #[path = "../watched/mod.rs"]
 mod watched;
