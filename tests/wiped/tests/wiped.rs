@@ -54,7 +54,7 @@ fn secrets() -> Secrets {
         opaque: lasting(plain.clone()),
         jwt,
         challenge: lasting(format!("Bearer error=\"{plain}\", error_description=\"x\"")),
-        broken: lasting(jwt.replace("fQ.", "fQ!.")),
+        broken: lasting(jwt.replace("fQ.", "fQ~.")),
         wrong: [lasting(format!("\"{plain}\"")), lasting(format!("{jwt} x"))],
         escaped: lasting(ESCAPED.repeat(40)),
         half_escaped: lasting(format!("\\u0057{}", &PLAIN[1..]).repeat(40)),
