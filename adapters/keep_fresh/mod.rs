@@ -151,13 +151,15 @@ async fn play<R: Runtime>(options: Options) -> Result<bool, Box<dyn Error>> {
     Ok(kept)
 }
 
+type OnDevice<R> = CommunicationTokenCredential<Device<R>>;
+
 /// The credential that the example shows.
 fn credential<R: Runtime>(
     runtime: &R,
     clock_ahead: Option<i64>,
     issuer: SocketAddr,
     tally: &Arc<Tally>,
-) -> Result<(CommunicationTokenCredential<Device<R>>, impl Future<Output = ()> + Send + 'static), Box<dyn Error>> {
+) -> Result<(OnDevice<R>, impl Future<Output = ()> + Send + 'static), Box<dyn Error>> {
     let tally = Arc::clone(tally);
     let refresher = move || {
         let counted = tally.refresh();
