@@ -1,4 +1,6 @@
 //! Tokens: what a refresher returns, and what callers get.
+//!
+//! The file is long because each method has its documentation and an example.
 
 use alloc::borrow::ToOwned;
 #[cfg(feature = "http")]

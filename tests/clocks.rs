@@ -1,6 +1,8 @@
 //! The effects of the two clocks on a credential: set forward and back, stopped during a sleep, at their limits.
 //!
 //! The machine's actions are written as words, timers as milliseconds from now.
+//!
+//! This file is long because each effect is tried with each kind of clock change.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

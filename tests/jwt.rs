@@ -1,4 +1,6 @@
 //! Every form of a token string, and what is read from it, on each way into the machine (a "door").
+//!
+//! This file is long because it has one table for each form, and the properties of all forms.
 
 mod support;
 

@@ -1,4 +1,6 @@
 //! Tokens never show in any text, and are kept only as long as they are needed.
+//!
+//! The file is long because each type that can hold a secret has its test.
 
 mod support;
 

@@ -1,4 +1,6 @@
 //! The `simulate` program, run as a process: its output, its exit status, and its errors about bad input.
+//!
+//! This file is long because it has the output for each kind of bad input.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

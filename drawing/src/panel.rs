@@ -83,7 +83,7 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// A row with this name in front of it. Without items there is none.
+    /// A row with this name in front of it. Without items there is no row.
     fn row(&mut self, name: &str, items: Vec<Item>, strips: usize) {
         if items.is_empty() {
             return;

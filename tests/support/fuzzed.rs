@@ -1,4 +1,6 @@
 //! The bodies of the fuzz targets. The ordinary tests replay them too.
+//!
+//! The file is long because all targets stand together, each with its oracle.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

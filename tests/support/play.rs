@@ -1,4 +1,6 @@
 //! Plays a scenario through the machine alone, in virtual time. The host sleeps exactly until the deadline.
+//!
+//! The file is long because it is one host: all events and actions of it.
 
 use std::collections::{BTreeMap, VecDeque};
 

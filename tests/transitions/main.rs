@@ -1,4 +1,6 @@
 //! The table and the diagram in `src/transitions.md` are correct and complete.
+//!
+//! The file is long because it reads the table, draws the diagram, and compares both with the machine.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,4 +1,6 @@
 //! Puts a machine into the first state of a row, only by events, and finds out its state from outside.
+//!
+//! The file is long because it has a way into each state and each condition.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! The handle of a credential.
+//!
+//! The file is long because each method has its documentation and an example.
 
 use std::fmt;
 use std::future::Future;

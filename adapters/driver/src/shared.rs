@@ -1,4 +1,6 @@
 //! The state that a credential's handles and its driver share: the machine behind a lock, and a snapshot without a lock.
+//!
+//! All steps under the lock stand together here, so the file is long.
 
 use std::mem;
 use std::sync::Arc;

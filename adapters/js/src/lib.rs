@@ -350,7 +350,7 @@ fn sent(request: RequestId, http: &HttpRequest) -> Array {
 /// What a connection string says: the endpoint and the key.
 ///
 /// # Errors
-/// It is none.
+/// The text is not a connection string.
 #[wasm_bindgen(js_name = readConnectionString)]
 pub fn read_connection_string(text: &str) -> Result<Vec<String>, JsError> {
     let read: acs_common::connection_string::ConnectionString =

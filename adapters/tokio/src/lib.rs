@@ -19,7 +19,7 @@
 //! | use a token | [`Token`], [`Secret::expose`] |
 //! | return a token, or fail, in a refresher | [`IntoRefresher`], [`NewToken`], [`RefresherError`], [`Reason`] |
 //! | put the token on requests, and get over a 401 | `tower::AuthorizeLayer` (feature `tower`), `AuthorizeMiddleware` (`reqwest-middleware`), `azure::AuthorizePolicy` (`azure`), made from `ClientArguments` |
-//! | take any credential in a client of yours | [`TokenProvider`] |
+//! | take any credential in your own client | [`TokenProvider`] |
 //! | set options | [`PolicyBuilder`] |
 //! | handle errors | [`Error`], [`FailureCause`], [`BuildError`] |
 

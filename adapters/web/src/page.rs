@@ -110,7 +110,7 @@ struct Listener {
 }
 
 impl Listener {
-    /// `None`: the target is none, so it tells nothing.
+    /// `None`: the target has no events, so it tells nothing.
     fn new(target: &EventTarget, event: &'static str, told: impl FnMut() + 'static) -> Option<Self> {
         let callback = Closure::<dyn FnMut()>::new(told);
         target.add_event_listener_with_callback(event, callback.as_ref().unchecked_ref()).ok()?;

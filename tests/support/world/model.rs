@@ -1,5 +1,7 @@
 //! What the contract allows at each moment. The model keeps its records separate from the machine's, from the host's
 //! events and the machine's actions.
+//!
+//! The file is long because the contract is: each rule is here once.
 
 use acs_common::{Now, RequestId, Source, Token, Trigger};
 

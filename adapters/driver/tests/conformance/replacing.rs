@@ -90,7 +90,7 @@ fn a_request_for_another_token_waits_while_others_are_served() {
     });
 }
 
-/// Fails when the failure does not name a cache, or when the refused text is returned as another token for ever.
+/// Fails when the failure does not name a cache, or when the refused text is returned as another token indefinitely.
 #[test]
 fn a_refresher_that_returns_the_refused_token_is_told_of_a_cache() {
     rt::run(async {
