@@ -291,9 +291,10 @@ impl Until {
         self.left(now) == 0
     }
 
-    /// The end of two waits that must both be over.
-    pub(crate) fn later(self, other: Self) -> Self {
-        Self { monotonic: self.monotonic.max(other.monotonic), unix: self.unix.max(other.unix) }
+    /// The end of two waits that must both be over, laid on both clocks now. Their ends by one clock may be far apart, if that
+    /// clock was set in between.
+    pub(crate) fn later(self, other: Self, now: Now) -> Self {
+        now.plus(self.left(now).max(other.left(now)))
     }
 
     /// The end of two waits of which the shorter one counts.

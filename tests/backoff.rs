@@ -56,3 +56,16 @@ fn an_accepted_token_ends_the_backoff() {
     rig.pass(2 * SECOND);
     assert_eq!(rig.ask(4)[..2], ["4 served", "call"], "no backoff delays the renewal");
 }
+
+/// Fails when a merged backoff keeps the end that a clock showed before it was set back.
+#[test]
+fn a_suspension_ends_a_merged_backoff_after_the_wall_clock_was_set_ahead_and_back() {
+    let day = 86_400 * SECOND;
+    let mut rig = renewing_a_token_on_probation(Policy::default());
+    rig.set_forward(SECOND);
+    rig.fail(RefresherError::new("too many").with_retry_after(Duration::from_secs(100)));
+    rig.set_back(day);
+    assert_eq!(reject(&mut rig), ["failed, 100000"], "the longer one goes on");
+    rig.suspend(100 * SECOND);
+    assert_eq!(rig.ask(3)[..2], ["3 served", "call"], "a suspension as long as the backoff ends it");
+}

@@ -368,12 +368,12 @@ impl<W> Machine<W> {
             Some(backoff) => {
                 // A new failure never shortens a backoff that runs.
                 let timer = match state.timer {
-                    TimerBackoff::Until(end) => end.later(now.plus(backoff.timer)),
+                    TimerBackoff::Until(end) => end.later(now.plus(backoff.timer), now),
                     TimerBackoff::Over | TimerBackoff::UntilAccepted => now.plus(backoff.timer),
                 };
                 let request = now.plus(backoff.request);
                 state.timer = TimerBackoff::Until(timer);
-                state.request = Some(state.request.map_or(request, |end| end.later(request)));
+                state.request = Some(state.request.map_or(request, |end| end.later(request, now)));
                 state.streak = self.policy.retry_millis().map(|(_, max)| timer.plus(max).plus(1));
             }
             None => state.timer = TimerBackoff::UntilAccepted,

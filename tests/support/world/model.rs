@@ -389,7 +389,7 @@ impl Model {
         };
         let later = |end: Option<Ends>, millis: u64| {
             let new = Ends::after(now, millis);
-            Some(end.map_or(new, |end| end.later(new)))
+            Some(end.map_or(new, |end| end.later(new, now)))
         };
         self.request_backoff = later(self.request_backoff, most.max(1));
         self.timer_backoff =

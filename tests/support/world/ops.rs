@@ -280,8 +280,9 @@ impl Ends {
         Self { mono: self.mono.saturating_add(millis).min(LAST), wall: self.wall.saturating_add_unsigned(millis) }
     }
 
-    pub fn later(self, other: Self) -> Self {
-        Self { mono: self.mono.max(other.mono), wall: self.wall.max(other.wall) }
+    /// As long as the longer one from now on.
+    pub fn later(self, other: Self, now: Now) -> Self {
+        Self::after(now, self.left(now).max(other.left(now)))
     }
 }
 

@@ -109,7 +109,7 @@ impl Reasons {
         // A running backoff is never shortened.
         let later = |before: Option<Ends>, millis| {
             let end = Ends::after(now, millis);
-            before.map_or(end, |before| before.later(end))
+            before.map_or(end, |before| before.later(end, now))
         };
         let timer = [later(self.timer[0], bounds[0]), later(self.timer[1], bounds[1])];
         self.timer = timer.map(Some);
