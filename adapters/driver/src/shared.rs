@@ -271,6 +271,7 @@ impl<C: Clock> Locked<'_, C> {
     }
 
     /// How long until the machine has to look at the clocks.
+    #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
     pub(crate) fn until_due(&mut self) -> Option<Duration> {
         let now = self.now();
         Some(self.state.machine.deadline()?.saturating_since(now.monotonic))
