@@ -82,6 +82,8 @@ pub struct World {
     undrained: bool,
     /// The held token was due before the last event.
     was_due: bool,
+    /// The last event was *retry now*, which ends the backoff of an error that time led to just before.
+    retried: bool,
     ghost: Option<u32>,
     ghosts_ask: bool,
     journal: Option<Vec<String>>,
@@ -130,6 +132,7 @@ impl World {
             hold: 0,
             undrained: false,
             was_due: false,
+            retried: false,
             ghost: None,
             ghosts_ask: true,
             journal: None,

@@ -10,6 +10,7 @@ use super::{NOBODY, World, last_part};
 impl World {
     pub(super) fn before_event(&mut self) {
         self.was_due = self.machine.is_due(self.now);
+        self.retried = false;
         self.model.before_event(self.now);
     }
 
@@ -53,6 +54,7 @@ impl World {
     pub(super) fn retry_now(&mut self) {
         self.before_event();
         let (due, in_flight) = self.time_first();
+        self.retried = true;
         self.model.retry_now(due, in_flight, self.now);
         self.hand_in(Event::RetryNow);
     }

@@ -181,7 +181,7 @@ impl World {
     /// An error says when to ask again: a request before that gets an error, and from then on a refresh starts.
     fn probe_promises(&mut self) {
         // What happened after the error, and before the drain, may have changed that time.
-        if self.model.disposed || self.batch || self.model.checks_each_request() {
+        if self.model.disposed || self.batch || self.retried || self.model.checks_each_request() {
             return;
         }
         let refused = self.answers.iter().find_map(|(_, answer)| answer.err());

@@ -51,6 +51,7 @@ impl World {
             broken,
             // A start in the last event has used it.
             was_due: _,
+            retried: _,
             // These only have to be new.
             waiters: _,
             texts: _,
@@ -153,6 +154,11 @@ impl World {
 fn skew(start: Now, now: Now) -> i64 {
     let wall = now.unix.as_millis() - start.unix.as_millis();
     wall - i64::try_from(now.monotonic.saturating_since(start.monotonic).as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The milliseconds of a moment of the wall clock, as its `Debug` text shows it.
+fn wall(text: &str) -> i64 {
+    chrono::DateTime::parse_from_rfc3339(text).expect("a time").timestamp_millis()
 }
 
 /// How long until then, or 0 after that.
@@ -287,10 +293,6 @@ impl Writer<'_> {
                 let in_flight = self.flight.is_some_and(|flight| format!("{flight:?}") == value.text);
                 self.text.push_str(if in_flight { "in flight" } else { "another" });
             }
-            "UnixTime" => {
-                let wall: i64 = value.number_text().parse().expect("a time");
-                let _ = write!(self.text, "{}", wall - self.now.unix.as_millis());
-            }
             name if field == "failures" => {
                 let _ = write!(self.text, "{}", name.parse::<u32>().expect("a counter").min(self.long_streak));
             }
@@ -310,7 +312,7 @@ impl Writer<'_> {
                 for (inner, value) in &value.parts {
                     // `started` matters only for lifetimes, which no answer in a search has, and `laid` only for the
                     // server's time. `expires_on` is only passed on. `first` says which token it is.
-                    if !matches!(*inner, "started" | "expires_on" | "laid" | "first") {
+                    if !matches!(*inner, "started" | "expires_on" | "device_time" | "laid" | "first") {
                         self.value(if inner.is_empty() { field } else { inner }, value);
                         self.text.push(',');
                     }
@@ -323,7 +325,7 @@ impl Writer<'_> {
     fn left(&self, until: &Value<'_>) -> Option<(u64, i64)> {
         let number = |field| until.part(field).expect("two clocks").number_text();
         let mono: u64 = number("monotonic").parse().expect("a time");
-        let wall = number("unix").parse().expect("a time");
+        let wall = wall(until.part("unix").expect("two clocks").name);
         Ends { mono, wall }.ahead(self.now).filter(|left| left.0 > 0)
     }
 
