@@ -97,6 +97,28 @@ fn a_service_that_refuses_everything_causes_no_storm() {
     });
 }
 
+/// Fails when the refusals of one endpoint take the token from the calls to the others.
+#[test]
+fn an_endpoint_that_refuses_everything_costs_the_others_nothing() {
+    rt::run(async {
+        let (credential, refreshes) = with_policy(Policy::default(), ALWAYS);
+        let service = Service::new(|seen| Ok(status(if seen.url.ends_with("/bad") { 401 } else { 200 })));
+        let client = Client::new(arguments(&credential), service.clone());
+        let (rounds, pause) = if rt::IS_VIRTUAL { (600, 1_000) } else { (20, 10) };
+        for _ in 0..rounds {
+            assert_eq!(client.call(post("/bad")).await.unwrap().status().as_u16(), 401);
+            for _ in 0..9 {
+                let before = service.sends();
+                assert_eq!(client.call(post("/good")).await.unwrap().status().as_u16(), 200);
+                assert_eq!(service.sends() - before, 1);
+            }
+            rt::sleep(Duration::from_millis(pause)).await;
+        }
+        println!("{rounds} × 9 calls beside an endpoint that refuses everything: {} refreshes", refreshes.count());
+        assert!(refreshes.count() <= 25, "{} refreshes", refreshes.count());
+    });
+}
+
 /// Fails when the origin is not compared, or a header of the caller is replaced.
 #[test]
 fn what_goes_elsewhere_or_has_a_header_of_its_own_passes_untouched() {
