@@ -121,7 +121,10 @@ impl PolicyBuilder {
         self
     }
 
-    /// How long a refresh may take. After that it is a transient failure (contract, rule 2.8).
+    /// How long a refresh may take. After that it is a transient failure (contract, rule 2.8), and the host is told to drop the
+    /// call, which may be half-way. If the issuer replaces a single-use refresh token at each call, the new one is lost then.
+    /// The cure: the refresher hands that call to a task of its own, which ends and stores the new token also when nobody
+    /// waits for it.
     ///
     /// Default: 60 seconds. `None`: no timeout, so callers wait as long as the refresher does. An interactive sign-in needs
     /// `None` or a long time. Zero is an error.

@@ -13,6 +13,10 @@ use acs_common::{NewToken, Reason, RefresherError};
 /// any more: it took longer than [`refresh_timeout`](acs_common::PolicyBuilder::refresh_timeout), or the credential was
 /// disposed. A panic counts as a failure.
 ///
+/// So the future may be dropped half-way. If your server replaces a single-use refresh token at each call, the new one is lost
+/// then, and with it the session. The cure: hand the call to a task of its own (`tokio::spawn`, or `smol::spawn` and
+/// `detach`) that stores the new refresh token before it ends, and await that task.
+///
 /// A refresher must not block its thread, because the driver runs there too: hand work that blocks to `spawn_blocking` or
 /// `smol::unblock`. While the thread is blocked, no timeout can end the call, and nothing wakes the tasks that wait. They look
 /// at the clocks when they are polled, so a waiting call that is polled after
