@@ -53,8 +53,11 @@ impl<T> Queue<T> {
         core::iter::from_fn(move || taken.pop())
     }
 
-    pub(super) fn any(&self, is_meant: impl FnMut(&T) -> bool) -> bool {
-        self.iter().any(is_meant)
+    #[inline]
+    pub(super) fn any(&self, mut is_meant: impl FnMut(&T) -> bool) -> bool {
+        // Nearly always empty: an iterator over both parts costs more.
+        let Some(first) = &self.first else { return false };
+        is_meant(first) || self.rest.as_ref().is_some_and(|rest| rest.iter().any(is_meant))
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
