@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use acs_common_driver::{Error, FailureKind, Policy, RefresherError};
+use acs_common_driver::{Error, FailureKind, Policy, RefresherError, Token};
 
 use super::{Calls, HOUR, good, lasting, millis, rt};
 
@@ -149,16 +149,15 @@ fn a_reader_replaces_the_token_that_it_lent() {
 #[test]
 fn the_refresher_itself_cannot_wait_for_another_token() {
     rt::run(async {
-        let slot = std::sync::Arc::new(std::sync::Mutex::new(None::<rt::Credential>));
+        let slot = std::sync::Arc::new(std::sync::Mutex::new(None::<(rt::Credential, Token)>));
         let inner = slot.clone();
         let mut calls = 0;
         let refresher = move || {
-            let (credential, first) = (inner.lock().unwrap().clone(), calls == 0);
+            let (asking, first) = (inner.lock().unwrap().clone(), calls == 0);
             calls += 1;
             async move {
-                match credential {
-                    Some(credential) if !first => {
-                        let held = credential.try_token().unwrap().unwrap();
+                match asking {
+                    Some((credential, held)) if !first => {
                         let answer = credential.replace(&held).await;
                         assert!(matches!(answer, Err(Error::CalledFromRefresher)));
                         Err(RefresherError::new("asked itself"))
@@ -168,8 +167,8 @@ fn the_refresher_itself_cannot_wait_for_another_token() {
             }
         };
         let credential = rt::Credential::with_refresher(refresher).policy(policy(1_000)).spawn().unwrap();
-        *slot.lock().unwrap() = Some(credential.clone());
         let held = credential.get_token().await.unwrap();
+        *slot.lock().unwrap() = Some((credential.clone(), held.clone()));
         credential.retry_now();
         let error = credential.replace(&held).await.unwrap_err();
         assert_eq!(kind(&error), FailureKind::RefresherFailed);
