@@ -138,9 +138,7 @@ pub use action::{Action, Notice, Reason, Trigger};
 pub use error::BearerError;
 pub use error::{Error, FailureCause, FailureKind, RefresherError, TokenError};
 pub use event::{Event, RequestId, Source};
-#[doc(hidden)]
-pub use machine::Status;
-pub use machine::{Machine, Snapshot};
+pub use machine::{Machine, RefreshStatus, Snapshot, Status, TokenStatus};
 pub use policy::{CheckSource, Policy, PolicyBuilder, PolicyError, UndecodableTokens};
 pub use secret::Secret;
 pub use server_time::DateSource;

@@ -19,7 +19,7 @@ use self::lease::{Lease, Probation};
 use self::pending::{PendingNotice, Waiter};
 use self::queue::Queue;
 pub use self::snapshot::Snapshot;
-pub use self::status::Status;
+pub use self::status::{RefreshStatus, Status, TokenStatus};
 use crate::action::{Action, Reason, Trigger};
 use crate::backoff::Random;
 use crate::error::{Error, TokenError};

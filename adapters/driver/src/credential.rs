@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use acs_common::{DateSource, Error, Event, Machine, NewToken, Now, Policy, Token, TokenError, UnixTime};
+use acs_common::{DateSource, Error, Event, Machine, NewToken, Now, Policy, Status, Token, TokenError, UnixTime};
 
 use crate::at_work::is_at_work;
 use crate::clock::Clock;
@@ -235,6 +235,37 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     pub fn service_time_seen(&self, date: impl Into<UnixTime>, sent: Now) {
         let (date, by) = (date.into(), DateSource::Service);
         self.shared().lock().handle(Event::ServerTimeSeen { date, sent, by });
+    }
+
+    /// What the credential holds and does at this moment: whether the token is fresh or due and how long it is valid, whether a
+    /// refresh is in flight, how long it backs off, and the last failure (contract, rule 2.15). It starts nothing, so that a
+    /// health check can ask often.
+    ///
+    /// ```
+    /// use acs_common_tokio::{CommunicationTokenCredential, TokenStatus};
+    ///
+    /// /// For the route `/healthz`.
+    /// fn health(credential: &CommunicationTokenCredential) -> (u16, String) {
+    ///     let status = credential.status();
+    ///     match (status.token, status.last_failure) {
+    ///         (TokenStatus::None, Some(failure)) => (503, failure.to_string()),
+    ///         (token, _) => (200, format!("{token:?}")),
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let refresher = || async { Err::<String, _>("the issuer is down") };
+    /// let credential = CommunicationTokenCredential::with_refresher(refresher).spawn()?;
+    /// assert_eq!(health(&credential).0, 200, "nothing has failed");
+    /// assert!(credential.get_token().await.is_err());
+    /// assert_eq!(health(&credential), (503, "the refresher failed: the issuer is down".to_owned()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.shared().lock().status()
     }
 
     /// The server's time, as the last `Date` tells it, to within some seconds (contract, section 7). `None` if no `Date` was

@@ -55,7 +55,8 @@ pub use acs_common::call;
 pub use acs_common::call::OriginError;
 pub use acs_common::{
     CheckSource, Error, FailureCause, FailureKind, Monotonic, NewToken, Notice, Now, Policy, PolicyBuilder,
-    PolicyError, Reason, RefresherError, Secret, Token, TokenError, Trigger, UndecodableTokens, UnixTime,
+    PolicyError, Reason, RefreshStatus, RefresherError, Secret, Status, Token, TokenError, TokenStatus, Trigger,
+    UndecodableTokens, UnixTime,
 };
 pub use builder::{BuildError, Builder};
 #[cfg(all(feature = "access-key", feature = "http"))]

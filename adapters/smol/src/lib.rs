@@ -42,9 +42,9 @@ pub use acs_common_driver::entra;
 pub use acs_common_driver::tower;
 pub use acs_common_driver::{
     BuildError, Builder, CheckSource, Clock, Driver, Error, FailureCause, FailureKind, IntoRefresher, Monotonic,
-    NewToken, Notice, NoticeStream, Now, Policy, PolicyBuilder, PolicyError, Reason, Refresher, RefresherError,
-    RefresherPanicked, Secret, Spawn, SpawnError, Token, TokenError, TokenFuture, TokenProvider, TokenReader, Trigger,
-    UndecodableTokens, UnixTime,
+    NewToken, Notice, NoticeStream, Now, Policy, PolicyBuilder, PolicyError, Reason, RefreshStatus, Refresher,
+    RefresherError, RefresherPanicked, Secret, Spawn, SpawnError, Status, Token, TokenError, TokenFuture,
+    TokenProvider, TokenReader, TokenStatus, Trigger, UndecodableTokens, UnixTime,
 };
 #[cfg(feature = "access-key")]
 pub use acs_common_driver::{ClientArguments, ClientArgumentsError, ClientAuth, OriginError, SharedKey};
