@@ -440,7 +440,7 @@ impl<C: Clock> fmt::Debug for GetToken<'_, C> {
 /// use acs_common_smol::CommunicationTokenCredential;
 /// use futures_lite::future;
 ///
-/// let credential = CommunicationTokenCredential::with_static_token("eyJ…")?;
+/// let credential = CommunicationTokenCredential::with_static_token("eyJhbGci")?;
 /// let token = credential.try_token()?.expect("a static token is always there");
 /// let answer = future::block_on(credential.replace(&token));
 /// assert!(matches!(answer, Err(Error::StaticToken)), "there is no other one");

@@ -158,7 +158,11 @@ fn skew(start: Now, now: Now) -> i64 {
 
 /// The milliseconds of a moment of the wall clock, as its `Debug` text shows it.
 fn wall(text: &str) -> i64 {
-    chrono::DateTime::parse_from_rfc3339(text).expect("a time").timestamp_millis()
+    moment(text).expect("a time")
+}
+
+fn moment(text: &str) -> Option<i64> {
+    Some(chrono::DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis())
 }
 
 /// How long until then, or 0 after that.
@@ -292,6 +296,9 @@ impl Writer<'_> {
             "RequestId" => {
                 let in_flight = self.flight.is_some_and(|flight| format!("{flight:?}") == value.text);
                 self.text.push_str(if in_flight { "in flight" } else { "another" });
+            }
+            name if moment(name).is_some() => {
+                let _ = write!(self.text, "{}", wall(name) - self.now.unix.as_millis());
             }
             name if field == "failures" => {
                 let _ = write!(self.text, "{}", name.parse::<u32>().expect("a counter").min(self.long_streak));
