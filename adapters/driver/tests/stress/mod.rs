@@ -175,7 +175,11 @@ async fn use_it<H: Host>(credential: &Credential<H>, witness: &Witness, mut dice
 
 fn reject<H: Host>(credential: &Credential<H>, witness: &Witness, token: &Token) {
     credential.reject(token);
-    witness.rejected(token);
+    // A token that replaced a rejected one stays, as doubtful (contract, rule 2.9). Any other is gone, and stays gone.
+    let held = credential.try_token();
+    if !held.is_ok_and(|held| held.is_some_and(|held| held.ptr_eq(token))) {
+        witness.rejected(token);
+    }
 }
 
 /// A refresher that fails in every way.

@@ -87,7 +87,7 @@ impl Witness {
         self.sum.gave_up.fetch_add(1, SeqCst);
     }
 
-    /// The token was rejected, and the call of `reject` has returned.
+    /// The token was rejected and dropped, and the call of `reject` has returned.
     pub(crate) fn rejected(&self, token: &Token) {
         let text = token.secret().expose().to_owned();
         let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
