@@ -201,7 +201,7 @@ impl World {
         }
     }
 
-    /// Takes an action. False: there is none.
+    /// Takes an action. False: there is no action.
     fn poll(&mut self) -> bool {
         let Some(action) = self.call.poll_action() else { return false };
         let action = match action {
@@ -290,7 +290,7 @@ impl World {
         let could = self.setup.replayable && !self.cancelled;
         let again = self.refused.first() == Some(&0) && could && !self.failed;
         let gave_other = self.sent.len() == 2;
-        // Whoever got another token sent it.
+        // A caller that got another token sent it.
         self.check(!again || gave_other || self.holds_response, "a refused request ends with a response");
     }
 

@@ -1,4 +1,4 @@
-//! The example `paused_time`, as a test. So a test of yours may look.
+//! The example `paused_time`, as a test. Your own test may look like it.
 
 #[expect(dead_code, reason = "its `main` is for the command line")]
 #[path = "../examples/paused_time.rs"]
