@@ -1,4 +1,4 @@
-//! The server's time (contract, section 7): a wrong clock of the device is no outage, and neither is a wrong clock of a server
+//! The server's time (contract, section 7): a wrong clock of the device is no outage, and neither is a wrong clock of a server.
 //! Time is data here: four hours take milliseconds.
 //!
 //! This file is long because it has a host of its own, beside a table for each rule.
