@@ -112,10 +112,7 @@ impl<W> Machine<W> {
     pub fn new(initial: Option<NewToken>, policy: Policy, now: Now) -> Result<Self, TokenError> {
         let mut machine = Self::empty(Kind::Refreshing, policy);
         if let Some(token) = initial {
-            if let Some(date) = token.server_time() {
-                machine.see(date.seen(now), now);
-            }
-            let (token, left) = token.accept(&machine.policy, now, Some(|_| None), now)?;
+            let (token, left) = machine.judge(token, now, now)?;
             if left > 0 {
                 machine.hold(token, left, now);
             }

@@ -30,7 +30,7 @@ use super::queue::Queue;
 use super::{Kind, Machine};
 use crate::action::Trigger;
 use crate::backoff::{self, Failure};
-use crate::error::{Error, FailureCause};
+use crate::error::{Error, FailureCause, TokenError};
 use crate::event::{Event, RequestId, Source};
 use crate::server_time::Sighting;
 use crate::time::Now;
@@ -205,16 +205,12 @@ impl<W> Machine<W> {
     }
 
     fn receive(&mut self, attempt: &Attempt, token: NewToken, now: Now) {
-        let own = token.server_time().map(|date| date.seen(attempt.started));
-        if let Some(seen) = own {
-            self.see(seen, now);
-        }
-        let judge = |expires_on| self.server_time.as_mut()?.judge(expires_on, now);
-        match token.accept(&self.policy, attempt.started, Some(judge), now) {
+        let has_own_time = token.server_time().is_some();
+        match self.judge(token, attempt.started, now) {
             Err(error) => self.fail_refresh(attempt, FailureCause::InvalidToken(error), now),
             Ok((token, 0)) => {
                 let is_known = self.server_time.as_ref().is_some_and(|server_time| server_time.is_known());
-                let by_server_time = is_known || own.is_some() && self.policy.uses_server_time();
+                let by_server_time = is_known || has_own_time && self.policy.uses_server_time();
                 let cause = FailureCause::ExpiredToken {
                     expires_on: token.expires_on(),
                     device_time: now.unix,
@@ -232,8 +228,18 @@ impl<W> Machine<W> {
         }
     }
 
+    /// The token, and how many milliseconds it is valid, by the server's time if that is known. `asked` is when it was asked
+    /// for.
+    pub(super) fn judge(&mut self, token: NewToken, asked: Now, now: Now) -> Result<(Token, u64), TokenError> {
+        if let Some(date) = token.server_time() {
+            self.see(date.seen(asked), now);
+        }
+        let judge = |expires_on| self.server_time.as_mut()?.judge(expires_on, now);
+        token.accept(&self.policy, asked, Some(judge), now)
+    }
+
     /// A response told the server's time. A better one than before lays the held token anew.
-    pub(super) fn see(&mut self, seen: Sighting, now: Now) {
+    fn see(&mut self, seen: Sighting, now: Now) {
         if self.kind != Kind::Refreshing || !self.policy.uses_server_time() {
             return;
         }

@@ -189,7 +189,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// - [`Error::RefreshFailed`] also while the credential holds a valid token, if that is the refused one;
     /// - [`Error::StaticToken`]: the credential has one fixed token, so there is no other.
     pub fn replace(&self, token: &Token) -> ReplaceToken<'_, C> {
-        ReplaceToken { shared: self.shared(), refused: token.clone(), reported: false, place: None }
+        ReplaceToken { request: self.get_token(), refused: token.clone(), reported: false }
     }
 
     /// Says that a new try makes sense: the network is back, the user has signed in, or the device woke up. It ends the
@@ -393,18 +393,31 @@ impl<C: Clock> Future for GetToken<'_, C> {
         {
             return Poll::Ready(Ok(token));
         }
-        this.poll_request(context)
+        this.poll_request(None, context)
     }
+}
+
+/// The token that a request is to replace.
+#[derive(Clone, Copy)]
+struct Replaced<'a> {
+    refused: &'a Token,
+    /// The credential does not know yet that the service refused it.
+    report: bool,
 }
 
 // Cold: a token that is held does not come here.
 impl<C: Clock> GetToken<'_, C> {
     #[cold]
     #[inline(never)]
-    fn poll_request(&mut self, context: &Context<'_>) -> Poll<Answer> {
+    fn poll_request(&mut self, replaced: Option<Replaced<'_>>, context: &Context<'_>) -> Poll<Answer> {
         // Clone the waker before the lock is held, because that may run foreign code.
         let waker = context.waker().clone();
-        let answer = self.shared.lock().poll_request(&mut self.place, None, waker);
+        let mut locked = self.shared.lock();
+        if let Some(Replaced { refused, report: true }) = replaced {
+            locked.handle(Event::TokenRejected { token: refused.clone() });
+        }
+        let answer = locked.poll_request(&mut self.place, replaced.map(|replaced| replaced.refused), waker);
+        drop(locked);
         if answer.is_pending() && is_at_work(self.shared) {
             self.place.take().into_iter().for_each(|place| self.leave(place));
             return Poll::Ready(Err(Error::CalledFromRefresher));
@@ -448,11 +461,9 @@ impl<C: Clock> fmt::Debug for GetToken<'_, C> {
 /// ```
 #[must_use = "a future does nothing until it is awaited"]
 pub struct ReplaceToken<'a, C: Clock> {
-    shared: &'a Arc<Shared<C>>,
+    request: GetToken<'a, C>,
     refused: Token,
     reported: bool,
-    /// Where the request waits, if it waits.
-    place: Option<Place>,
 }
 
 impl<C: Clock> Future for ReplaceToken<'_, C> {
@@ -460,32 +471,13 @@ impl<C: Clock> Future for ReplaceToken<'_, C> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
         let this = self.get_mut();
-        // Clone the waker before the lock is held, because that may run foreign code.
-        let waker = context.waker().clone();
-        let mut locked = this.shared.lock();
-        if !std::mem::replace(&mut this.reported, true) {
-            locked.handle(Event::TokenRejected { token: this.refused.clone() });
-        }
-        let answer = locked.poll_request(&mut this.place, Some(&this.refused), waker);
-        drop(locked);
-        if answer.is_pending() && is_at_work(this.shared) {
-            this.place.take().into_iter().for_each(|place| this.shared.lock().leave(place));
-            return Poll::Ready(Err(Error::CalledFromRefresher));
-        }
-        answer
-    }
-}
-
-impl<C: Clock> Drop for ReplaceToken<'_, C> {
-    fn drop(&mut self) {
-        if let Some(place) = self.place {
-            self.shared.lock().leave(place);
-        }
+        let report = !std::mem::replace(&mut this.reported, true);
+        this.request.poll_request(Some(Replaced { refused: &this.refused, report }), context)
     }
 }
 
 impl<C: Clock> fmt::Debug for ReplaceToken<'_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReplaceToken").field("waiting", &self.place.is_some()).finish_non_exhaustive()
+        f.debug_struct("ReplaceToken").field("waiting", &self.request.place.is_some()).finish_non_exhaustive()
     }
 }

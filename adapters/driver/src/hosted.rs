@@ -5,7 +5,7 @@ use std::future::pending;
 
 use acs_common::access_key::SignedHeaders;
 use acs_common::call::{Authorization, Call, CallAction, CallEvent, CallResponse, Returned};
-use acs_common::{Token, UnixTime};
+use acs_common::{Error, Token, UnixTime};
 use http::HeaderValue;
 
 use crate::call_error::CallError;
@@ -83,13 +83,7 @@ pub async fn authorized<H: Host>(
                     Some(refused) => credential.replace(&refused),
                     None => credential.get_token(),
                 };
-                // A token that fits into no header is as good as none.
-                let token = token.await.map_err(CallError::Token);
-                let token = token.and_then(|token| match token.authorization() {
-                    Ok(_) => Ok(token),
-                    Err(error) => Err(CallError::Bearer(error)),
-                });
-                match token {
+                match usable(token.await) {
                     Ok(token) => call.handle(CallEvent::TokenReceived { token }),
                     Err(error) => {
                         failure = Some(error);
@@ -164,21 +158,34 @@ enum Step {
     Nothing,
 }
 
-enum Owned {
+/// What goes on a request, taken out of the machine.
+pub(crate) enum Owned {
     Token(Token),
     Signature(UnixTime),
 }
 
+impl From<Authorization<'_>> for Owned {
+    fn from(with: Authorization<'_>) -> Self {
+        match with {
+            Authorization::Token(token) => Self::Token(token.clone()),
+            Authorization::Signature { date } => Self::Signature(date),
+        }
+    }
+}
+
+/// The answer of a credential. A token that fits into no header is as good as none.
+pub(crate) fn usable<E>(answer: Result<Token, Error>) -> Result<Token, CallError<E>> {
+    let token = answer.map_err(CallError::Token)?;
+    token.authorization().map_err(CallError::Bearer)?;
+    Ok(token)
+}
+
 fn step(call: &mut Call) -> Step {
-    let own = |with: Authorization<'_>| match with {
-        Authorization::Token(token) => Owned::Token(token.clone()),
-        Authorization::Signature { date } => Owned::Signature(date),
-    };
     match call.poll_action() {
         Some(CallAction::RejectToken { token }) => Step::Reject(token),
         Some(CallAction::GetToken { other_than }) => Step::Get(other_than),
-        Some(CallAction::Send { with }) => Step::Send { with: own(with), again: false },
-        Some(CallAction::SendAgain { with }) => Step::Send { with: own(with), again: true },
+        Some(CallAction::Send { with }) => Step::Send { with: with.into(), again: false },
+        Some(CallAction::SendAgain { with }) => Step::Send { with: with.into(), again: true },
         Some(CallAction::Return { what }) => Step::Return(what),
         Some(CallAction::CancelToken) | None => Step::Nothing,
     }

@@ -4,7 +4,7 @@ use acs_common_driver::call::{CallResponse, Origin};
 use acs_common_driver::parts::{Given, Host, authorized};
 use acs_common_driver::{CallError, ClientArguments, ClientAuth};
 use async_trait::async_trait;
-use http::header::{AGE, AUTHORIZATION, DATE, HOST, WWW_AUTHENTICATE};
+use http::header::{AGE, AUTHORIZATION, DATE, WWW_AUTHENTICATE};
 use http::{Extensions, HeaderName, HeaderValue, StatusCode};
 use reqwest::{Request, Response, Url};
 use reqwest_middleware::{Error, Middleware, Next};
@@ -94,12 +94,8 @@ impl Host for Chain<'_> {
                 // Not by joining: a target that begins with `//` would name another host.
                 let target = format!("{}{}", url.origin().ascii_serialization(), signed.target());
                 *request.url_mut() = Url::parse(&target).map_err(unsendable)?;
-                for (name, value) in [
-                    (HOST, signed.host()),
-                    (HeaderName::from_static("x-ms-date"), signed.date()),
-                    (HeaderName::from_static("x-ms-content-sha256"), signed.content_hash()),
-                    (AUTHORIZATION, signed.authorization()),
-                ] {
+                for (name, value) in signed.iter() {
+                    let name = HeaderName::from_bytes(name.as_bytes()).map_err(unsendable)?;
                     let mut value = HeaderValue::from_str(value).map_err(unsendable)?;
                     value.set_sensitive(name == AUTHORIZATION);
                     request.headers_mut().insert(name, value);

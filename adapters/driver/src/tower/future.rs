@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use acs_common::call::{Authorization, Call, CallAction, CallEvent, CallResponse, Returned};
-use acs_common::{Error, Now, Token, UnixTime};
+use acs_common::{Error, Now, Token};
 use http::header::{AGE, DATE, WWW_AUTHENTICATE};
 use http::{Request, Response, StatusCode};
 use tower_service::Service;
@@ -14,6 +14,7 @@ use tower_service::Service;
 use super::layer::{Settings, put};
 use crate::call_error::CallError;
 use crate::client::ClientAuth;
+use crate::hosted::{Owned, usable};
 use crate::provider::TokenFuture;
 
 pin_project_lite::pin_project! {
@@ -147,13 +148,7 @@ impl<S: Service<Request<B>>, B> Steps<S, B> {
     }
 
     fn answered(&mut self, answer: Result<Token, Error>) {
-        let token = answer.map_err(CallError::Token);
-        // A token that fits into no header is as good as none.
-        let token = token.and_then(|token| match token.authorization() {
-            Ok(_) => Ok(token),
-            Err(error) => Err(CallError::Bearer(error)),
-        });
-        match token {
+        match usable(answer) {
             Ok(token) => self.call.handle(CallEvent::TokenReceived { token }),
             Err(error) => {
                 self.failure = Some(error);
@@ -196,21 +191,6 @@ impl<S: Service<Request<B>>, B> Steps<S, B> {
             (Owned::Signature(date), ClientAuth::Key(key)) => self.settings.sign(request, key, date).map(Some),
             // A call by token asks for no signature.
             (Owned::Signature(_), ClientAuth::Token(_)) => Ok(Some(request)),
-        }
-    }
-}
-
-/// What goes on a request, taken out of the machine.
-enum Owned {
-    Token(Token),
-    Signature(UnixTime),
-}
-
-impl From<Authorization<'_>> for Owned {
-    fn from(with: Authorization<'_>) -> Self {
-        match with {
-            Authorization::Token(token) => Self::Token(token.clone()),
-            Authorization::Signature { date } => Self::Signature(date),
         }
     }
 }
