@@ -186,7 +186,7 @@ fn the_numbers_of_a_picture_are_those_of_the_timeline() {
             let calls = number("refresher_called") + number("source_called") + number("exchange_requested");
             let life = picture::life("life", &scenario, usize::MAX);
             let until = scenario.until;
-            let svg = Picture { id: "p", title: "", lives: &[life], until, width: 830 }.draw();
+            let svg = Picture { id: "p", title: "", lives: &[life], from: 0, until, width: 830 }.draw();
             let document = Document::parse(&svg).unwrap();
             let text = document.descendants().find(|node| node.has_tag_name("desc")).unwrap().text().unwrap();
             let stated = |what: &str| {
@@ -221,7 +221,7 @@ fn the_numbers_of_a_picture_are_those_of_the_timeline() {
 fn bars_are_to_scale() {
     let mut life = Life::new("life");
     life.record(1_000, Fact::Held { token: "r1".to_owned(), due: Some(4_000), expires: Some(6_000) });
-    let svg = Picture { id: "p", title: "", lives: &[life], until: 8_000, width: 892 }.draw();
+    let svg = Picture { id: "p", title: "", lives: &[life], from: 0, until: 8_000, width: 892 }.draw();
     let document = Document::parse(&svg).unwrap();
     let bars = document.descendants().filter(|node| node.has_tag_name("rect") && node.descendants().count() > 1);
     let bars =
@@ -320,21 +320,23 @@ fn random_scenario() -> impl Strategy<Value = Value> {
 
 /// Any fact, at any time, in any order.
 fn fact() -> impl Strategy<Value = Fact> {
-    let text = || prop::collection::vec(any::<char>(), 0..30).prop_map(String::from_iter);
-    let moment = || prop::option::of(any::<u64>());
+    let text = || prop_oneof![prop::collection::vec(any::<char>(), 0..30).prop_map(String::from_iter), "[ab]".boxed()];
+    let moment = || prop::option::of(prop_oneof![any::<u64>(), 0..100_000_u64]);
     let failure = || prop::option::of("\\PC{0,20}");
     prop_oneof![
         text().prop_map(|waiter| Fact::Asked { waiter }),
         (text(), failure()).prop_map(|(waiter, failure)| Fact::Answered { waiter, failure }),
+        text().prop_map(|waiter| Fact::Cancelled { waiter }),
         (0..4_u64).prop_map(|call| Fact::Called { call }),
         (0..4_u64, failure()).prop_map(|(call, failure)| Fact::Returned { call, failure }),
         (0..4_u64).prop_map(|call| Fact::Dropped { call }),
         (text(), moment(), moment()).prop_map(|(token, due, expires)| Fact::Held { token, due, expires }),
         prop_oneof![Just(Fact::Lost), Just(Fact::Expired), Just(Fact::Disposed)],
-        any::<u64>().prop_map(|until| Fact::BacksOff { until }),
+        prop_oneof![any::<u64>(), 0..100_000_u64].prop_map(|until| Fact::BacksOff { until }),
         any::<i64>().prop_map(|by| Fact::ClockSet { by }),
-        any::<u64>().prop_map(|until| Fact::Suspended { until }),
+        prop_oneof![any::<u64>(), 0..100_000_u64].prop_map(|until| Fact::Suspended { until }),
         failure().prop_map(|does| Fact::Issuer { does }),
+        text().prop_map(|token| Fact::Rejected { token }),
         text().prop_map(|what| Fact::Event { what }),
     ]
 }
@@ -356,6 +358,7 @@ proptest! {
     #[test]
     fn any_facts_can_be_drawn(
         facts in prop::collection::vec((prop_oneof![any::<u64>(), 0..100_000_u64], fact()), 0..60),
+        from in prop_oneof![any::<u64>(), Just(0), 0..100_000_u64],
         until in prop_oneof![any::<u64>(), 0..100_000_u64],
         title in prop::collection::vec(any::<char>(), 0..30).prop_map(String::from_iter),
         width in any::<u16>(),
@@ -365,9 +368,31 @@ proptest! {
             life.record(at, fact);
         }
         let width = u32::from(width);
-        let svg = Picture { id: &title, title: &title, lives: &[life.clone(), life], until, width }.draw();
+        let svg = Picture { id: &title, title: &title, lives: &[life.clone(), life], from, until, width }.draw();
         if let Err(wrong) = examine(&svg) {
             return Err(TestCaseError::fail(wrong));
         }
+    }
+
+    /// Fails when `condense` keeps a token that is lost, or forgets a call that is in flight.
+    #[test]
+    fn what_a_life_forgets_is_in_no_later_picture(
+        facts in prop::collection::vec((0..1_000_u64, fact()), 0..60),
+        forgotten in 0..60_000_u64,
+        later in 0..10_000_u64,
+    ) {
+        let mut life = Life::new("life");
+        let mut now = 0;
+        for (after, fact) in facts {
+            now += after;
+            life.record(now, fact);
+        }
+        let draw = |life: &Life| {
+            let from = forgotten + later;
+            Picture { id: "p", title: "", lives: core::slice::from_ref(life), from, until: from + 20_000, width: 830 }.draw()
+        };
+        let all = draw(&life);
+        life.forget_before(forgotten);
+        prop_assert_eq!(draw(&life), all);
     }
 }

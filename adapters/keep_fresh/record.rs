@@ -159,6 +159,6 @@ impl Record {
         for (at, fact) in facts {
             life.record(at, fact);
         }
-        Picture { id: "keep-fresh", title, lives: &[life], until, width }.draw()
+        Picture { id: "keep-fresh", title, lives: &[life], from: 0, until, width }.draw()
     }
 }

@@ -9,27 +9,30 @@ pub(crate) type Tenths = i64;
 /// A pixel.
 pub(crate) const PX: Tenths = 10;
 
-/// From the start to `until`, on the pixels from `left` to `right`.
+/// From `from` to `until`, on the pixels from `left` to `right`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Axis {
     pub(crate) left: Tenths,
     pub(crate) right: Tenths,
+    from: u64,
     until: u64,
 }
 
 impl Axis {
-    pub(crate) fn new(left: Tenths, right: Tenths, until: u64) -> Self {
-        Self { left, right, until: until.max(1) }
+    pub(crate) fn new(left: Tenths, right: Tenths, (from, until): (u64, u64)) -> Self {
+        let from = from.min(u64::MAX - 1);
+        Self { left, right, from, until: until.max(from + 1) }
     }
 
     pub(crate) fn x(self, at: u64) -> Tenths {
-        let length = i128::from(self.right - self.left) * i128::from(at.min(self.until)) / i128::from(self.until);
+        let passed = at.clamp(self.from, self.until) - self.from;
+        let length = i128::from(self.right - self.left) * i128::from(passed) / i128::from(self.until - self.from);
         self.left + length as Tenths
     }
 
     /// How long this many tenths of a pixel are, in milliseconds.
     pub(crate) fn millis(self, length: Tenths) -> u64 {
-        let millis = u128::from(self.until) * u128::from(length.unsigned_abs());
+        let millis = u128::from(self.until - self.from) * u128::from(length.unsigned_abs());
         u64::try_from(millis / u128::from((self.right - self.left).unsigned_abs().max(1))).unwrap_or(u64::MAX)
     }
 
@@ -49,7 +52,7 @@ impl Axis {
     }
 
     pub(crate) fn ticks(self, grid: u64) -> impl Iterator<Item = u64> {
-        (0..=self.until / grid).map(move |number| number * grid)
+        (self.from.div_ceil(grid)..=self.until / grid).map(move |number| number * grid)
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) struct History {
     /// Each with its name among many.
     pub(crate) events: Vec<(u64, String, &'static str)>,
     disposed: Option<u64>,
+    from: u64,
     until: u64,
 }
 
@@ -74,8 +75,8 @@ impl Wait {
 }
 
 impl History {
-    pub(crate) fn of(life: &Life, until: u64) -> Self {
-        let mut history = Self { until, ..Self::default() };
+    pub(crate) fn of(life: &Life, from: u64, until: u64) -> Self {
+        let mut history = Self { from, until, ..Self::default() };
         for (at, fact) in life.facts.iter().take_while(|(at, _)| *at <= until) {
             history.add(*at, fact);
         }
@@ -176,13 +177,22 @@ impl History {
         for (_, end) in &mut self.asleep {
             *end = (*end).min(self.until);
         }
+        let from = self.from;
+        self.tokens.retain(|token| token.to >= from);
+        self.calls.retain(|call| call.to >= from);
+        self.backoffs.retain(|(_, to)| *to >= from);
+        self.waits.retain(|wait| wait.to >= from);
+        self.clock.retain(|(at, _)| *at >= from);
+        self.asleep.retain(|(_, to)| *to >= from);
+        self.issuer.retain(|(_, to, _)| *to >= from);
+        self.events.retain(|(at, ..)| *at >= from);
     }
 
     /// When the credential held no valid token. After disposal, that is no lack.
     pub(crate) fn without_token(&self) -> Vec<(u64, u64)> {
         let end = self.disposed.unwrap_or(self.until);
         let mut gaps = Vec::new();
-        let mut covered = 0;
+        let mut covered = self.from;
         for token in &self.tokens {
             if token.from > covered {
                 gaps.push((covered, token.from));

@@ -14,7 +14,7 @@
 //! life.record(250, Fact::Held { token: "r1".to_owned(), due: Some(1_800), expires: Some(3_600) });
 //! life.record(250, Fact::Answered { waiter: "a".to_owned(), failure: None });
 //!
-//! let svg = Picture { id: "first", title: "The first token", lives: &[life], until: 4_000, width: 830 }.draw();
+//! let svg = Picture { id: "first", title: "The first token", lives: &[life], from: 0, until: 4_000, width: 830 }.draw();
 //! assert!(svg.starts_with("<svg ") && svg.contains("r1"));
 //! ```
 //!

@@ -29,6 +29,95 @@ impl Life {
         let last = self.facts.last().map_or(0, |(last, _)| *last);
         self.facts.push((at.max(last), fact));
     }
+
+    /// Forgets what was over by then, so that a life without end takes a bounded room. A picture that begins at this time, or
+    /// later, stays the same.
+    ///
+    /// ```
+    /// use acs_common_drawing::{Fact, Life, Picture};
+    ///
+    /// let mut life = Life::new("long");
+    /// life.record(1_000, Fact::Held { token: "t1".to_owned(), due: None, expires: Some(90_000) });
+    /// life.record(2_000, Fact::Event { what: "forgotten".to_owned() });
+    /// life.forget_before(60_000);
+    ///
+    /// let svg = Picture { id: "now", title: "", lives: &[life], from: 60_000, until: 80_000, width: 830 }.draw();
+    /// assert!(svg.contains("t1") && !svg.contains("forgotten"));
+    /// ```
+    pub fn forget_before(&mut self, at: u64) {
+        let is_old = self.facts.partition_point(|(time, _)| *time < at);
+        let rest = self.facts.split_off(is_old);
+        for (time, fact) in core::mem::take(&mut self.facts) {
+            self.condense(at, time, fact);
+        }
+        self.facts.extend(rest);
+    }
+
+    /// Adds a fact from before `at`, and forgets what it ends. What is over after this fact alone is not added.
+    fn condense(&mut self, at: u64, time: u64, fact: Fact) {
+        let goes_on = match &fact {
+            Fact::Asked { .. } => true,
+            Fact::Answered { waiter, .. } | Fact::Cancelled { waiter } => {
+                let asked = |one: &Fact| matches!(one, Fact::Asked { waiter: asked } if asked == waiter);
+                self.forget(self.facts.iter().position(|(_, one)| asked(one)));
+                false
+            }
+            Fact::Called { .. } => {
+                self.forget(self.position(|one| matches!(one, Fact::BacksOff { .. })));
+                true
+            }
+            Fact::Returned { call, .. } | Fact::Dropped { call } => {
+                self.forget(self.position(|one| matches!(one, Fact::Called { call: called } if called == call)));
+                false
+            }
+            Fact::Held { token, due, expires } => {
+                let held = self.position(|one| matches!(one, Fact::Held { .. }));
+                if let Some((_, Fact::Held { token: same, due: was_due, expires: ends })) =
+                    held.and_then(|held| self.facts.get_mut(held))
+                    && same == token
+                    && ends.is_none_or(|end| end > time)
+                {
+                    (*was_due, *ends) = (was_due.filter(|due| *due <= time).or(*due), *expires);
+                    return;
+                }
+                self.forget(held);
+                true
+            }
+            Fact::Lost | Fact::Expired => {
+                self.forget(self.position(|one| matches!(one, Fact::Held { .. })));
+                false
+            }
+            Fact::Disposed => {
+                self.forget(self.position(|one| matches!(one, Fact::Held { .. })));
+                self.forget(self.position(|one| matches!(one, Fact::BacksOff { .. })));
+                true
+            }
+            Fact::BacksOff { until } => {
+                self.forget(self.position(|one| matches!(one, Fact::BacksOff { .. })));
+                *until >= at
+            }
+            Fact::Suspended { until } => *until >= at,
+            Fact::Issuer { does } => {
+                self.forget(self.position(|one| matches!(one, Fact::Issuer { .. })));
+                does.is_some()
+            }
+            Fact::Rejected { .. } | Fact::ClockSet { .. } | Fact::Event { .. } => false,
+        };
+        if goes_on {
+            self.facts.push((time, fact));
+        }
+    }
+
+    /// Where the last fact of this kind is.
+    fn position(&self, is: impl Fn(&Fact) -> bool) -> Option<usize> {
+        self.facts.iter().rposition(|(_, one)| is(one))
+    }
+
+    fn forget(&mut self, position: Option<usize>) {
+        if let Some(position) = position {
+            self.facts.remove(position);
+        }
+    }
 }
 
 /// Something that happened. Texts are shown as they are, shortened if they are long: keep secrets out of them.

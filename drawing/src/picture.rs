@@ -27,7 +27,9 @@ pub struct Picture<'a> {
     pub title: &'a str,
     /// The lives.
     pub lives: &'a [Life],
-    /// Where the axis of time ends, in milliseconds. Later facts are left out.
+    /// Where the axis of time begins, in milliseconds. What was over by then is left out.
+    pub from: u64,
+    /// Where it ends. Later facts are left out.
     pub until: u64,
     /// The width in pixels, at least 320. The height follows from what there is to see.
     pub width: u32,
@@ -39,7 +41,7 @@ impl Picture<'_> {
     /// ```
     /// use acs_common_drawing::{Life, Picture};
     ///
-    /// let nothing = Picture { id: "n", title: "<nothing>", lives: &[Life::new("a")], until: 1_000, width: 400 };
+    /// let nothing = Picture { id: "n", title: "<nothing>", lives: &[Life::new("a")], from: 0, until: 1_000, width: 400 };
     /// assert!(nothing.draw().contains("&lt;nothing&gt;"));
     /// assert_eq!(nothing.draw(), nothing.draw());
     /// ```
@@ -47,8 +49,9 @@ impl Picture<'_> {
     pub fn draw(&self) -> String {
         let id: String = self.id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
         let width = Tenths::from(self.width.max(NARROWEST)) * PX;
-        let axis = Axis::new(GUTTER, width - MARGIN, self.until);
-        let histories: Vec<_> = self.lives.iter().map(|life| (life, History::of(life, self.until))).collect();
+        let axis = Axis::new(GUTTER, width - MARGIN, (self.from, self.until));
+        let histories: Vec<_> =
+            self.lives.iter().map(|life| (life, History::of(life, self.from, self.until))).collect();
         let mut body = Svg::default();
         let mut used = BTreeSet::new();
         let mut y = MARGIN;

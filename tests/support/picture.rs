@@ -17,7 +17,7 @@ pub fn draw(id: &str, played: &[(String, Scenario)], width: u32, most: usize) ->
     let lives: Vec<_> = played.iter().map(|(name, scenario)| life(name, scenario, most)).collect();
     let until = played.iter().map(|(_, scenario)| scenario.until).max().unwrap_or_default();
     let title = played.first().map_or("", |(_, scenario)| scenario.name.as_str());
-    Picture { id, title, lives: &lives, until, width }.draw()
+    Picture { id, title, lives: &lives, from: 0, until, width }.draw()
 }
 
 /// What happens in at most so many steps of a scenario.
