@@ -1,19 +1,28 @@
 #![doc = include_str!("../README.md")]
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod entry;
 mod error;
+#[cfg(all(feature = "file", any(feature = "smol", feature = "tokio")))]
+mod file;
 mod keys;
+mod memory;
 mod name;
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 mod random;
 mod record;
+#[cfg(all(feature = "file", any(feature = "smol", feature = "tokio")))]
+mod runtime;
 mod sealed;
 mod shared;
 mod store;
 mod words;
 
 pub use error::{KeyError, OpenError, StoreError, StoreErrorKind};
+#[cfg(all(feature = "file", any(feature = "smol", feature = "tokio")))]
+pub use file::FileStore;
 pub use keys::{NamingKey, SealingKeys};
+pub use memory::MemoryStore;
 pub use name::EntryName;
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 pub use random::RandomError;

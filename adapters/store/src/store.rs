@@ -64,8 +64,8 @@ pub trait Store: Send + Sync {
     /// ones, the marked ones and the record's, and not below the store's clock in milliseconds.
     fn take(&self, name: &EntryName, owner: Owner, lease: Duration) -> StoreFuture<Taken>;
 
-    /// Stores the record, if there is one, unless a record with a greater fence is stored. Then releases the lease if it is this
-    /// owner's. A repetition changes nothing, not even the record's age. A mark stays.
+    /// Stores the record, if there is one, unless a record with this fence or a greater one is stored. Then releases the lease if it
+    /// is this owner's. A repetition changes nothing, not even the record's age. A mark stays.
     fn finish(&self, name: &EntryName, owner: Owner, fence: Fence, record: Option<NewRecord>) -> StoreFuture<()>;
 
     /// Marks all records up to this fence: the service rejected a token. Ignored if `fence` was never given. A mark deletes

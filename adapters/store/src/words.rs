@@ -3,6 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::error::{StoreError, StoreErrorKind};
 use crate::sealed::Sealed;
 
 /// The number of a record: each lease that is granted has a greater one than all before. A record with a greater fence is newer.
@@ -245,5 +246,10 @@ impl NewRecord {
     #[must_use]
     pub const fn new(sealed: Sealed, left: Duration) -> Self {
         Self { sealed, left }
+    }
+
+    pub(crate) fn too_large(&self) -> Option<StoreError> {
+        let too_large = self.sealed.as_bytes().len() > Sealed::MAX_LEN;
+        too_large.then(|| StoreError::new(StoreErrorKind::Misused, "the record is too large: no store would read it"))
     }
 }
