@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::error::{Error, FailureCause};
+use crate::error::{Error, FailureCause, RefresherError};
 use crate::event::RequestId;
 use crate::time::{Monotonic, UnixTime, Until};
 use crate::token::Token;
@@ -173,6 +173,8 @@ pub enum Notice {
         expires_on: UnixTime,
         /// Its expiry could not be read and was not stated ([`Token::is_opaque`]): it is only assumed.
         opaque: bool,
+        /// It came from the shared store ([`sharing`](crate::sharing)), without a request to the issuer.
+        from_store: bool,
     },
     /// A refresh failed, or the service rejected a replacement token, which stays and is doubtful.
     #[non_exhaustive]
@@ -193,6 +195,18 @@ pub enum Notice {
         /// By how many milliseconds at least; positive if the device's clock is ahead.
         by: i64,
     },
+    /// The shared store ([`sharing`](crate::sharing)) failed. The credential works as if there were none, until
+    /// [`StoreBack`](Self::StoreBack). It comes once.
+    #[non_exhaustive]
+    StoreFailed {
+        /// Why.
+        error: RefresherError,
+    },
+    /// The shared store answers again.
+    StoreBack,
+    /// The shared store has something that is not a record of this credential, or that no key opens. It is as good as nothing,
+    /// and the next token replaces it. It comes once, until a record is read.
+    StoreRecordUnreadable,
     /// The credential is disposed.
     Disposed,
 }

@@ -401,6 +401,12 @@ impl RefresherError {
         &*self.source
     }
 
+    /// The kind of the failure: [`RefresherFailed`](FailureKind::RefresherFailed), unless the token exchange knows more.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        self.kind
+    }
+
     /// Whether the failure is [permanent](Self::permanent).
     #[must_use]
     pub fn is_permanent(&self) -> bool {

@@ -75,6 +75,11 @@
 //!
 //! A token goes on a request, and the service may refuse it. [`call`] is the state machine of one such request.
 //!
+//! # Several processes
+//!
+//! They can share one token through a store of files or Redis. [`sharing`] is the state machine that stands in the refresher's
+//! place then.
+//!
 //! # Features
 //!
 //! | feature | default | adds |
@@ -129,6 +134,7 @@ mod machine;
 mod policy;
 mod secret;
 mod server_time;
+pub mod sharing;
 mod time;
 mod token;
 mod url;

@@ -135,6 +135,13 @@ impl Anchor {
         lives.into_iter().filter(|left| *left > 0).min().unwrap_or_default()
     }
 
+    /// As [`life`](Self::life); `None` if a service's reading refuses what the wall clock accepts.
+    pub(crate) fn judge(&self, expires_on: UnixTime, now: Now) -> Option<u64> {
+        let left = self.life(expires_on, now);
+        let is_believed = left > 0 || self.by == DateSource::Issuer || expires_on <= now.unix;
+        is_believed.then_some(left)
+    }
+
     /// The middle of what the server's clock can show; `None` if the device's clocks disagree.
     fn middle(&self, now: Now) -> Option<UnixTime> {
         let [latest, ..] = self.latest(now);
@@ -225,14 +232,16 @@ impl ServerTime {
     /// A reading of a service must not refuse what the wall clock accepts. Then the reading is dropped, and the service is not
     /// believed for an hour.
     pub(crate) fn judge(&mut self, expires_on: UnixTime, now: Now) -> Option<u64> {
-        let anchor = self.anchor?;
-        let left = anchor.life(expires_on, now);
-        if left == 0 && anchor.by == DateSource::Service && expires_on > now.unix {
+        let judged = self.anchor?.judge(expires_on, now);
+        if judged.is_none() {
             (self.anchor, self.unconfirmed) = (None, None);
             self.banned = Some(now.plus(BAN));
-            return None;
         }
-        Some(left)
+        judged
+    }
+
+    pub(crate) fn anchor(&self) -> Option<Anchor> {
+        self.anchor
     }
 
     /// How long a held token is still valid, in milliseconds, by the new reading; `None` if the token needs no clock of a

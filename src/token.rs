@@ -3,7 +3,6 @@
 //! The file is long because each method has its documentation and an example.
 
 use alloc::borrow::ToOwned;
-#[cfg(feature = "http")]
 use alloc::boxed::Box;
 #[cfg(not(target_has_atomic = "ptr"))]
 use alloc::rc::Rc as Arc;
@@ -23,7 +22,7 @@ use crate::jwt::{self, Claims};
 use crate::policy::{Policy, UndecodableTokens};
 use crate::secret::Secret;
 use crate::server_time::{Anchor, SentDate};
-use crate::time::{Now, UnixTime, whole_millis};
+use crate::time::{Monotonic, Now, UnixTime, Until, whole_millis};
 
 /// An access token that the machine accepted. A clone is cheap: clones share one secret, which is wiped with the last clone.
 ///
@@ -49,13 +48,14 @@ struct Accepted {
     expires_on: UnixTime,
     opaque: bool,
     laid: Option<Laid>,
+    /// How a shared store knows it.
+    share: Option<Share>,
     /// The first token with this text, if the machine has held this text since then under another expiry.
     first: Option<Weak<Self>>,
     #[cfg(feature = "http")]
     authorization: Authorization,
 }
 
-/// Boxed, since most tokens never need it.
 /// How the life of a token was worked out by the device's clock, so that it can be worked out again when the server's time is
 /// known (contract, rule 7.3).
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +65,20 @@ pub(crate) struct Laid {
     pub(crate) most: u64,
 }
 
+/// How a shared store knows a token (contract, section 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Share {
+    /// Which of the entries that the credential has had.
+    pub(crate) entry: u32,
+    /// The number that the store gave to the lease under which the token was fetched.
+    pub(crate) fence: u64,
+    /// Another process, or an earlier run of this one, fetched it.
+    pub(crate) from_store: bool,
+    /// When it expires at the latest.
+    pub(crate) ends: Monotonic,
+}
+
+/// Boxed, since most tokens never need it.
 #[cfg(feature = "http")]
 #[derive(Debug, Default)]
 struct Authorization(std::sync::OnceLock<Box<http::HeaderValue>>);
@@ -113,6 +127,17 @@ impl Token {
     #[must_use]
     pub fn is_opaque(&self) -> bool {
         self.0.opaque
+    }
+
+    /// Whether the token came from the shared store ([`sharing`](crate::sharing)): another process fetched it, or an earlier run
+    /// of this one.
+    #[must_use]
+    pub fn is_from_store(&self) -> bool {
+        self.0.share.is_some_and(|share| share.from_store)
+    }
+
+    pub(crate) fn share(&self) -> Option<Share> {
+        self.0.share
     }
 
     /// The value of a request's `Authorization` header: `Bearer` and the token ([RFC 6750, section
@@ -183,7 +208,8 @@ impl Token {
 
     /// This token, as the one that is held and has the same text.
     pub(crate) fn continuing(mut self, held: &Self) -> Self {
-        let is_same = (self.expires_on(), self.is_opaque()) == (held.expires_on(), held.is_opaque());
+        let of = |token: &Self| (token.expires_on(), token.is_opaque(), token.share());
+        let is_same = of(&self) == of(held);
         if is_same && self.laid().is_none() && held.laid().is_none() {
             return held.clone();
         }
@@ -224,15 +250,47 @@ pub struct NewToken {
     secret: Secret,
     expiry: Expiry,
     server_time: Option<SentDate>,
+    /// On the heap, and only with a shared store.
+    shared: Option<Box<Shared>>,
 }
 
-#[derive(Debug)]
+/// What a shared store adds to a token.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shared {
+    share: Option<Share>,
+    /// A record holds it.
+    kept: Option<Kept>,
+}
+
+#[derive(Clone, Copy, Debug)]
 enum Expiry {
     Read,
     /// What [`NewToken::decoded`] found.
     Decoded(Option<Claims>),
     On(UnixTime),
     In(Duration),
+}
+
+/// What a record of a shared store says of a token's life (contract, rule 9.8).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    pub(crate) expires_on: Option<UnixTime>,
+    /// The end of the life that is known without a wall clock.
+    pub(crate) ends: Option<Until>,
+    pub(crate) opaque: bool,
+}
+
+/// How long a token is valid on arrival.
+#[derive(Debug)]
+pub(crate) struct Lifespan {
+    expires_on: UnixTime,
+    /// The moment that the token, or the one who gave it, names.
+    pub(crate) stated: Option<UnixTime>,
+    pub(crate) left: u64,
+    /// How long it is valid at most, as far as that is known without the device's wall clock.
+    pub(crate) known: Option<u64>,
+    pub(crate) opaque: bool,
+    laid: Option<Laid>,
 }
 
 impl NewToken {
@@ -339,47 +397,82 @@ impl NewToken {
         judge: Option<impl FnOnce(UnixTime) -> Option<u64>>,
         now: Now,
     ) -> Result<(Token, u64), TokenError> {
-        let check = if policy.refuses_blank_only() { door::check_blank } else { door::check };
-        check(self.secret.expose())?;
-        let mut opaque = false;
-        let own = self.server_time.filter(|_| policy.uses_server_time()).map(|date| Anchor::new(date.seen(asked), now));
-        // A token that comes with the server's time needs no other clock. Any other may be laid anew.
-        let mut laid = None;
-        let lay = |expires_on: UnixTime, most: Option<u64>| {
-            let is_laid = own.is_none() && judge.is_some();
-            let by_server = own.map_or_else(|| judge?(expires_on), |own| Some(own.life(expires_on, now)));
-            let left = by_server.unwrap_or_else(|| expires_on.millis_since(now.unix));
-            let most = most.unwrap_or(left);
-            laid = is_laid.then_some(Laid { accepted: now, most });
-            left.min(most)
-        };
-        let (expires_on, left) = match self.expiry {
-            Expiry::On(moment) => (moment, lay(moment, None)),
-            Expiry::In(lifetime) => {
-                let left = asked.plus(whole_millis(lifetime)).left(now);
-                (now.unix.saturating_add_millis(left), left)
-            }
-            Expiry::Read | Expiry::Decoded(_) => match (self.claims(), policy.undecodable_tokens()) {
-                // Even if the wall clock is slow, the token is not valid for longer than it was issued for.
-                (Some(claims), _) => (claims.exp, lay(claims.exp, claims.iat.map(|iat| claims.exp.millis_since(iat)))),
-                (None, UndecodableTokens::AcceptAsOpaque) => {
-                    opaque = true;
-                    let left = policy.opaque_millis();
-                    (now.unix.saturating_add_millis(left), left)
-                }
-                (None, UndecodableTokens::Reject) => return Err(TokenError::Undecodable),
-            },
-        };
+        let Lifespan { expires_on, left, opaque, laid, .. } = self.lifespan(policy, asked, judge, now)?;
         let accepted = Accepted {
             secret: self.secret,
             expires_on,
             opaque,
             laid,
+            share: self.shared.and_then(|shared| shared.share),
             first: None,
             #[cfg(feature = "http")]
             authorization: Authorization::default(),
         };
         Ok((Token(Arc::new(accepted)), left))
+    }
+
+    /// What [`accept`](Self::accept) says of the token's life.
+    pub(crate) fn lifespan(
+        &self,
+        policy: &Policy,
+        asked: Now,
+        judge: Option<impl FnOnce(UnixTime) -> Option<u64>>,
+        now: Now,
+    ) -> Result<Lifespan, TokenError> {
+        let check = if policy.refuses_blank_only() { door::check_blank } else { door::check };
+        check(self.secret.expose())?;
+        let own = self.server_time.filter(|_| policy.uses_server_time()).map(|date| Anchor::new(date.seen(asked), now));
+        // A token that comes with the server's time needs no other clock. Any other may be laid anew.
+        let lay = |expires_on: UnixTime, most: Option<u64>, opaque: bool| {
+            let is_laid = own.is_none() && judge.is_some();
+            let by_server = own.map_or_else(|| judge?(expires_on), |own| Some(own.life(expires_on, now)));
+            let left = by_server.unwrap_or_else(|| expires_on.millis_since(now.unix));
+            let known = by_server.map(|left| most.map_or(left, |most| left.min(most))).or(most);
+            let most = most.unwrap_or(left);
+            let laid = is_laid.then_some(Laid { accepted: now, most });
+            Lifespan { expires_on, stated: Some(expires_on), left: left.min(most), known, opaque, laid }
+        };
+        let lasting = |left: u64, opaque: bool| {
+            let expires_on = now.unix.saturating_add_millis(left);
+            Lifespan { expires_on, stated: None, left, known: Some(left), opaque, laid: None }
+        };
+        if let Some(Kept { expires_on, ends, opaque }) = self.shared.as_ref().and_then(|shared| shared.kept) {
+            let most = ends.map(|ends| ends.left(now));
+            return Ok(match expires_on {
+                Some(moment) => lay(moment, most, opaque),
+                None => lasting(most.unwrap_or_default(), opaque),
+            });
+        }
+        Ok(match self.expiry {
+            Expiry::On(moment) => lay(moment, None, false),
+            Expiry::In(lifetime) => lasting(asked.plus(whole_millis(lifetime)).left(now), false),
+            Expiry::Read | Expiry::Decoded(_) => match (self.claims(), policy.undecodable_tokens()) {
+                // Even if the wall clock is slow, the token is not valid for longer than it was issued for.
+                (Some(claims), _) => lay(claims.exp, claims.iat.map(|iat| claims.exp.millis_since(iat)), false),
+                (None, UndecodableTokens::AcceptAsOpaque) => lasting(policy.opaque_millis(), true),
+                (None, UndecodableTokens::Reject) => return Err(TokenError::Undecodable),
+            },
+        })
+    }
+
+    /// A token that a record of a shared store holds.
+    pub(crate) fn kept(secret: Secret, kept: Kept) -> Self {
+        let shared = Some(Box::new(Shared { share: None, kept: Some(kept) }));
+        // Its text is not read.
+        Self { secret, expiry: Expiry::Decoded(None), server_time: None, shared }
+    }
+
+    pub(crate) fn with_share(mut self, share: Share) -> Self {
+        self.shared.get_or_insert_default().share = Some(share);
+        self
+    }
+
+    pub(crate) fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    pub(crate) fn copy(&self) -> Self {
+        Self { secret: self.secret.copy(), shared: self.shared.clone(), ..*self }
     }
 
     fn claims(&self) -> Option<Claims> {
@@ -405,6 +498,6 @@ impl From<&str> for NewToken {
 
 impl From<Secret> for NewToken {
     fn from(secret: Secret) -> Self {
-        Self { secret: secret.trimmed(), expiry: Expiry::Read, server_time: None }
+        Self { secret: secret.trimmed(), expiry: Expiry::Read, server_time: None, shared: None }
     }
 }

@@ -142,6 +142,13 @@ impl Exchange {
         self.deadline
     }
 
+    /// The claims `tid` and `oid` of the Entra token in hand, read unverified: for the name of a shared store's entry. `None`
+    /// without a token, or if they cannot be read.
+    #[must_use]
+    pub fn user(&self) -> Option<(Secret, Secret)> {
+        self.token.as_ref()?.user_claims()
+    }
+
     /// Handles an event; see [`Machine::handle`](crate::Machine::handle).
     pub fn handle(&mut self, event: ExchangeEvent, now: Now) {
         if let Stage::Pausing { until } = self.stage

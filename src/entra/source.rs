@@ -92,6 +92,11 @@ impl EntraToken {
         Source { version, user }
     }
 
+    pub(super) fn user_claims(&self) -> Option<(Secret, Secret)> {
+        let (tenant, object) = self.user()?;
+        Some((Secret::from_wiped(tenant), Secret::from_wiped(object)))
+    }
+
     fn user(&self) -> Option<(Zeroizing<String>, Zeroizing<String>)> {
         let payload = jwt::payload(self.expose())?;
         let [tenant, object] = json::fields(&payload, ["tid", "oid"])?;

@@ -26,6 +26,7 @@ use crate::error::{Error, TokenError};
 use crate::event::RequestId;
 use crate::policy::{CheckSource, Policy};
 use crate::server_time::ServerTime;
+use crate::sharing::Standing;
 use crate::time::{Monotonic, Now, UnixTime, Until};
 use crate::token::{NewToken, Token};
 
@@ -258,6 +259,18 @@ impl<W> Machine<W> {
     #[must_use]
     pub fn server_time(&self, now: Now) -> Option<UnixTime> {
         self.server_time.as_ref()?.middle(now)
+    }
+
+    /// What a run of [`Sharing`](crate::sharing::Sharing) must know of this credential: whether it holds a valid token, until
+    /// when, and what it knows of the server's time.
+    ///
+    /// The result changes with each [`handle`](Self::handle).
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        // The token of another user is not to be compared with.
+        let lease = self.lease.as_ref().filter(|_| !self.is_of_other_user());
+        let held = lease.and_then(|lease| Some((lease.expiry?, lease.token.share())));
+        Standing::new(held, self.server_time.as_ref().and_then(|server_time| server_time.anchor()))
     }
 
     /// Whether the held token is due for renewal, or its renewal is in flight.

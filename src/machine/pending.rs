@@ -6,6 +6,7 @@ use core::time::Duration;
 use crate::action::Notice;
 use crate::error::FailureCause;
 use crate::time::UnixTime;
+use crate::token::Token;
 
 /// A request without an answer.
 #[derive(Clone, Debug)]
@@ -18,17 +19,26 @@ pub(super) struct Waiter<W> {
 /// A [`Notice`]. The large and rare variant is on the heap.
 #[derive(Clone, Debug)]
 pub(super) enum PendingNotice {
-    TokenChanged { expires_on: UnixTime, opaque: bool },
+    TokenChanged { expires_on: UnixTime, opaque: bool, from_store: bool },
     RefreshFailed(Box<(FailureCause, Option<Duration>)>),
     TokenExpired,
     ClockSkewed(i64),
     Disposed,
 }
 
+impl PendingNotice {
+    pub(super) fn token_changed(token: &Token) -> Self {
+        let (expires_on, opaque) = (token.expires_on(), token.is_opaque());
+        Self::TokenChanged { expires_on, opaque, from_store: token.is_from_store() }
+    }
+}
+
 impl From<PendingNotice> for Notice {
     fn from(pending: PendingNotice) -> Self {
         match pending {
-            PendingNotice::TokenChanged { expires_on, opaque } => Self::TokenChanged { expires_on, opaque },
+            PendingNotice::TokenChanged { expires_on, opaque, from_store } => {
+                Self::TokenChanged { expires_on, opaque, from_store }
+            }
             PendingNotice::RefreshFailed(failure) => {
                 let (cause, retry_in) = *failure;
                 Self::RefreshFailed { cause, retry_in }

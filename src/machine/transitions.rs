@@ -270,7 +270,7 @@ impl<W> Machine<W> {
             }
             (probation, _) => *probation = None,
         }
-        self.notices.push(PendingNotice::TokenChanged { expires_on: token.expires_on(), opaque: token.is_opaque() });
+        self.notices.push(PendingNotice::token_changed(&token));
         self.drop_lease();
         self.hold(token, left, now);
         self.end_check();
@@ -279,7 +279,7 @@ impl<W> Machine<W> {
     /// The answer is the held token.
     fn accept_again(&mut self, token: Token, left: u64, now: Now) {
         let is_refused = self.is_doubtful() || self.wants_other();
-        let changed = PendingNotice::TokenChanged { expires_on: token.expires_on(), opaque: token.is_opaque() };
+        let changed = PendingNotice::token_changed(&token);
         self.hold(token, left, now);
         self.end_check();
         if is_refused {
@@ -353,7 +353,7 @@ impl<W> Machine<W> {
     }
 
     /// Whether the attempt is for another user than the held token's. Then its failure revokes that token.
-    fn is_of_other_user(&self) -> bool {
+    pub(super) fn is_of_other_user(&self) -> bool {
         let users = self.source.as_ref().and_then(|source| Some((source.of_lease?.user, source.of_attempt?.user)));
         users.is_some_and(|(of_lease, of_attempt)| of_lease != of_attempt)
     }
@@ -421,10 +421,9 @@ impl<W> Machine<W> {
     }
 
     fn reject(&mut self, token: &Token, now: Now) {
-        let is_held = self.lease.as_ref().is_some_and(|lease| lease.token.ptr_eq(token));
-        if self.kind != Kind::Refreshing || !is_held || self.is_doubtful() {
-            return;
-        }
+        // The held token itself: a shared store may know it by another number than the caller's.
+        let held = self.lease.as_ref().map(|lease| &lease.token).filter(|held| held.ptr_eq(token)).cloned();
+        let Some(held) = held.filter(|_| self.kind == Kind::Refreshing && !self.is_doubtful()) else { return };
         if let Some(attempt) = &mut self.attempt {
             attempt.before_rejection = attempt.stage == Stage::Refreshing && attempt.announced;
         }
@@ -436,7 +435,7 @@ impl<W> Machine<W> {
             Some(_) | None => {
                 self.drop_lease();
                 (self.lost, self.origin) = (Trigger::Rejected, None);
-                self.probation = Some(Box::new(Probation { rejected: Some(token.clone()), ..Probation::default() }));
+                self.probation = Some(Box::new(Probation { rejected: Some(held), ..Probation::default() }));
             }
         }
     }

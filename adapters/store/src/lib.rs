@@ -10,7 +10,6 @@ mod memory;
 mod name;
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 mod random;
-mod record;
 #[cfg(all(feature = "file", any(feature = "smol", feature = "tokio")))]
 mod runtime;
 mod sealed;
@@ -18,6 +17,7 @@ mod shared;
 mod store;
 mod words;
 
+pub use acs_common::sharing::Record;
 pub use error::{KeyError, OpenError, StoreError, StoreErrorKind};
 #[cfg(all(feature = "file", any(feature = "smol", feature = "tokio")))]
 pub use file::FileStore;
@@ -26,7 +26,6 @@ pub use memory::MemoryStore;
 pub use name::EntryName;
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 pub use random::RandomError;
-pub use record::Record;
 pub use sealed::Sealed;
 pub use shared::SharedStore;
 pub use store::{Hints, Store, StoreFuture};

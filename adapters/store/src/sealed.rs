@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use acs_common::sharing::Record;
 use chacha20poly1305::aead::AeadInOut as _;
 use chacha20poly1305::{Tag, XNonce};
 use zeroize::Zeroizing;
@@ -9,7 +10,6 @@ use zeroize::Zeroizing;
 use crate::error::{OpenError, StoreError, StoreErrorKind};
 use crate::keys::SealingKeys;
 use crate::name::EntryName;
-use crate::record::Record;
 use crate::words::{Fence, Nonce};
 
 /// A sealed record, as a store keeps it: the version of the format, the number of the key, the nonce, and the encrypted bytes.
@@ -120,7 +120,7 @@ impl SealingKeys {
                 &Tag::from(*tag),
             )
             .map_err(|_| OpenError::Forged)?;
-        Record::decode(&content)
+        Record::decode(&content).map_err(|_| OpenError::Content)
     }
 }
 
