@@ -1,2 +1,3 @@
+export * from "./clients.js";
 export { AzureCommunicationTokenCredential } from "./credential.js";
 export * from "./identifiers.js";

@@ -1,5 +1,6 @@
 // The credential. It is the host of the core's machines: it hands in what happens with the time, does what they say, and keeps
 // one timer. Clocks and timers are looked up at each call, so a test that fakes them fakes these.
+import { RestError } from "./clients.js";
 import { Core, maxBody } from "./core.js";
 import { fetchOnce } from "./http.js";
 import { watch } from "./page.js";
@@ -194,6 +195,11 @@ class Host {
                 case "failed": {
                     const [waiter, error] = details;
                     this.#answer(waiter, (request) => request.reject(error));
+                    break;
+                }
+                case "refused": {
+                    const [waiter, message, statusCode, code] = details;
+                    this.#answer(waiter, (request) => request.reject(new RestError(message, { statusCode, code })));
                     break;
                 }
                 case "call":

@@ -1,5 +1,5 @@
-// Identifiers and connection strings, in the reference's shapes. The core reads and writes them as the services' JSON.
-import { identifierFromRawId, readConnectionString, readIdentifier } from "./core.js";
+// Identifiers, in the reference's shapes. The core reads and writes them as the services' JSON.
+import { identifierFromRawId, readIdentifier } from "./core.js";
 
 export const isCommunicationUserIdentifier = (identifier) => typeof identifier.communicationUserId === "string";
 export const isPhoneNumberIdentifier = (identifier) => typeof identifier.phoneNumber === "string";
@@ -84,22 +84,4 @@ export function createIdentifierFromRawId(rawId) {
     // A raw id of a visitor names no cloud.
     const { cloud, ...visitor } = shape;
     return shape.kind === "microsoftTeamsUser" && shape.isAnonymous ? visitor : shape;
-}
-
-export function parseConnectionString(connectionString) {
-    const [endpoint, key] = readConnectionString(String(connectionString));
-    return { endpoint, credential: new Key(key) };
-}
-
-/** A key that does not show when it is printed. */
-class Key {
-    #key;
-
-    constructor(key) {
-        this.#key = key;
-    }
-
-    get key() {
-        return this.#key;
-    }
 }

@@ -73,7 +73,10 @@ export declare class AzureCommunicationTokenCredential implements CommunicationT
     constructor(refreshOptions: CommunicationTokenRefreshOptions);
     /** Tokens of an Entra user, exchanged for access tokens. */
     constructor(entraOptions: EntraCommunicationTokenCredentialOptions);
-    /** A valid token. Fails with your refresher's own error, an `AbortError`, or an `Error` that says what to do. */
+    /**
+     * A valid token. Fails with your refresher's own error, a `RestError` if the service refuses to exchange an Entra token, an
+     * `AbortError`, or an `Error` that says what to do.
+     */
     getToken(options?: CommunicationGetTokenOptions): Promise<AccessToken>;
     /** Fails all waiting calls, forgets the token and stops the timer. */
     dispose(): void;
@@ -196,3 +199,53 @@ export interface EndpointCredential {
 }
 /** Reads `endpoint=…;accesskey=…`, as the Azure portal shows it. */
 export declare const parseConnectionString: (connectionString: string) => EndpointCredential;
+/** Whether this is a key, and not a source of tokens. */
+export declare const isKeyCredential: (credential: unknown) => credential is KeyCredential;
+export interface UrlWithCredential {
+    url: string;
+    credential: TokenCredential | KeyCredential;
+}
+/**
+ * What a client is made from: an endpoint (https; plain http only to this computer) and a credential, or a connection string. Fails
+ * if it is neither.
+ */
+export declare const parseClientArguments: (
+    connectionStringOrUrl: string,
+    credentialOrOptions?: unknown,
+) => UrlWithCredential;
+
+/** A policy for the pipelines of `@azure/core-rest-pipeline`. */
+export interface PipelinePolicyLike {
+    name: string;
+    sendRequest(request: any, next: (request: any) => Promise<any>): Promise<any>;
+}
+/**
+ * Puts a token on each request, or signs it with a key. The token is asked for at each request, for the scope
+ * `https://communication.azure.com//.default`: the credential has to keep it, as those of this package and of `@azure/identity` do.
+ * Never sends it by plain http, except to this computer.
+ */
+export declare function createCommunicationAuthPolicy(credential: KeyCredential | TokenCredential): PipelinePolicyLike;
+/**
+ * Signs each request with the key of the moment. Add it after what repeats requests: a signature holds for minutes. A request with a
+ * stream as its body fails. For servers: a key in a page is everyone's.
+ */
+export declare function createCommunicationAccessKeyCredentialPolicy(credential: KeyCredential): PipelinePolicyLike;
+
+export interface RestErrorOptions {
+    code?: string;
+    statusCode?: number;
+    request?: any;
+    response?: any;
+}
+/** The service refused a request. `request` and `response` do not show when it is printed. */
+export declare class RestError extends Error {
+    static readonly REQUEST_SEND_ERROR: string;
+    static readonly PARSE_ERROR: string;
+    constructor(message: string, options?: RestErrorOptions);
+    code?: string;
+    statusCode?: number;
+    request?: any;
+    response?: any;
+}
+/** Also true for one of another copy of the class. */
+export declare function isRestError(error: unknown): error is RestError;

@@ -17,6 +17,17 @@ impl Thrown {
     }
 }
 
+/// What the service answered, if that is the error. JavaScript makes a `RestError` of it.
+pub(crate) fn refusal(error: &Error) -> Option<(&RefresherError, &ErrorResponse)> {
+    let Error::RefreshFailed { cause: FailureCause::Refresher(error), .. } = error else { return None };
+    match error.get_ref().downcast_ref()? {
+        ExchangeError::Refused(response) | ExchangeError::BadResponse(BadResponse::Error(response)) => {
+            Some((error, response))
+        }
+        _ => None,
+    }
+}
+
 /// What a caller gets: the callback's own error, or one of ours with its reason.
 pub(crate) fn thrown(error: &Error) -> JsValue {
     match error {
@@ -43,29 +54,11 @@ fn callback(error: &RefresherError) -> JsValue {
     if let Some(thrown) = error.get_ref().downcast_ref::<Thrown>() {
         return (*thrown.0).clone();
     }
-    let shown = JsError::new(&format!("no valid token: {error}"));
-    match error.get_ref().downcast_ref::<ExchangeError>() {
-        Some(ExchangeError::Refused(response)) => describe(&shown, response),
-        Some(ExchangeError::BadResponse(BadResponse::Error(response))) => describe(&shown, response),
-        Some(ExchangeError::Transport(error)) => {
-            let shown = JsError::new("no valid token: the service cannot be reached");
-            set(&shown, "cause", &callback(error));
-            return shown.into();
-        }
-        _ => {}
+    if let Some(ExchangeError::Transport(error)) = error.get_ref().downcast_ref() {
+        let shown = JsError::new("no valid token: the service cannot be reached");
+        // An error that was just made takes any property.
+        let _ = Reflect::set(&shown, &"cause".into(), &callback(error));
+        return shown.into();
     }
-    shown.into()
-}
-
-fn describe(error: &JsError, response: &ErrorResponse) {
-    error.set_name("RestError");
-    set(error, "statusCode", &response.status.into());
-    if let Some(code) = &response.code {
-        set(error, "code", &code.as_str().into());
-    }
-}
-
-fn set(error: &JsError, name: &str, value: &JsValue) {
-    // An error that was just made takes any property.
-    let _ = Reflect::set(error, &name.into(), value);
+    JsError::new(&format!("no valid token: {error}")).into()
 }

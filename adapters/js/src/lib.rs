@@ -7,10 +7,13 @@ mod failure;
 
 use std::time::Duration;
 
+use acs_common::access_key::AccessKey;
+use acs_common::call::Origin;
 use acs_common::entra::{EntraOptions, EntraToken, Exchange, ExchangeAction, ExchangeEvent, HttpRequest, HttpResponse};
 use acs_common::identifier::CommunicationIdentifier;
 use acs_common::{
-    Action, CheckSource, Event, Machine, Monotonic, NewToken, Now, Policy, RefresherError, RequestId, Token, UnixTime,
+    Action, CheckSource, Error, Event, Machine, Monotonic, NewToken, Now, Policy, RefresherError, RequestId, Token,
+    UnixTime,
 };
 use js_sys::{Array, Error as JsError};
 use wasm_bindgen::prelude::*;
@@ -266,9 +269,7 @@ impl Core {
         let Some(action) = self.machine.poll_action() else { return self.poll_exchange(now) };
         Some(match action {
             Action::ReturnToken { waiter, result: Ok(token) } => Some(returned(waiter, &token)),
-            Action::ReturnToken { waiter, result: Err(error) } => {
-                Some(Array::of3(&"failed".into(), &waiter.into(), &failure::thrown(&error)))
-            }
+            Action::ReturnToken { waiter, result: Err(error) } => Some(failed(waiter, &error)),
             Action::CheckSource { request, .. } => {
                 if let Some(options) = &self.entra {
                     self.seed = self.seed.wrapping_add(1);
@@ -334,6 +335,17 @@ fn number(request: RequestId) -> JsValue {
     number.into()
 }
 
+fn failed(waiter: u32, error: &Error) -> Array {
+    match failure::refusal(error) {
+        None => Array::of3(&"failed".into(), &waiter.into(), &failure::thrown(error)),
+        Some((error, response)) => {
+            let message = format!("no valid token: {error}");
+            let code = response.code.as_deref().map_or(JsValue::UNDEFINED, JsValue::from);
+            Array::of5(&"refused".into(), &waiter.into(), &message.into(), &response.status.into(), &code)
+        }
+    }
+}
+
 fn returned(waiter: u32, token: &Token) -> Array {
     let text = token.secret().expose().into();
     Array::of4(&"token".into(), &waiter.into(), &text, &millis(token.expires_on()).into())
@@ -356,6 +368,28 @@ pub fn read_connection_string(text: &str) -> Result<Vec<String>, JsError> {
     let read: acs_common::connection_string::ConnectionString =
         text.parse().map_err(|error| refused(format!("Invalid connection string: {error}")))?;
     Ok(vec![read.endpoint().to_owned(), read.access_key().expose().to_owned()])
+}
+
+/// Whether a token or a key may be sent to this URL. `bare`: there may be no path and no query.
+///
+/// # Errors
+/// It is not a URL, or plain http to another computer, or not bare.
+#[wasm_bindgen(js_name = checkUrl)]
+pub fn check_url(url: &str, bare: bool) -> Result<(), JsError> {
+    let origin = if bare { Origin::bare(url) } else { Origin::new(url) };
+    origin.map(drop).map_err(|error| refused(format!("Invalid endpoint url: {error}")))
+}
+
+/// Signs a request: the path and query to send, then each header's name, followed by its value. `date`: milliseconds since 1970.
+///
+/// # Errors
+/// The key or the request cannot be used.
+#[wasm_bindgen]
+pub fn sign(key: &str, method: &str, url: &str, body: &[u8], date: f64) -> Result<Vec<String>, JsError> {
+    let key = AccessKey::from_base64(key).map_err(refused)?;
+    let signed = key.sign(method, url, body, moment(date, 0.0).unix).map_err(refused)?;
+    let headers = signed.iter().flat_map(|(name, value)| [name, value]);
+    Ok(std::iter::once(signed.target()).chain(headers).map(str::to_owned).collect())
 }
 
 /// The longest body of a response that is read; a host may stop after it.

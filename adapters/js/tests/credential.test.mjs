@@ -4,7 +4,7 @@ import { inspect } from "node:util";
 import { test } from "node:test";
 import { fakeTime, settle } from "./time.mjs";
 
-const { AzureCommunicationTokenCredential, parseConnectionString } = await import(process.env.NPM_PACKAGE);
+const { AzureCommunicationTokenCredential, isRestError, parseConnectionString, RestError } = await import(process.env.NPM_PACKAGE);
 
 const MINUTE = 60_000;
 
@@ -264,6 +264,7 @@ test("a busy service is asked again, a refusal is an error with its status", asy
     credential.dispose();
     const other = new AzureCommunicationTokenCredential(options);
     await assert.rejects(other.getToken(), { statusCode: 403, code: "Forbidden", name: "RestError" });
+    await assert.rejects(other.getToken(), (error) => error instanceof RestError && isRestError(error));
     assert.equal(requests.length, 3);
     other.dispose();
 });
