@@ -35,10 +35,6 @@ pub(crate) struct Kept {
 }
 
 impl Entry {
-    pub(crate) fn lost(loss: Loss) -> Self {
-        Self { loss: Some(loss), ..Self::default() }
-    }
-
     pub(crate) fn read(&self, now: u64) -> Found {
         let record = self.record.as_ref().map(|kept| {
             let age = Duration::from_millis(now.saturating_sub(kept.written));

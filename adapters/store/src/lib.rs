@@ -10,7 +10,9 @@ mod memory;
 mod name;
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 mod random;
-#[cfg(all(feature = "file", any(feature = "smol", feature = "tokio")))]
+#[cfg(all(feature = "redis", any(feature = "smol", feature = "tokio")))]
+mod redis_store;
+#[cfg(all(any(feature = "file", feature = "redis"), any(feature = "smol", feature = "tokio")))]
 mod runtime;
 mod sealed;
 mod shared;
@@ -26,6 +28,11 @@ pub use memory::MemoryStore;
 pub use name::EntryName;
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 pub use random::RandomError;
+/// The crate whose clients and connections [`RedisStore`] takes.
+#[cfg(all(feature = "redis", any(feature = "smol", feature = "tokio")))]
+pub use redis;
+#[cfg(all(feature = "redis", any(feature = "smol", feature = "tokio")))]
+pub use redis_store::RedisStore;
 pub use sealed::Sealed;
 pub use shared::SharedStore;
 pub use store::{Hints, Store, StoreFuture};

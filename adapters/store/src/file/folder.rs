@@ -65,19 +65,19 @@ impl Folder {
         let file = match os::without_links(OpenOptions::new().read(true)).open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Entry::default()),
-            Err(error) if os::is_link(&error) => return Ok(Entry::lost(Loss::Unreadable)),
+            Err(error) if os::is_link(&error) => return Ok(lost(Loss::Unreadable)),
             Err(error) => return Err(failed("open", &path, error)),
         };
         let about = file.metadata().map_err(|error| failed("read", &path, error))?;
         if !about.is_file() || os::check_owner(&about, &path).is_err() {
-            return Ok(Entry::lost(Loss::Unreadable));
+            return Ok(lost(Loss::Unreadable));
         }
         if about.len() > format::MAX_LEN {
-            return Ok(Entry::lost(Loss::TooLarge));
+            return Ok(lost(Loss::TooLarge));
         }
         let mut bytes = Vec::new();
         file.take(format::MAX_LEN).read_to_end(&mut bytes).map_err(|error| failed("read", &path, error))?;
-        Ok(format::decode(bytes).unwrap_or_else(Entry::lost))
+        Ok(format::decode(bytes).unwrap_or_else(lost))
     }
 
     /// Changes the entry under its lock.
@@ -155,6 +155,10 @@ impl Folder {
     fn file(&self, name: &EntryName, extension: &str) -> PathBuf {
         self.path.join(format!("{name}.{extension}"))
     }
+}
+
+fn lost(loss: Loss) -> Entry {
+    Entry { loss: Some(loss), ..Entry::default() }
 }
 
 fn open_or_create(path: &Path) -> io::Result<File> {

@@ -165,7 +165,7 @@ impl Store for FileStore {
             let name = name.clone();
             store.work(move |folder, _| Ok(folder.stamp(&name)))
         };
-        Some(Box::pin(futures_lite::stream::unfold((stamp, None), |(stamp, before)| async move {
+        Some(Box::pin(futures_util::stream::unfold((stamp, None), |(stamp, before)| async move {
             let mut seen = match before {
                 Some(seen) => seen,
                 None => stamp().await.ok()?,
