@@ -7,6 +7,10 @@ use acs_common::{NewToken, Policy, TokenError};
 
 #[cfg(feature = "entra")]
 use acs_common::entra::EntraOptions;
+#[cfg(feature = "store")]
+use acs_common::sharing::SharingOptions;
+#[cfg(feature = "store")]
+use acs_common_store::SharedStore;
 
 use crate::calls::{RefresherCalls, Work};
 use crate::clock::{Clock, Spawn, SpawnError};
@@ -18,6 +22,8 @@ use crate::entra::{EntraTokenSource, HttpClient};
 use crate::exchanges::Exchanger;
 use crate::refresher::{IntoRefresher, Refresher};
 use crate::shared::Shared;
+#[cfg(feature = "store")]
+use crate::sharing::SharedCalls;
 
 /// Builds a refreshing credential. Start with
 /// [`with_refresher`](crate::CommunicationTokenCredential::with_refresher) or `with_entra` (feature `entra`); with
@@ -116,6 +122,73 @@ impl<C: Clock, S: EntraTokenSource, H: HttpClient> Builder<C, Exchanger<S, H>> {
     }
 }
 
+#[cfg(feature = "store")]
+impl<C: Clock, W: Work> Builder<C, W> {
+    /// Shares the token with other processes, through this store (contract, section 9): all that use the same store, the same
+    /// keys and the same name use one token. For an Entra user the endpoint, the scopes and the user are part of the name.
+    ///
+    /// A store that is down or slow costs each refresh at most
+    /// [`store_timeout`](acs_common::sharing::SharingOptionsBuilder::store_timeout), and a notice
+    /// ([`StoreFailed`](crate::Notice::StoreFailed)): the credential works as if there were none. A valid token that is held
+    /// never waits for the store.
+    ///
+    /// Once the credential is disposed, its driver goes on until its token has arrived in the store, at most for a
+    /// [`lease`](acs_common::sharing::SharingOptionsBuilder::lease).
+    ///
+    /// Needs the feature `store`.
+    ///
+    /// ```
+    /// use acs_common_tokio::CommunicationTokenCredential;
+    /// use acs_common_tokio::store::{MemoryStore, NamingKey, SealingKeys, SharedStore};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // In your program: a store of files or Redis, and keys from where it keeps its secrets.
+    /// let naming = NamingKey::from_base64("cz6Q7dHkgGqVUPq4kd+mkLc7vC4gT1m1Yq0wT7m6iJ8=")?;
+    /// let sealing = SealingKeys::from_base64(1, "nVQk0KYqDx9dZ3WxEw9zmd5TMuLx3cTjRkqyhZ1MPks=")?;
+    /// let store = SharedStore::new(MemoryStore::new(), naming, sealing);
+    ///
+    /// let refresher = || async { Ok::<_, std::io::Error>("eyJhbGci") };
+    /// let one = CommunicationTokenCredential::with_refresher(refresher).shared_through(store.clone(), "agent").spawn()?;
+    /// assert!(!one.get_token().await?.is_from_store());
+    /// # tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    ///
+    /// // Another process.
+    /// let other = CommunicationTokenCredential::with_refresher(refresher).shared_through(store, "agent").spawn()?;
+    /// assert!(other.get_token().await?.is_from_store());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn shared_through(self, store: SharedStore, name: impl Into<Arc<str>>) -> Builder<C, SharedCalls<W>> {
+        let Self { clock, work, policy, proactive, name: called } = self;
+        let work = SharedCalls::new(work, store, name.into());
+        Builder { clock, work, policy, proactive, name: called }
+    }
+}
+
+#[cfg(feature = "store")]
+impl<C: Clock, W: Work> Builder<C, SharedCalls<W>> {
+    /// How long to wait for the store and for other processes. Default: [`SharingOptions::default`].
+    ///
+    /// ```
+    /// use acs_common_tokio::CommunicationTokenCredential;
+    /// use acs_common_tokio::store::{SharedStore, SharingOptions};
+    /// use std::time::Duration;
+    ///
+    /// # async fn example(store: SharedStore) -> Result<(), Box<dyn std::error::Error>> {
+    /// let refresher = || async { Ok::<_, std::io::Error>("eyJhbGci") };
+    /// let options = SharingOptions::builder().store_timeout(Duration::from_millis(500)).build()?;
+    /// let credential =
+    ///     CommunicationTokenCredential::with_refresher(refresher).shared_through(store, "agent").sharing_options(options).spawn()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sharing_options(mut self, options: SharingOptions) -> Self {
+        self.work.options = options;
+        self
+    }
+}
+
 impl<C: Clock, W: Work> Builder<C, W> {
     fn assemble(clock: C, work: W) -> Self {
         Self { clock, work, policy: Policy::default(), proactive: None, name: None }
@@ -205,6 +278,10 @@ impl<C: Clock, W: Work> Builder<C, W> {
         let machine = work.machine(policy, clock.now())?;
         work.name(name.as_ref());
         let shared = Arc::new(Shared::new(clock, name, machine));
+        #[cfg(feature = "store")]
+        if work.is_shared() {
+            shared.lock().share();
+        }
         #[cfg(feature = "tracing")]
         shared.lock().say_opaque();
         let driver = Driver::new(Arc::clone(&shared), work);

@@ -22,6 +22,10 @@ pub(crate) mod sealed {
     use std::sync::Arc;
 
     use acs_common::{Machine, Policy, TokenError};
+    #[cfg(feature = "store")]
+    use acs_common::{Notice, Token, sharing::Standing};
+    #[cfg(feature = "store")]
+    use acs_common_store::{EntryName, NamingKey};
 
     use super::{Context, Event, Monotonic, Now, Poll, Refresh, RequestId};
 
@@ -54,6 +58,36 @@ pub(crate) mod sealed {
 
         /// Whether a call is in flight.
         fn is_calling(&self) -> bool;
+
+        /// The service rejected this token, and the machine knows.
+        #[cfg(feature = "store")]
+        fn token_rejected(&mut self, _: Token, _: Standing) {}
+
+        /// The user has signed out, and the machine dropped this token.
+        #[cfg(feature = "store")]
+        fn signed_out(&mut self, _: Token) {}
+
+        /// What listeners are to hear of the shared store.
+        #[cfg(feature = "store")]
+        fn take_notice(&mut self) -> Option<Notice> {
+            None
+        }
+
+        /// The credential is disposed: does what is left to be done. `look` and `deadline` go on.
+        #[cfg(feature = "store")]
+        fn poll_end(&mut self, _: impl Fn() -> Now, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Ready(())
+        }
+
+        /// The name of the shared store's entry; `None`: it cannot be named.
+        #[cfg(feature = "store")]
+        fn entry(&self, naming: &NamingKey, name: &str) -> Option<EntryName>;
+
+        /// Whether there is a shared store.
+        #[cfg(feature = "store")]
+        fn is_shared(&self) -> bool {
+            false
+        }
     }
 }
 
@@ -112,6 +146,11 @@ impl<R: Refresher> sealed::Work for RefresherCalls<R> {
 
     fn is_calling(&self) -> bool {
         self.call.is_some()
+    }
+
+    #[cfg(feature = "store")]
+    fn entry(&self, naming: &acs_common_store::NamingKey, name: &str) -> Option<acs_common_store::EntryName> {
+        Some(naming.name(name))
     }
 }
 

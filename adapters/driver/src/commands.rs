@@ -4,6 +4,8 @@ use std::mem;
 use std::task::Waker;
 
 use acs_common::{Monotonic, Reason, RequestId, Until};
+#[cfg(feature = "store")]
+use acs_common::{Token, sharing::Standing};
 
 use crate::effects::Effects;
 
@@ -15,6 +17,12 @@ pub(crate) struct Commands {
     pub(crate) refresh: Option<Refresh>,
     /// Arm or disarm the timer.
     pub(crate) timer: Option<Option<Monotonic>>,
+    /// These were rejected, and what the machine holds since.
+    #[cfg(feature = "store")]
+    pub(crate) rejected: Vec<(Token, Standing)>,
+    /// The user has signed out, and the machine dropped this token.
+    #[cfg(feature = "store")]
+    pub(crate) signed_out: Option<Token>,
 }
 
 /// A call of the refresher.
@@ -22,12 +30,22 @@ pub(crate) struct Refresh {
     pub(crate) request: RequestId,
     pub(crate) reason: Reason,
     /// When the call times out.
-    #[cfg_attr(not(feature = "entra"), expect(dead_code, reason = "only an exchange waits by itself"))]
+    #[cfg_attr(
+        not(any(feature = "entra", feature = "store")),
+        expect(dead_code, reason = "only an exchange waits by itself")
+    )]
     pub(crate) give_up: Option<Until>,
+    /// What the machine holds.
+    #[cfg(feature = "store")]
+    pub(crate) standing: Standing,
 }
 
 impl Commands {
     pub(crate) fn is_empty(&self) -> bool {
+        #[cfg(feature = "store")]
+        if !self.rejected.is_empty() || self.signed_out.is_some() {
+            return false;
+        }
         !self.cancel && self.check.is_none() && self.refresh.is_none() && self.timer.is_none()
     }
 

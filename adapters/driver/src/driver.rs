@@ -100,6 +100,11 @@ impl<C: Clock, W: Work> Driver<C, W> {
         let commands = self.shared.lock().take_commands();
         let Some(commands) = commands else { return false };
         let _at_work = AtWork::mark(&self.shared);
+        #[cfg(feature = "store")]
+        {
+            commands.rejected.into_iter().for_each(|(token, standing)| self.work.token_rejected(token, standing));
+            commands.signed_out.into_iter().for_each(|token| self.work.signed_out(token));
+        }
         if commands.cancel {
             self.work.cancel();
         }
@@ -121,6 +126,10 @@ impl<C: Clock, W: Work> Driver<C, W> {
         let at_work = AtWork::mark(&self.shared);
         let polled = self.work.poll(|| self.shared.clock.now(), context);
         drop(at_work);
+        #[cfg(feature = "store")]
+        while let Some(notice) = self.work.take_notice() {
+            self.shared.lock().notify(notice);
+        }
         match polled {
             Poll::Ready(event) => {
                 self.shared.lock().handle(event);
@@ -136,12 +145,7 @@ impl<C: Clock, W: Work> Driver<C, W> {
             self.sleep = None;
             return false;
         };
-        self.sleep.take_if(|(armed, _)| *armed != deadline);
-        let (_, sleep) = self.sleep.get_or_insert_with(|| {
-            let left = deadline.saturating_since(self.shared.clock.now().monotonic);
-            (deadline, Box::pin(self.shared.clock.sleep(left.min(SLICE))))
-        });
-        if sleep.as_mut().poll(context).is_pending() {
+        if self.poll_sleep(deadline, context).is_pending() {
             return false;
         }
         self.look_at_clocks();
@@ -151,6 +155,40 @@ impl<C: Clock, W: Work> Driver<C, W> {
     fn cancel_work(&mut self) {
         let _at_work = AtWork::mark(&self.shared);
         self.work.cancel();
+    }
+
+    /// The credential is disposed. With a shared store, what is on its way to the store has still to arrive.
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.cancel_work();
+        #[cfg(feature = "store")]
+        loop {
+            let at_work = AtWork::mark(&self.shared);
+            let polled = self.work.poll_end(|| self.shared.clock.now(), context);
+            drop(at_work);
+            if polled.is_ready() {
+                break;
+            }
+            self.deadline = None;
+            let Some(deadline) = self.work.deadline() else { return Poll::Pending };
+            if self.poll_sleep(deadline, context).is_pending() {
+                return Poll::Pending;
+            }
+            self.sleep = None;
+            self.work.look(self.shared.clock.now());
+        }
+        #[cfg(not(feature = "store"))]
+        let _ = context;
+        self.sleep = None;
+        Poll::Ready(())
+    }
+
+    fn poll_sleep(&mut self, deadline: Monotonic, context: &mut Context<'_>) -> Poll<()> {
+        self.sleep.take_if(|(armed, _)| *armed != deadline);
+        let (_, sleep) = self.sleep.get_or_insert_with(|| {
+            let left = deadline.saturating_since(self.shared.clock.now().monotonic);
+            (deadline, Box::pin(self.shared.clock.sleep(left.min(SLICE))))
+        });
+        sleep.as_mut().poll(context).map(|_| ())
     }
 
     /// Falls asleep, unless there are new commands. Returns whether it sleeps.
@@ -167,9 +205,7 @@ impl<C: Clock, W: Work> Future for Driver<C, W> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         for _ in 0..TURNS {
             if !self.obey() {
-                self.cancel_work();
-                self.sleep = None;
-                return Poll::Ready(());
+                return self.poll_end(context);
             }
             if !self.poll_work(context) && !self.poll_timer(context) && self.fall_asleep(context) {
                 return Poll::Pending;

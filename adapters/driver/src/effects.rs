@@ -42,6 +42,8 @@ impl Effects {
     pub(crate) fn drop_notice(&mut self, notice: Notice) {
         if let Notice::RefreshFailed { cause, .. } = notice {
             self.dropped_errors.push(cause);
+        } else if let Notice::StoreFailed { error, .. } = notice {
+            self.dropped_errors.push(FailureCause::Refresher(error));
         }
     }
 

@@ -175,6 +175,13 @@ impl<S: EntraTokenSource, H: HttpClient> sealed::Work for Exchanger<S, H> {
     fn is_calling(&self) -> bool {
         self.exchange.is_some()
     }
+
+    #[cfg(feature = "store")]
+    fn entry(&self, naming: &acs_common_store::NamingKey, name: &str) -> Option<acs_common_store::EntryName> {
+        let (tenant, object) = self.exchange.as_ref()?.1.user()?;
+        let (endpoint, scopes) = (self.options.endpoint(), self.options.scopes());
+        Some(naming.entra_name(name, endpoint, scopes, tenant.expose(), object.expose()))
+    }
 }
 
 impl<S: EntraTokenSource, H: HttpClient> fmt::Debug for Exchanger<S, H> {

@@ -37,6 +37,8 @@ mod reader;
 mod refresher;
 mod requests;
 mod shared;
+#[cfg(feature = "store")]
+mod sharing;
 mod sync;
 mod tokens;
 #[cfg(feature = "tower")]
@@ -73,6 +75,21 @@ pub use reader::Reader;
 pub use refresher::{IntoRefresher, Refresher, RefresherPanicked};
 pub use tokens::Tokens;
 
+/// Stores that several processes share (feature `store`): all of `acs-common-store`, and the options of a credential that shares
+/// its token.
+///
+/// ```
+/// use acs_common_driver::store::{MemoryStore, SharingOptions};
+///
+/// let (store, options) = (MemoryStore::new(), SharingOptions::default());
+/// # drop((store, options));
+/// ```
+#[cfg(feature = "store")]
+pub mod store {
+    pub use acs_common::sharing::{SharingOptions, SharingOptionsBuilder, SharingOptionsError, StoreTimedOut};
+    pub use acs_common_store::*;
+}
+
 /// Types in public signatures that users do not need to name.
 #[doc(hidden)]
 pub mod parts {
@@ -84,4 +101,6 @@ pub mod parts {
     #[cfg(all(feature = "access-key", feature = "http"))]
     pub use crate::hosted::{Given, Host, authorized};
     pub use crate::refresher::{Itself, Refresh, RefreshOutput, WithReason, WithoutReason};
+    #[cfg(feature = "store")]
+    pub use crate::sharing::SharedCalls;
 }

@@ -48,6 +48,15 @@ impl Entry {
                     "this device's clock is at least {seconds} s {side} the server's: tokens are renewed by the server's time"
                 );
             }
+            Self::Notice(Notice::StoreFailed { error, .. }) => {
+                tracing::warn!(target: TARGET, credential, "the shared store failed, so each process has its own token: {error}");
+            }
+            Self::Notice(Notice::StoreBack) => tracing::info!(target: TARGET, credential, "the shared store is back"),
+            Self::Notice(Notice::StoreRecordUnreadable) => tracing::warn!(
+                target: TARGET,
+                credential,
+                "the shared store has something that is not a record, or no key opens it: it counts as nothing"
+            ),
             Self::Notice(Notice::Disposed) => tracing::debug!(target: TARGET, credential, "credential disposed"),
             Self::Notice(other) => tracing::info!(target: TARGET, credential, "{other:?}"),
         }

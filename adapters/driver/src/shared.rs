@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+#[cfg(feature = "store")]
+use acs_common::FailureKind;
 use acs_common::{Action, Error, Event, FailureCause, Machine, Notice, Now, Snapshot, Status, Token, UnixTime};
 
 use crate::clock::Clock;
@@ -41,6 +43,9 @@ struct State {
     last_failure: Option<Box<FailureCause>>,
     listeners: Listeners,
     watchers: Watchers,
+    /// Other processes share the token.
+    #[cfg(feature = "store")]
+    is_shared: bool,
     /// The log has said that a token's expiry cannot be read.
     #[cfg(feature = "tracing")]
     said_opaque: bool,
@@ -72,6 +77,8 @@ impl<C: Clock> Shared<C> {
             last_failure: None,
             listeners: Listeners::default(),
             watchers: Watchers::default(),
+            #[cfg(feature = "store")]
+            is_shared: false,
             #[cfg(feature = "tracing")]
             said_opaque: false,
         };
@@ -112,8 +119,54 @@ impl<C: Clock> Locked<'_, C> {
             self.effects.drop_errors([FailureCause::Refresher(error.clone())]);
         }
         let now = self.now();
+        #[cfg(feature = "store")]
+        if self.state.is_shared {
+            self.handle_shared(event, now);
+            return self.carry_out();
+        }
         self.state.machine.handle(event, now);
         self.carry_out();
+    }
+
+    /// As `handle`, and the driver hears of what concerns the shared store.
+    #[cfg(feature = "store")]
+    fn handle_shared(&mut self, event: Event<usize>, now: Now) {
+        let state = &mut *self.state;
+        let mut signed_out = None;
+        let mut rejected = None;
+        if let Event::TokenRejected { token } = &event {
+            rejected = Some(token.clone());
+        } else if let Event::RefreshFailed { error, .. } = &event
+            && error.kind() == FailureKind::SignedOut
+        {
+            signed_out = state.machine.token(now).cloned();
+        }
+        state.machine.handle(event, now);
+        if state.disposed {
+            return;
+        }
+        if let Some(token) = rejected {
+            state.commands.rejected.push((token, state.machine.standing()));
+            state.driver.wake(&mut self.effects);
+        }
+        if signed_out.is_some() && state.machine.token(now).is_none() {
+            state.commands.signed_out = signed_out;
+            state.driver.wake(&mut self.effects);
+        }
+    }
+
+    /// Other processes share the token.
+    #[cfg(feature = "store")]
+    pub(crate) fn share(&mut self) {
+        self.state.is_shared = true;
+    }
+
+    /// A notice of the shared store.
+    #[cfg(feature = "store")]
+    pub(crate) fn notify(&mut self, notice: Notice) {
+        #[cfg(feature = "tracing")]
+        self.effects.log(crate::log::Entry::Notice(notice.clone()), self.shared.name.as_ref());
+        self.state.notify(notice, &mut self.effects);
     }
 
     /// Carries out the machine's actions, and publishes its snapshot.
@@ -142,7 +195,13 @@ impl<C: Clock> Locked<'_, C> {
                 Action::CallRefresher { request, reason, give_up } => {
                     #[cfg(feature = "tracing")]
                     effects.log(crate::log::Entry::Refreshing(reason.trigger), self.shared.name.as_ref());
-                    state.commands.refresh = Some(Refresh { request, reason, give_up });
+                    state.commands.refresh = Some(Refresh {
+                        request,
+                        reason,
+                        give_up,
+                        #[cfg(feature = "store")]
+                        standing: state.machine.standing(),
+                    });
                 }
                 Action::ScheduleTimer { at } => state.commands.timer = Some(at),
             }
@@ -414,6 +473,11 @@ impl<C: Clock> Locked<'_, C> {
 impl State {
     fn notify(&mut self, notice: Notice, effects: &mut Effects) {
         self.disposed |= matches!(notice, Notice::Disposed);
+        #[cfg(feature = "store")]
+        if self.disposed {
+            // Nobody takes them any more, and they hold tokens.
+            (self.commands.rejected, self.commands.signed_out) = (Vec::new(), None);
+        }
         if let Notice::TokenChanged { .. } | Notice::Disposed = notice {
             // The machine has dropped its copy.
             effects.drop_errors(self.last_failure.take().map(|error| *error));

@@ -38,6 +38,8 @@ pub use acs_common_driver::access_key;
 pub use acs_common_driver::azure;
 #[cfg(feature = "entra")]
 pub use acs_common_driver::entra;
+#[cfg(feature = "store")]
+pub use acs_common_driver::store;
 #[cfg(feature = "tower")]
 pub use acs_common_driver::tower;
 pub use acs_common_driver::{
