@@ -138,6 +138,7 @@ impl Host {
 
     fn report(&self, notice: &Notice) {
         match notice {
+            Notice::RefreshStarted { trigger, .. } => self.say(&format!("a refresh has started: {}", trigger.as_str())),
             Notice::TokenChanged { expires_on, .. } => {
                 self.say(&format!("a new token is held, good {}", self.until(*expires_on)))
             }

@@ -166,6 +166,19 @@ impl Trigger {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Notice {
+    /// The refresher is called. A question to the source alone is no refresh, and causes no notice.
+    ///
+    /// [`TokenChanged`](Self::TokenChanged), [`TokenKept`](Self::TokenKept) or [`RefreshFailed`](Self::RefreshFailed) says how
+    /// it ended, unless the credential is disposed first.
+    #[non_exhaustive]
+    RefreshStarted {
+        /// What leads to this call, as in [`Reason::trigger`].
+        trigger: Trigger,
+        /// What led to the first call since a token was last accepted, as in [`Reason::first`].
+        first: Trigger,
+        /// How many refreshes in a row have failed before this call.
+        failures: u32,
+    },
     /// The credential holds another token now. The initial token causes no notice.
     #[non_exhaustive]
     TokenChanged {
@@ -175,12 +188,27 @@ pub enum Notice {
         opaque: bool,
         /// It came from the shared store ([`sharing`](crate::sharing)), without a request to the issuer.
         from_store: bool,
+        /// How long the refresh took, by the monotonic clock, with the question to the source. At most 49 days are counted.
+        took: Duration,
+    },
+    /// The refresher returned the token that is held. It stays, perhaps with another expiry.
+    #[non_exhaustive]
+    TokenKept {
+        /// When it expires.
+        expires_on: UnixTime,
+        /// How long the refresh took, as in [`TokenChanged`](Self::TokenChanged).
+        took: Duration,
     },
     /// A refresh failed, or the service rejected a replacement token, which stays and is doubtful.
     #[non_exhaustive]
     RefreshFailed {
         /// Why.
         cause: FailureCause,
+        /// How long the refresh took, as in [`TokenChanged`](Self::TokenChanged). `None`: no refresh failed, but the service
+        /// rejected the token.
+        took: Option<Duration>,
+        /// The number of this failure in its streak, from 1. Failed refreshes and rejections have a streak each.
+        streak: u32,
         /// The time until the next try, from now on. A proactive credential then tries by timer. On demand, the first
         /// request after that time starts the try. `None`: the next request that finds no valid token starts it
         /// ([`no_retry`](crate::PolicyBuilder::no_retry)).

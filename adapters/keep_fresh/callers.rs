@@ -93,6 +93,9 @@ pub async fn narrate<R: Runtime>(runtime: R, mut notices: Notices<Device<R>>, ta
             u64::try_from(millis).ok().filter(|millis| *millis > 0).map(Duration::from_millis)
         };
         match notice {
+            Notice::RefreshStarted { trigger, .. } => {
+                tally.tell("credential", &format!("calls the refresher: {}", trigger.as_str().replace('_', " ")));
+            }
             Notice::TokenChanged { expires_on, .. } => {
                 expiry = Some(expires_on);
                 tally.count(|counts| counts.renewed += 1);

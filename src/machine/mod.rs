@@ -389,7 +389,12 @@ impl<W> Machine<W> {
         let action = match attempt.stage {
             Stage::Checking => Action::CheckSource { request, reason: self.reason(attempt) },
             Stage::AwaitingStart => return None,
-            Stage::Refreshing => Action::CallRefresher { request, reason: self.reason(attempt), give_up },
+            Stage::Refreshing => {
+                let reason = self.reason(attempt);
+                let Reason { trigger, first, failures, .. } = reason;
+                self.notices.push(PendingNotice::RefreshStarted { trigger, first, failures });
+                Action::CallRefresher { request, reason, give_up }
+            }
         };
         if let Some(attempt) = &mut self.attempt {
             attempt.announced = true;

@@ -25,7 +25,7 @@ use core::time::Duration;
 
 use super::attempt::{Attempt, BackoffState, Stage, TimerBackoff};
 use super::lease::{Lease, Probation};
-use super::pending::{PendingNotice, Waiter};
+use super::pending::{PendingFailure, PendingNotice, Took, Waiter};
 use super::queue::Queue;
 use super::{Kind, Machine};
 use crate::action::Trigger;
@@ -221,7 +221,7 @@ impl<W> Machine<W> {
             Ok((token, left)) => {
                 self.end_backoff();
                 match self.token(now).filter(|held| held.has_text_of(&token)).cloned() {
-                    Some(held) => self.accept_again(token.continuing(&held), left, now),
+                    Some(held) => self.accept_again(attempt, token.continuing(&held), left, now),
                     None => self.accept_other(attempt, token, left, now),
                 }
             }
@@ -270,24 +270,24 @@ impl<W> Machine<W> {
             }
             (probation, _) => *probation = None,
         }
-        self.notices.push(PendingNotice::token_changed(&token));
+        self.notices.push(PendingNotice::token_changed(&token, Took::since(attempt.started, now)));
         self.drop_lease();
         self.hold(token, left, now);
         self.end_check();
     }
 
     /// The answer is the held token.
-    fn accept_again(&mut self, token: Token, left: u64, now: Now) {
+    fn accept_again(&mut self, attempt: &Attempt, token: Token, left: u64, now: Now) {
         let is_refused = self.is_doubtful() || self.wants_other();
-        let changed = PendingNotice::token_changed(&token);
+        let (expires_on, took) = (token.expires_on(), Took::since(attempt.started, now));
         self.hold(token, left, now);
         self.end_check();
         if is_refused {
             let cause = FailureCause::RejectedTokenReturned;
-            self.doubt(cause.clone(), now);
+            self.doubt(cause.clone(), Some(took), now);
             self.refuse_waiters(&cause, now);
         } else {
-            self.notices.push(changed);
+            self.notices.push(PendingNotice::TokenKept { expires_on, took });
         }
     }
 
@@ -347,7 +347,8 @@ impl<W> Machine<W> {
             source.of_failure = source.of_attempt.filter(|_| !is_of_source);
         }
         let streak = self.failures().saturating_add(1);
-        self.fail(cause.clone(), streak, now).failures = streak;
+        let took = Took::since(attempt.started, now);
+        self.fail(cause.clone(), Some(took), streak, now).failures = streak;
         self.end_check();
         self.refuse_waiters(&cause, now);
     }
@@ -358,8 +359,8 @@ impl<W> Machine<W> {
         users.is_some_and(|(of_lease, of_attempt)| of_lease != of_attempt)
     }
 
-    /// Backs off after a failure, the `streak`-th in its streak, and reports it.
-    fn fail(&mut self, cause: FailureCause, streak: u32, now: Now) -> &mut BackoffState {
+    /// Backs off after a failure, the `streak`-th in its streak, and reports it. `took`: how long the refresh took that failed.
+    fn fail(&mut self, cause: FailureCause, took: Option<Took>, streak: u32, now: Now) -> &mut BackoffState {
         let left = self.lease.as_ref().and_then(|lease| lease.expiry).map_or(0, |expiry| expiry.left(now));
         let failure = Failure { streak, permanent: cause.is_permanent(), retry_after: cause.retry_after(), left };
         let last_failure = cause.clone();
@@ -395,7 +396,8 @@ impl<W> Machine<W> {
             }
             (_, TimerBackoff::Over) => state.request.map(|request| request.left(now)),
         };
-        self.notices.push(PendingNotice::RefreshFailed(Box::new((cause, retry_in.map(Duration::from_millis)))));
+        let retry_in = retry_in.map(Duration::from_millis);
+        self.notices.push(PendingNotice::RefreshFailed(Box::new(PendingFailure { cause, retry_in, took, streak })));
         self.backoff.insert(state)
     }
 
@@ -430,7 +432,8 @@ impl<W> Machine<W> {
         match &self.probation {
             Some(probation) if probation.until.is_some() => {
                 let same_text = probation.same_text;
-                self.doubt(if same_text { FailureCause::RejectedTokenReturned } else { FailureCause::Rejected }, now);
+                let cause = if same_text { FailureCause::RejectedTokenReturned } else { FailureCause::Rejected };
+                self.doubt(cause, None, now);
             }
             Some(_) | None => {
                 self.drop_lease();
@@ -441,18 +444,18 @@ impl<W> Machine<W> {
     }
 
     /// The held token is rejected, and stays: it is doubtful. That is a failure.
-    fn doubt(&mut self, cause: FailureCause, now: Now) {
+    fn doubt(&mut self, cause: FailureCause, took: Option<Took>, now: Now) {
         let Some(lease) = &mut self.lease else { return };
         (lease.renewal, self.origin) = (None, None);
         if self.policy.retry_millis().is_none() {
             // Without a backoff no token is doubtful.
-            self.fail(cause, 1, now);
+            self.fail(cause, took, 1, now);
             return;
         }
         let mut probation = self.probation.take().unwrap_or_default();
         (probation.rejected, probation.until) = (Some(lease.token.clone()), None);
         probation.rejections = probation.rejections.saturating_add(1);
-        probation.streak = self.fail(cause, probation.rejections, now).streak;
+        probation.streak = self.fail(cause, took, probation.rejections, now).streak;
         if let Some(source) = &mut self.source {
             source.of_failure = source.of_lease;
         }

@@ -374,7 +374,7 @@ impl<'a> Host<'a> {
             self.show(Seen::Failed { retry_in: *retry_in });
         }
         match notice {
-            Notice::TokenChanged { .. } | Notice::RefreshFailed { cause: FailureCause::RejectedTokenReturned, .. }
+            Notice::TokenKept { .. } | Notice::RefreshFailed { cause: FailureCause::RejectedTokenReturned, .. }
                 if self.answering =>
             {
                 self.learn_name();
@@ -387,6 +387,7 @@ impl<'a> Host<'a> {
             Notice::TokenExpired => "token_expired",
             Notice::ClockSkewed { .. } => "clock_skewed",
             Notice::Disposed => "disposed",
+            // The format has no `token_kept`, and `refresher_called` says what `refresh_started` would say.
             _ => return,
         };
         if self.scenario.notices {

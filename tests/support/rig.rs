@@ -158,6 +158,7 @@ impl Rig {
     pub fn drain(&mut self) -> Vec<Did> {
         let mut done = Vec::new();
         self.announced = false;
+        let mut unreported = Vec::new();
         while let Some(to_do) = self.credential.poll(self.now()) {
             let is_machines = matches!(to_do, ToDo::Act(_));
             assert!(!(self.announced && is_machines), "the timer comes last, but then came {to_do:?}");
@@ -172,10 +173,18 @@ impl Rig {
                     Did::Cancel(request)
                 }
                 ToDo::Act(Action::CheckSource { request, .. }) => Did::Check(request),
-                ToDo::Act(Action::CallRefresher { request, .. }) => {
+                ToDo::Act(Action::CallRefresher { request, reason, .. }) => {
+                    unreported.push((reason.trigger, reason.first, reason.failures));
                     self.calls.push(request);
                     self.called_at = Some(self.at);
                     Did::Call(request)
+                }
+                // It goes without saying: each call has it. An exchange takes the call itself.
+                ToDo::Act(Action::Notify(Notice::RefreshStarted { trigger, first, failures, .. })) => {
+                    let exchanged = self.credential.exchange.as_ref().map(|_| (trigger, first, failures));
+                    let called = unreported.pop().or(exchanged);
+                    assert_eq!(called, Some((trigger, first, failures)), "a notice without a call");
+                    continue;
                 }
                 ToDo::Act(Action::Notify(notice)) => {
                     if let Notice::RefreshFailed { cause, .. } = &notice {
@@ -207,6 +216,7 @@ impl Rig {
         if self.credential.exchange.is_none() {
             self.exchange_timer = None;
         }
+        assert!(unreported.is_empty(), "a call without its notice: {unreported:?}");
         let timers = [self.timer, self.exchange_timer];
         let deadlines = [self.machine.deadline(), self.credential.exchange_deadline()];
         assert_eq!(timers, deadlines, "the announced timer is the deadline");

@@ -434,6 +434,7 @@ fn name(did: &Did) -> &'static str {
         Did::Check(_) => "check",
         Did::Call(_) => "call",
         Did::Notice(Notice::TokenChanged { .. }) => "notify token_changed",
+        Did::Notice(Notice::TokenKept { .. }) => "notify token_kept",
         Did::Notice(Notice::RefreshFailed { .. }) => "notify refresh_failed",
         Did::Notice(Notice::TokenExpired) => "notify token_expired",
         Did::Notice(Notice::Disposed) => "notify disposed",

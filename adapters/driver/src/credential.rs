@@ -305,8 +305,8 @@ impl<C: Clock> CommunicationTokenCredential<C> {
         self.shared().name.as_deref()
     }
 
-    /// The notices from now on: token changed, refresh failed, token expired, disposed (contract, rule 2.15). Use them to report
-    /// what happens. A long-lived connection that needs each new token watches [`tokens`](Self::tokens) instead.
+    /// The notices from now on: refresh started, token changed, refresh failed, token expired, disposed and others (contract,
+    /// rule 2.15). Use them to report what happens. A long-lived connection that needs each new token watches [`tokens`](Self::tokens) instead.
     ///
     /// Each notice is of something that happens after this call. If you subscribe first and then wait for a token, the first
     /// `TokenChanged` is of the very token that you get: it says that the credential holds another token than when you
@@ -326,7 +326,11 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// let mut notices = credential.notices();
     /// credential.get_token().await?;
     /// match notices.next().await {
-    ///     Some(Notice::TokenChanged { expires_on, .. }) => println!("valid until {expires_on}"),
+    ///     Some(Notice::RefreshStarted { trigger, .. }) => println!("refresh: {}", trigger.as_str()),
+    ///     other => panic!("unexpected: {other:?}"),
+    /// }
+    /// match notices.next().await {
+    ///     Some(Notice::TokenChanged { expires_on, took, .. }) => println!("after {took:?} a token until {expires_on}"),
     ///     other => panic!("unexpected: {other:?}"),
     /// }
     /// # Ok(())

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use acs_common::{Notice, Trigger};
+use acs_common::Notice;
 
 use crate::chain::Chain;
 
 pub(crate) enum Entry {
-    Refreshing(Trigger),
     /// The first token of the credential whose expiry cannot be read.
     Opaque {
         valid_for: Duration,
@@ -21,22 +20,26 @@ impl Entry {
     /// `credential` is its name, if it has one.
     pub(crate) fn write(self, credential: Option<&str>) {
         match self {
-            Self::Refreshing(reason) => {
-                let reason = reason.as_str();
-                tracing::debug!(target: TARGET, credential, reason, "refreshing the token");
-            }
             Self::Opaque { valid_for } => tracing::warn!(
                 target: TARGET,
                 credential,
                 ?valid_for,
                 "the token's expiry cannot be read, so it is assumed: return the expiry with the token (with_expires_on)"
             ),
-            Self::Notice(Notice::TokenChanged { expires_on, opaque, .. }) => {
-                tracing::info!(target: TARGET, credential, %expires_on, opaque, "token changed");
+            Self::Notice(Notice::RefreshStarted { trigger, first, failures, .. }) => {
+                let (reason, first) = (trigger.as_str(), first.as_str());
+                tracing::debug!(target: TARGET, credential, reason, first, failures, "refreshing the token");
             }
-            Self::Notice(Notice::RefreshFailed { cause, retry_in, .. }) => {
+            Self::Notice(Notice::TokenChanged { expires_on, opaque, took, .. }) => {
+                tracing::info!(target: TARGET, credential, %expires_on, opaque, ?took, "token changed");
+            }
+            Self::Notice(Notice::TokenKept { expires_on, took, .. }) => {
+                tracing::info!(target: TARGET, credential, %expires_on, ?took, "the refresher returned the token held");
+            }
+            Self::Notice(Notice::RefreshFailed { cause, retry_in, took, streak, .. }) => {
                 let (kind, permanent, cause) = (cause.kind().as_str(), cause.is_permanent(), Chain(&cause));
-                tracing::warn!(target: TARGET, credential, kind, permanent, ?retry_in, "{cause}");
+                let took = took.map(tracing::field::debug);
+                tracing::warn!(target: TARGET, credential, kind, permanent, streak, took, ?retry_in, "{cause}");
             }
             Self::Notice(Notice::TokenExpired) => tracing::warn!(target: TARGET, credential, "token expired"),
             Self::Notice(Notice::ClockSkewed { by, .. }) => {

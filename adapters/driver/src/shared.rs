@@ -83,7 +83,8 @@ impl<C: Clock> Shared<C> {
             said_opaque: false,
         };
         let shared = Self { clock, name, published: Published::new(), state: Mutex::new(state) };
-        shared.lock().carry_out();
+        // The actions wait for the driver, or for the first event, so that a listener can hear of the first refresh.
+        shared.lock().publish();
         shared
     }
 
@@ -193,8 +194,6 @@ impl<C: Clock> Locked<'_, C> {
                 Action::CancelRefresher { .. } => state.commands.cancel(),
                 Action::CheckSource { request, .. } => state.commands.check = Some(request),
                 Action::CallRefresher { request, reason, give_up } => {
-                    #[cfg(feature = "tracing")]
-                    effects.log(crate::log::Entry::Refreshing(reason.trigger), self.shared.name.as_ref());
                     state.commands.refresh = Some(Refresh {
                         request,
                         reason,
@@ -210,11 +209,15 @@ impl<C: Clock> Locked<'_, C> {
         if state.disposed {
             state.driver.wake(effects);
         }
-        self.shared.published.publish(state.machine.snapshot());
+        self.publish();
         #[cfg(feature = "tracing")]
         if opaque {
             self.say_opaque();
         }
+    }
+
+    fn publish(&self) {
+        self.shared.published.publish(self.state.machine.snapshot());
     }
 
     /// Logs, once, that the expiry of the token held cannot be read.
@@ -376,6 +379,9 @@ impl<C: Clock> Locked<'_, C> {
 impl<C: Clock> Locked<'_, C> {
     /// The new commands; `None` when the credential is disposed.
     pub(crate) fn take_commands(&mut self) -> Option<Commands> {
+        if self.state.polls == 0 {
+            self.carry_out();
+        }
         self.state.polls += u64::from(!matches!(self.state.driver, Driving::AtWork));
         self.state.driver.is_up(&mut self.effects);
         (!self.state.disposed).then(|| mem::take(&mut self.state.commands))
@@ -478,7 +484,7 @@ impl State {
             // Nobody takes them any more, and they hold tokens.
             (self.commands.rejected, self.commands.signed_out) = (Vec::new(), None);
         }
-        if let Notice::TokenChanged { .. } | Notice::Disposed = notice {
+        if let Notice::TokenChanged { .. } | Notice::TokenKept { .. } | Notice::Disposed = notice {
             // The machine has dropped its copy.
             effects.drop_errors(self.last_failure.take().map(|error| *error));
         }

@@ -127,11 +127,14 @@ fn the_credentials_events_are_logged_beside_its_requests() {
     let lines = logged([Ok(good())]);
     let of_ours: Vec<_> = lines.iter().filter(|line| line.contains(" acs_common: ")).collect();
     let [refreshing, changed, disposed] = of_ours[..] else { panic!("{of_ours:?}") };
-    assert_eq!(refreshing, "DEBUG acs_common: refreshing the token credential=\"chat\" reason=\"first\"");
+    let first = r#"credential="chat" reason="first" first="first" failures=0"#;
+    assert_eq!(refreshing, &format!("DEBUG acs_common: refreshing the token {first}"));
+    let (changed, took) = changed.rsplit_once(" took=").unwrap();
     assert_eq!(
         changed,
         "INFO acs_common: token changed credential=\"chat\" expires_on=2999-01-01T00:00:00Z opaque=false"
     );
+    assert!(took.ends_with('s'), "{took}");
     assert_eq!(disposed, "DEBUG acs_common: credential disposed credential=\"chat\"");
 
     let lines = logged([Ok(HttpResponse::new(403))]);

@@ -169,7 +169,8 @@ async fn on_loopback() -> Result<bool, Box<dyn Error>> {
 
 impl Show {
     async fn run(&mut self, notices: &mut Notices) {
-        let warm = matches!(notices.next().await, Some(Notice::TokenChanged { .. }));
+        let started = matches!(notices.next().await, Some(Notice::RefreshStarted { .. }));
+        let warm = started && matches!(notices.next().await, Some(Notice::TokenChanged { .. }));
         self.say("alice is signed in; her Entra token is exchanged before the first request for a token");
         self.promise(warm && self.acs.asked() == 1, "the credential gets its first token without a request");
 

@@ -272,6 +272,7 @@ fn a_listener_gets_every_notice_and_the_end() {
         let mut notices = credential.notices();
         let listening = thread::spawn(move || {
             block_on(async move {
+                assert!(matches!(notices.next().await, Some(Notice::RefreshStarted { .. })));
                 assert!(matches!(notices.next().await, Some(Notice::TokenChanged { .. })));
                 assert!(matches!(notices.next().await, Some(Notice::Disposed)));
                 assert!(notices.next().await.is_none());

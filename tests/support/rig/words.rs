@@ -45,6 +45,7 @@ impl Did {
             Self::Call(_) => "call".to_owned(),
             Self::Check(_) => "check".to_owned(),
             Self::Notice(Notice::TokenChanged { .. }) => "changed".to_owned(),
+            Self::Notice(Notice::TokenKept { .. }) => "kept".to_owned(),
             Self::Notice(Notice::TokenExpired) => "expired".to_owned(),
             Self::Notice(Notice::RefreshFailed { retry_in, .. }) => format!("failed, {}", wait(retry_in)),
             Self::Notice(other) => format!("{other:?}"),

@@ -18,6 +18,7 @@ impl World {
         self.effective = actions.iter().any(|action| rank(action) != TIMER);
         self.answers.clear();
         let mut notices = Seen::default();
+        self.check_started(&actions);
         // Cancelled calls first: they say why a waiter gets an error.
         for action in &actions {
             if let Action::CancelRefresher { request } = action {
@@ -142,6 +143,7 @@ fn rank(action: &Action<u32>) -> u8 {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Seen {
     pub(super) changed: u32,
+    pub(super) kept: u32,
     pub(super) failed: u32,
     pub(super) returned: u32,
     pub(super) expired: u32,
@@ -156,6 +158,7 @@ impl Seen {
                 self.failed += 1;
                 self.returned += u32::from(matches!(cause, FailureCause::RejectedTokenReturned));
             }
+            Notice::TokenKept { .. } => self.kept += 1,
             Notice::TokenExpired => self.expired += 1,
             Notice::Disposed => self.disposed += 1,
             _ => {}

@@ -87,6 +87,7 @@ impl Model {
             returned,
             unseen,
             accepted,
+            kept,
             expired,
             source,
             options: _,
@@ -94,8 +95,8 @@ impl Model {
             asked: _,
             backed_off: _,
         } = self;
-        let counts = [*events, *failures, *rejections, *returned, *unseen, *accepted, *expired];
-        assert!(counts == [0; 7] && owed.is_empty() && missed.is_empty() && released.is_none(), "the host has drained");
+        let counts = [*events, *failures, *rejections, *returned, *unseen, *accepted, *kept, *expired];
+        assert!(counts == [0; 8] && owed.is_empty() && missed.is_empty() && released.is_none(), "the host has drained");
         if *disposed {
             return format!("disposed {}", waiting.len());
         }

@@ -88,6 +88,8 @@ pub struct Model {
     /// Failures of refreshes that were never announced.
     pub(super) unseen: u32,
     pub accepted: u32,
+    /// The answer was the held token.
+    pub kept: u32,
     pub expired: u32,
 }
 
@@ -127,6 +129,7 @@ impl Model {
             returned: 0,
             unseen: 0,
             accepted: 0,
+            kept: 0,
             expired: 0,
         }
     }
@@ -300,7 +303,7 @@ impl Model {
             self.returned += 1;
             self.doubt(now);
         } else {
-            self.accepted += 1;
+            self.kept += 1;
         }
     }
 
@@ -495,6 +498,7 @@ impl Model {
         self.returned = 0;
         self.unseen = 0;
         self.accepted = 0;
+        self.kept = 0;
         self.expired = 0;
     }
 }

@@ -1,6 +1,6 @@
 //! Checks of a drained machine: that it is settled and, on copies of it, what a request would get.
 
-use acs_common::{Action, Error, Event, Machine, Now, Token};
+use acs_common::{Action, Error, Event, Machine, Notice, Now, Token};
 
 use super::drain::Seen;
 use super::flight::Stage;
@@ -16,11 +16,11 @@ impl World {
         let model = &self.model;
         let batch = model.events > 1;
         let right = if model.disposed {
-            seen.changed + seen.failed + seen.expired == 0 && seen.disposed <= 1
+            seen.changed + seen.kept + seen.failed + seen.expired == 0 && seen.disposed <= 1
         } else {
             // In a batch, a refresh that was never announced may fail.
             let failures = model.failures + model.rejections;
-            seen.changed == model.accepted
+            (seen.changed, seen.kept) == (model.accepted, model.kept)
                 && seen.expired == model.expired
                 && seen.returned == model.returned
                 && (seen.failed == failures || seen.failed > failures && batch || self.at_the_end())
@@ -28,6 +28,24 @@ impl World {
         };
         self.model.failures_seen(seen.failed, self.now);
         self.check(Law::Notices, right, |world| format!("{seen:?}, but {:?}", world.model));
+    }
+
+    /// Each call of the refresher, and nothing else, has its notice.
+    pub(super) fn check_started(&mut self, actions: &[Action<u32>]) {
+        let reason = |action: &Action<u32>| match action {
+            Action::CallRefresher { reason, .. } => Some((reason.trigger, reason.first, reason.failures)),
+            _ => None,
+        };
+        let notice = |action: &Action<u32>| match action {
+            Action::Notify(Notice::RefreshStarted { trigger, first, failures, .. }) => {
+                Some((*trigger, *first, *failures))
+            }
+            _ => None,
+        };
+        let right = actions.iter().filter_map(reason).eq(actions.iter().filter_map(notice));
+        self.check(Law::Notices, right, |_| {
+            format!("a call without its notice, or a notice without its call: {actions:?}")
+        });
     }
 
     pub(super) fn check_settled(&mut self) {

@@ -300,8 +300,8 @@ impl Writer<'_> {
             name if moment(name).is_some() => {
                 let _ = write!(self.text, "{}", wall(name) - self.now.unix.as_millis());
             }
-            name if field == "failures" => {
-                let _ = write!(self.text, "{}", name.parse::<u32>().expect("a counter").min(self.long_streak));
+            name if matches!(field, "failures" | "streak") && name.parse::<u32>().is_ok() => {
+                let _ = write!(self.text, "{}", name.parse::<u32>().unwrap_or_default().min(self.long_streak));
             }
             name => {
                 let waiter = name.parse().ok().filter(|_| matches!(field, "waiter" | "name"));
@@ -317,9 +317,9 @@ impl Writer<'_> {
                 }
                 self.text.push('(');
                 for (inner, value) in &value.parts {
-                    // `started` matters only for lifetimes, which no answer in a search has, and `laid` only for the
-                    // server's time. `expires_on` is only passed on. `first` says which token it is.
-                    if !matches!(*inner, "started" | "expires_on" | "device_time" | "laid" | "first") {
+                    // `started` matters only for lifetimes, which no answer in a search has, and for `took`, which is only
+                    // passed on; `laid` only for the server's time. So is `expires_on`. `first` says which token it is.
+                    if !matches!(*inner, "started" | "took" | "expires_on" | "device_time" | "laid" | "first") {
                         self.value(if inner.is_empty() { field } else { inner }, value);
                         self.text.push(',');
                     }

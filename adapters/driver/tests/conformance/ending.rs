@@ -1,6 +1,6 @@
 //! The end of a credential: it is disposed, its handles are dropped, or its driver has ended. And the notices of that.
 
-use acs_common_driver::{Builder, Error, Notice, Policy, RefresherError};
+use acs_common_driver::{Builder, Error, Notice, Policy, RefresherError, Trigger};
 use futures_lite::StreamExt as _;
 
 use super::watched::{Present, Watched};
@@ -155,19 +155,43 @@ fn notices_tell_of_tokens_and_failures_in_order_and_end() {
         let credential = rt::Credential::with_refresher(refresher).policy(policy).spawn().unwrap();
         let mut notices = credential.notices();
         let token = credential.get_token().await.unwrap();
+        assert!(matches!(notices.next().await, Some(Notice::RefreshStarted { trigger: Trigger::First, .. })));
         assert!(
             matches!(notices.next().await, Some(Notice::TokenChanged { expires_on, .. }) if expires_on == token.expires_on())
         );
         credential.reject(&token);
         rt::sleep(millis(5)).await;
         credential.get_token().await.unwrap_err();
-        assert!(matches!(notices.next().await, Some(Notice::RefreshFailed { retry_in: Some(_), .. })));
+        assert!(matches!(notices.next().await, Some(Notice::RefreshStarted { trigger: Trigger::Rejected, .. })));
+        assert!(matches!(notices.next().await, Some(Notice::RefreshFailed { retry_in: Some(_), streak: 1, .. })));
         let mut late = credential.notices();
         credential.dispose();
         assert!(matches!(late.next().await, Some(Notice::Disposed)), "a listener gets only later notices");
         assert!(matches!(notices.next().await, Some(Notice::Disposed)));
         assert!(notices.next().await.is_none() && late.next().await.is_none());
         assert!(credential.notices().next().await.is_none(), "a disposed credential has no notices");
+    });
+}
+
+/// Fails when the first refresh of a proactive credential starts before somebody can listen, or when an answer with the text of
+/// the held token counts as a change.
+#[test]
+fn a_listener_hears_of_the_first_refresh_and_of_a_token_that_is_kept() {
+    rt::run(async {
+        let refresher = || async { Ok::<_, RefresherError>(lasting("the-same-each-time", millis(400))) };
+        let builder = Builder::new(rt::Clock::default(), refresher).refresh_proactively(true);
+        let policy = Policy::builder().refresh_proactively(true).min_refresh_interval(millis(1)).build().unwrap();
+        let (credential, driver) = builder.policy(policy).build().unwrap();
+        let mut notices = credential.notices();
+        rt::spawn(driver);
+        let mut tokens = credential.tokens();
+        assert!(matches!(notices.next().await, Some(Notice::RefreshStarted { trigger: Trigger::First, .. })));
+        assert!(matches!(notices.next().await, Some(Notice::TokenChanged { .. })));
+        tokens.next().await.unwrap();
+        assert!(matches!(notices.next().await, Some(Notice::RefreshStarted { trigger: Trigger::Renewal, .. })));
+        assert!(matches!(notices.next().await, Some(Notice::TokenKept { .. })));
+        let again = futures_lite::future::poll_once(tokens.next()).await;
+        assert!(again.is_none(), "no token is given twice");
     });
 }
 
@@ -203,7 +227,7 @@ fn a_listener_far_behind_loses_the_oldest_notices_and_counts_them() {
         while notices.next().await.is_some() {
             heard += 1;
         }
-        assert_eq!((heard, notices.missed()), (64, 37), "of a hundred failures and the end");
+        assert_eq!((heard, notices.missed()), (64, 137), "of a hundred starts and failures, and the end");
     });
 }
 

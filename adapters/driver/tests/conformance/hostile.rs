@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use acs_common_driver::{Builder, Clock, CommunicationTokenCredential, Error, Notice, Now, Policy, RefresherError};
 
-use super::{Calls, HOUR, good, lasting, millis, rt};
+use super::{Calls, HOUR, good, lasting, millis, result_of, rt};
 
 /// Counts how often it is called.
 #[derive(Default)]
@@ -255,7 +255,7 @@ fn a_dropped_listener_frees_the_notices_kept_for_it() {
             credential.get_token().await.unwrap_err();
             rt::sleep(millis(3)).await;
         }
-        assert!(matches!(notices.next().await, Some(Notice::RefreshFailed { .. })));
+        assert!(matches!(result_of(&mut notices).await, Some(Notice::RefreshFailed { .. })));
         let kept = Arc::strong_count(&told);
         drop(notices);
         assert_eq!(Arc::strong_count(&told), kept - 4, "all are dropped except the last, which the credential has too");

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use acs_common_driver::{NewToken, RefresherError};
+use acs_common_driver::{Clock, NewToken, Notice, Notices, RefresherError};
 
 use super::rt;
 
@@ -35,6 +35,16 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
+}
+
+/// The next notice that is not of the start of a refresh.
+async fn result_of<C: Clock>(notices: &mut Notices<C>) -> Option<Notice> {
+    loop {
+        let notice = notices.next().await;
+        if !matches!(notice, Some(Notice::RefreshStarted { .. })) {
+            return notice;
+        }
+    }
 }
 
 /// Counts the calls of a refresher, and which of their futures are dropped.

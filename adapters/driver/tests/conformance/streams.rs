@@ -8,7 +8,7 @@ use std::time::Duration;
 use acs_common_driver::{Builder, CommunicationTokenCredential, Notice, Policy, Tokens};
 use futures_lite::{StreamExt as _, future};
 
-use super::{Calls, HOUR, good, lasting, millis, rt};
+use super::{Calls, HOUR, good, lasting, millis, result_of, rt};
 
 /// A refresh may follow another at once, and a rejection belongs to no streak after 1 ms.
 fn hasty() -> Policy {
@@ -43,10 +43,10 @@ fn a_subscriber_is_told_of_no_change_before_it_subscribed() {
         assert!(future::poll_once(second.next()).await.is_none(), "the token in use is no change");
         credential.reject(&token);
         credential.get_token().await.unwrap();
-        assert!(matches!(second.next().await, Some(Notice::TokenChanged { .. })));
+        assert!(matches!(result_of(&mut second).await, Some(Notice::TokenChanged { .. })));
         assert!(future::poll_once(second.next()).await.is_none(), "there was one change");
         for _ in 0..2 {
-            assert!(matches!(first.next().await, Some(Notice::TokenChanged { .. })));
+            assert!(matches!(result_of(&mut first).await, Some(Notice::TokenChanged { .. })));
         }
     });
 }

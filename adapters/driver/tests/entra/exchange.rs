@@ -6,7 +6,7 @@ use acs_common_driver::{CheckSource, Notice};
 use futures_lite::future;
 
 use super::fake_acs::{Answer, FakeAcs, Seen};
-use super::{ENTRA, Source, Stage, options, policy, rt, stage, stage_of, stage_with};
+use super::{ENTRA, Source, Stage, options, policy, result_of, rt, stage, stage_of, stage_with};
 
 const CLIENTS: [&str; 2] =
     ["https://communication.azure.com/clients/VoIP", "https://communication.azure.com/clients/Chat"];
@@ -148,7 +148,7 @@ fn only_another_entra_token_is_exchanged_again() {
         let mut notices = stage.credential.notices();
         stage.token().await;
         stage.source.asked().await;
-        assert!(matches!(notices.next().await, Some(Notice::TokenChanged { .. })));
+        assert!(matches!(result_of(&mut notices).await, Some(Notice::TokenChanged { .. })));
 
         // The source is asked at each request after a backoff.
         stage.credential.retry_now();
@@ -157,7 +157,7 @@ fn only_another_entra_token_is_exchanged_again() {
 
         stage.source.sign_in("another-entra-token");
         stage.credential.retry_now();
-        assert!(matches!(notices.next().await, Some(Notice::TokenChanged { .. })));
+        assert!(matches!(result_of(&mut notices).await, Some(Notice::TokenChanged { .. })));
         assert_eq!(stage.token().await, "acs-token-2");
         assert_eq!(stage.acs.request().await.bearer(), ENTRA);
         assert_eq!(stage.acs.request().await.bearer(), "another-entra-token");
@@ -180,8 +180,8 @@ fn a_change_of_user_during_an_exchange_is_not_lost() {
                 stage.credential.retry_now();
             };
             let _ = future::zip(asking, signing_in).await;
-            notices.next().await;
-            assert!(matches!(notices.next().await, Some(Notice::TokenChanged { .. })));
+            result_of(&mut notices).await;
+            assert!(matches!(result_of(&mut notices).await, Some(Notice::TokenChanged { .. })));
             let second = stage.acs.request().await;
             assert_eq!((second.bearer(), stage.token().await.as_str()), ("another-entra-token", "acs-token-2"));
         });

@@ -19,8 +19,8 @@ use acs_common_driver::entra::{
 };
 use acs_common_driver::parts::Work;
 use acs_common_driver::{
-    Builder, Clock, CommunicationTokenCredential, Driver, Error, FailureCause, Monotonic, Now, Policy, PolicyBuilder,
-    RefresherError, Spawn, SpawnError,
+    Builder, Clock, CommunicationTokenCredential, Driver, Error, FailureCause, Monotonic, Notice, Notices, Now, Policy,
+    PolicyBuilder, RefresherError, Spawn, SpawnError,
 };
 use smol::channel::{Receiver, Sender, unbounded};
 
@@ -30,6 +30,16 @@ use super::rt;
 mod fake_acs;
 
 use fake_acs::FakeAcs;
+
+/// The next notice that is not of the start of a refresh.
+async fn result_of<C: Clock>(notices: &mut Notices<C>) -> Option<Notice> {
+    loop {
+        let notice = notices.next().await;
+        if !matches!(notice, Some(Notice::RefreshStarted { .. })) {
+            return notice;
+        }
+    }
+}
 
 /// The runtime's clocks, except for the pauses between tries, the minimum interval and other short waits: these end at
 /// once, and the clock moves forward by their length. Timeouts and calls take their real time.

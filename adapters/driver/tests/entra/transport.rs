@@ -8,7 +8,8 @@ use acs_common_driver::{Builder, Clock, Error, FailureKind, Notice, RefresherErr
 
 use super::fake_acs::{Answer, FakeAcs};
 use super::{
-    Hurried, Source, Stage, cause, exchange_error, options, policy, refused, rt, spawn, stage, stage_of, stage_with,
+    Hurried, Source, Stage, cause, exchange_error, options, policy, refused, result_of, rt, spawn, stage, stage_of,
+    stage_with,
 };
 
 /// The exchange ended without a response, after all its tries.
@@ -100,7 +101,7 @@ fn each_request_has_a_connection_of_its_own() {
         for user in ["first-user", "second-user", "third-user"] {
             stage.source.sign_in(user);
             stage.credential.retry_now();
-            assert!(matches!(notices.next().await, Some(Notice::TokenChanged { .. })));
+            assert!(matches!(result_of(&mut notices).await, Some(Notice::TokenChanged { .. })));
         }
         assert_eq!((stage.acs.asked(), stage.acs.connections()), (4, 4));
     });
