@@ -27,7 +27,7 @@ pub(crate) struct Claims {
 pub(crate) fn read(text: &str) -> Option<Claims> {
     let mut payload = payload(text)?;
     let [exp, iat] = json::fields(&payload, ["exp", "iat"])?;
-    let exp = exp.and_then(|exp| seconds(exp).or_else(|| digits(exp)))?;
+    let exp = exp.and_then(moment)?;
     let iat = iat.and_then(seconds).filter(|iat| *iat < exp);
     // Wiping spare capacity takes whole words; wiping text takes a byte at a time.
     payload.clear();
@@ -75,6 +75,11 @@ fn decode(part: &str) -> Option<Zeroizing<Vec<u8>>> {
         BASE64.decode_vec(&*part, &mut decoded).ok()?;
     }
     Some(decoded)
+}
+
+/// Seconds since 1970 as a JSON number, or as a string of digits.
+pub(crate) fn moment(json: &str) -> Option<UnixTime> {
+    seconds(json).or_else(|| digits(json))
 }
 
 /// A JSON number in seconds, if it is finite. Read from its text, because `serde_json` rejects numbers above the largest

@@ -85,7 +85,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `std` | yes | conversions from and to [`SystemTime`](std::time::SystemTime) |
-//! | `entra` | yes | the token exchange for Entra users |
+//! | `entra` | yes | the token exchange for Entra users; `issuer`, a ready refresher over HTTP |
 //! | `serde` | no | [identifiers](identifier) as the JSON of the REST services; [`UnixTime`] as milliseconds |
 //! | `access-key` | no | requests signed with an access key (`access_key`) |
 //! | `http`, needs `std` | no | a token's `Authorization` header; requests and responses of the crate `http`, for the exchange and for signing |
@@ -128,6 +128,8 @@ mod error;
 mod event;
 mod http_date;
 pub mod identifier;
+#[cfg(feature = "entra")]
+pub mod issuer;
 mod json;
 mod jwt;
 mod machine;
@@ -138,6 +140,8 @@ pub mod sharing;
 mod time;
 mod token;
 mod url;
+#[cfg(feature = "entra")]
+mod wire;
 
 pub use action::{Action, Notice, Reason, Trigger};
 #[cfg(feature = "http")]

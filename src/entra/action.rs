@@ -3,11 +3,11 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::http::HttpRequest;
 use crate::error::RefresherError;
 use crate::event::Source;
 use crate::time::Monotonic;
 use crate::token::NewToken;
+use crate::wire::HttpRequest;
 
 /// What an exchange tells its host to do. The list is exhaustive on purpose: a host that forgets an action must not compile.
 ///

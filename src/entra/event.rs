@@ -1,9 +1,9 @@
 //! What a host tells an exchange.
 
-use super::http::HttpResponse;
 use super::source::EntraToken;
 use crate::error::RefresherError;
 use crate::time::Until;
+use crate::wire::HttpResponse;
 
 /// What happened to an exchange. The host makes at most one call at a time, so an answer needs no name. An answer that the
 /// exchange does not wait for changes nothing.

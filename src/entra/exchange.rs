@@ -9,10 +9,7 @@ use core::time::Duration;
 
 use super::action::ExchangeAction;
 use super::event::ExchangeEvent;
-use super::hints;
-use super::http::{HttpRequest, HttpResponse};
 use super::options::EntraOptions;
-use super::refusal::{self, Refusal};
 use super::response::{self, ExchangeError};
 use super::source::EntraToken;
 use crate::backoff::Random;
@@ -22,6 +19,7 @@ use crate::policy::Policy;
 use crate::secret::Secret;
 use crate::time::{Monotonic, Now, UnixTime, Until};
 use crate::token::NewToken;
+use crate::wire::{self, AUTHORIZATION, HttpRequest, HttpResponse, Refusal, Text};
 
 const BEARER: &str = "Bearer ";
 
@@ -251,13 +249,20 @@ impl Exchange {
         let mut authorization = String::with_capacity(BEARER.len().saturating_add(self.entra_text().len()));
         authorization.push_str(BEARER);
         authorization.push_str(self.entra_text());
-        let authorization = Secret::new(authorization);
-        HttpRequest::new(url, authorization, self.request_id.clone(), self.sent)
+        let headers = [
+            (AUTHORIZATION, Text::Secret(Secret::new(authorization))),
+            ("Content-Type", Text::Fixed("application/json")),
+            ("Accept", Text::Fixed("application/json")),
+            ("Accept-Encoding", Text::Fixed("identity")),
+            ("x-ms-client-request-id", Text::Plain(self.request_id.clone())),
+        ];
+        let headers = headers.into_iter().map(|(name, value)| (name.into(), value)).collect();
+        HttpRequest::new("POST", url, headers, Text::Fixed("{}")).with_id(self.request_id.clone(), self.sent)
     }
 
     fn received(&mut self, response: &HttpResponse, now: Now) {
-        let hint = hints::retry_after(response, now.unix);
-        let date = hints::server_time(response);
+        let hint = wire::retry_after(response, now.unix);
+        let date = wire::server_time(response);
         let sent = self.sent_at;
         if response.status == 200 {
             let result = response::token(response).map_err(|bad| {
@@ -270,7 +275,7 @@ impl Exchange {
                 None => token,
             }));
         }
-        let refusal = with_date(refused(self.refusal(response, hint)), date, sent);
+        let refusal = with_date(self.refusal(response, hint).into_error(ExchangeError::Refused), date, sent);
         match response.status {
             408 | 425 | 429 | 500 | 502..=504 | 506..=599 => {
                 if !self.pause(hint, now) {
@@ -323,21 +328,12 @@ impl Exchange {
 
     fn refusal(&self, response: &HttpResponse, hint: Option<u64>) -> Refusal {
         let hint = hint.map(Duration::from_millis);
-        refusal::read(response, &self.request_id, hint, self.entra_text())
+        wire::refusal(response, &self.request_id, hint, [self.entra_text()])
     }
 
     fn entra_text(&self) -> &str {
         self.token.as_ref().map_or("", EntraToken::expose)
     }
-}
-
-fn refused(Refusal { response, permanent }: Refusal) -> RefresherError {
-    let retry_after = response.retry_after;
-    let mut error = RefresherError::new(ExchangeError::Refused(response));
-    if let Some(delay) = retry_after {
-        error = error.with_retry_after(delay);
-    }
-    if permanent { error.permanent() } else { error }
 }
 
 fn with_date(error: RefresherError, date: Option<UnixTime>, sent: Now) -> RefresherError {

@@ -75,18 +75,14 @@
 mod action;
 mod event;
 mod exchange;
-mod hints;
-mod http;
 mod options;
-mod refusal;
 mod response;
-mod scrub;
 mod source;
 
 pub use self::action::ExchangeAction;
 pub use self::event::ExchangeEvent;
 pub use self::exchange::Exchange;
-pub use self::http::{HttpRequest, HttpResponse};
 pub use self::options::{EntraOptions, EntraOptionsError};
-pub use self::response::{BadResponse, ErrorDetail, ErrorResponse, ExchangeError};
+pub use self::response::ExchangeError;
 pub use self::source::EntraToken;
+pub use crate::wire::{BadResponse, ErrorDetail, ErrorResponse, HttpRequest, HttpResponse};

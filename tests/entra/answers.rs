@@ -25,6 +25,10 @@ fn bad(body: impl Into<Vec<u8>>) -> BadResponse {
     }
 }
 
+fn no_token() -> BadResponse {
+    BadResponse::NoToken { field: "accessToken.token".to_owned() }
+}
+
 /// Fails when `rfc3339` rounds, forgets the offset, or lets through what is not a moment. The start is
 /// 2023-11-14T22:13:20Z.
 #[test]
@@ -180,20 +184,20 @@ fn a_body_without_a_token_in_its_place_is_unusable() {
         (format!(r#"{{"accessToken":{{"token":"t",{until}}}}} x"#), BadResponse::NotJson),
         (format!(r#"{{"accessToken":{{"token":"t",{until}}}"#), BadResponse::NotJson),
         (format!("\u{feff}\u{feff}{{\"accessToken\":{{\"token\":\"t\",{until}}}}}"), BadResponse::NotJson),
-        ("{}".into(), BadResponse::NoToken),
-        (r#"{"accessToken":null}"#.into(), BadResponse::NoToken),
-        (r#"{"accessToken":"t"}"#.into(), BadResponse::NoToken),
-        (format!(r#"{{"accessToken":[{{"token":"t",{until}}}]}}"#), BadResponse::NoToken),
-        (format!(r#"{{"token":"t",{until}}}"#), BadResponse::NoToken),
-        (format!(r#"{{"accesstoken":{{"token":"t",{until}}}}}"#), BadResponse::NoToken),
-        (format!(r#"{{"accessToken":{{{until}}}}}"#), BadResponse::NoToken),
-        (format!(r#"{{"accessToken":{{"token":null,{until}}}}}"#), BadResponse::NoToken),
-        (format!(r#"{{"accessToken":{{"token":7,{until}}}}}"#), BadResponse::NoToken),
-        (format!(r#"{{"accessToken":{{"token":["t"],{until}}}}}"#), BadResponse::NoToken),
-        (format!(r#"{{"accessToken":{{"token":"",{until}}}}}"#), BadResponse::NoToken),
-        (format!(r#"{{"accessToken":{{"token":" \t\n\u00a0",{until}}}}}"#), BadResponse::NoToken),
-        (format!(r#"{{"accessToken":{{"token":"\ud800",{until}}}}}"#), BadResponse::NoToken),
-        (format!(r#"{{"accessToken":{{"accessToken":{{"token":"t",{until}}}}}}}"#), BadResponse::NoToken),
+        ("{}".into(), no_token()),
+        (r#"{"accessToken":null}"#.into(), no_token()),
+        (r#"{"accessToken":"t"}"#.into(), no_token()),
+        (format!(r#"{{"accessToken":[{{"token":"t",{until}}}]}}"#), no_token()),
+        (format!(r#"{{"token":"t",{until}}}"#), no_token()),
+        (format!(r#"{{"accesstoken":{{"token":"t",{until}}}}}"#), no_token()),
+        (format!(r#"{{"accessToken":{{{until}}}}}"#), no_token()),
+        (format!(r#"{{"accessToken":{{"token":null,{until}}}}}"#), no_token()),
+        (format!(r#"{{"accessToken":{{"token":7,{until}}}}}"#), no_token()),
+        (format!(r#"{{"accessToken":{{"token":["t"],{until}}}}}"#), no_token()),
+        (format!(r#"{{"accessToken":{{"token":"",{until}}}}}"#), no_token()),
+        (format!(r#"{{"accessToken":{{"token":" \t\n\u00a0",{until}}}}}"#), no_token()),
+        (format!(r#"{{"accessToken":{{"token":"\ud800",{until}}}}}"#), no_token()),
+        (format!(r#"{{"accessToken":{{"accessToken":{{"token":"t",{until}}}}}}}"#), no_token()),
     ] {
         assert_eq!(bad(body.clone()), why, "{body}");
     }

@@ -45,7 +45,7 @@ fn a_refusal_carries_what_the_service_said() {
     assert_eq!(error.details[1].details[0].code.as_deref(), Some("C"));
     assert_eq!(error.details[2].details[0].code.as_deref(), Some("Innermost"));
     assert_eq!(
-        error.to_string(),
+        ExchangeError::Refused(error.clone().into()).to_string(),
         "the exchange was refused with status 403 (Forbidden): not assigned [request service-id]"
     );
 }
@@ -56,7 +56,7 @@ fn a_refusal_without_words_says_what_to_look_at() {
     let shown = |status, body: &str| {
         let response =
             HttpResponse::new(status).with_header("x-ms-request-id", "service-id").with_body(body.as_bytes().to_vec());
-        refused_for(ENTRA, response).to_string()
+        ExchangeError::Refused(refused_for(ENTRA, response).into()).to_string()
     };
     let endpoint = "is the endpoint that of an Azure Communication Services resource?";
     assert_eq!(shown(404, ""), format!("the exchange was refused with status 404: {endpoint} [request service-id]"));

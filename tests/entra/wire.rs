@@ -143,7 +143,7 @@ fn the_http_crates_request_is_the_same_one() {
     assert_eq!(converted.headers().len(), 5);
     assert!(plain.starts_with(&format!("{} {}\n", converted.method(), converted.uri())));
     assert!(!format!("{converted:?}").contains("entra-token"));
-    assert_eq!(*converted.body(), b"{}");
+    assert_eq!(*converted.body(), "{}");
 }
 
 /// Fails when `HttpResponse` derives `Debug`, or does not show what a log may hold.

@@ -10,6 +10,8 @@ pub use acs_common::entra::{
     HttpResponse,
 };
 
+pub use crate::http_client::HttpClient;
+
 /// A request for an Entra token.
 ///
 /// ```
@@ -108,42 +110,6 @@ impl SourceError {
 #[error("no user is signed in")]
 struct SignedOut;
 
-/// Sends one HTTP request.
-///
-/// It can be a closure that takes an [`HttpRequest`] and returns a future of `Result<HttpResponse, E>`. `E` is any error,
-/// a boxed error, an `anyhow::Error`, a message, or a [`RefresherError`].
-///
-/// The client must check the server's certificate, must not follow redirects, and must not use a proxy for a request that
-/// [stays on this computer](HttpRequest::is_loopback). It should keep no connection: the next exchange comes an hour later, when
-/// a kept one may be dead. It may stop reading a body one byte after [`HttpResponse::MAX_BODY`];
-/// [`HttpResponse::extend_body`] says when. It needs no retries and no timeout: this library has them.
-///
-/// ```
-/// use acs_common_driver::entra::{HttpClient, HttpRequest, HttpResponse};
-/// use acs_common_driver::RefresherError;
-/// use std::future::{Ready, ready};
-///
-/// /// For a test.
-/// struct Unavailable;
-///
-/// impl HttpClient for Unavailable {
-///     type Future = Ready<Result<HttpResponse, RefresherError>>;
-///
-///     fn send(&mut self, request: HttpRequest) -> Self::Future {
-///         assert_eq!((request.method(), request.body()), ("POST", "{}"));
-///         ready(Ok(HttpResponse::new(503).with_header("Retry-After", "1")))
-///     }
-/// }
-/// # let _ = Unavailable;
-/// ```
-pub trait HttpClient {
-    /// A request in flight. It is dropped when its response is not needed any more.
-    type Future: Future<Output = Result<HttpResponse, RefresherError>>;
-
-    /// Sends the request.
-    fn send(&mut self, request: HttpRequest) -> Self::Future;
-}
-
 impl<F, Fut, T, E> EntraTokenSource for F
 where
     F: FnMut(EntraTokenRequest) -> Fut,
@@ -155,19 +121,6 @@ where
 
     fn entra_token(&mut self, request: EntraTokenRequest) -> Self::Future {
         Acquiring { future: self(request) }
-    }
-}
-
-impl<F, Fut, E> HttpClient for F
-where
-    F: FnMut(HttpRequest) -> Fut,
-    Fut: Future<Output = Result<HttpResponse, E>>,
-    E: Into<Box<dyn Error + Send + Sync>>,
-{
-    type Future = Sending<Fut>;
-
-    fn send(&mut self, request: HttpRequest) -> Self::Future {
-        Sending { future: self(request) }
     }
 }
 
@@ -193,26 +146,5 @@ where
             .future
             .poll(context)
             .map(|answer| answer.map(Into::into).map_err(|error| SourceError::from_boxed(error.into())))
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// A request in flight of a client that is a closure.
-    #[derive(Debug)]
-    pub struct Sending<F> {
-        #[pin]
-        future: F,
-    }
-}
-
-impl<F, E> Future for Sending<F>
-where
-    F: Future<Output = Result<HttpResponse, E>>,
-    E: Into<Box<dyn Error + Send + Sync>>,
-{
-    type Output = Result<HttpResponse, RefresherError>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().future.poll(context).map_err(RefresherError::new)
     }
 }

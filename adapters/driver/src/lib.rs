@@ -26,6 +26,10 @@ pub mod entra;
 mod exchanges;
 #[cfg(all(feature = "access-key", feature = "http"))]
 mod hosted;
+#[cfg(feature = "entra")]
+mod http_client;
+#[cfg(feature = "entra")]
+pub mod issuer;
 mod listeners;
 #[cfg(feature = "tracing")]
 mod log;
@@ -95,11 +99,15 @@ pub mod store {
 pub mod parts {
     pub use crate::calls::{RefresherCalls, Work};
     #[cfg(feature = "entra")]
-    pub use crate::entra::{Acquiring, Sending};
+    pub use crate::entra::Acquiring;
     #[cfg(feature = "entra")]
     pub use crate::exchanges::Exchanger;
     #[cfg(all(feature = "access-key", feature = "http"))]
     pub use crate::hosted::{Given, Host, authorized};
+    #[cfg(feature = "entra")]
+    pub use crate::http_client::Sending;
+    #[cfg(feature = "entra")]
+    pub use crate::issuer::Asking;
     pub use crate::refresher::{Itself, Refresh, RefreshOutput, WithReason, WithoutReason};
     #[cfg(feature = "store")]
     pub use crate::sharing::SharedCalls;

@@ -1,4 +1,4 @@
-//! An HTTP client for the exchange, on `hyper` and smol's sockets.
+//! An HTTP client for the exchange and for the ready refresher, on `hyper` and smol's sockets.
 
 use std::error::Error;
 use std::fmt;
@@ -23,7 +23,8 @@ use smol_hyper::rt::FuturesIo;
 
 use crate::connect::{self, Target};
 
-/// Sends the exchange's requests with `hyper` on smol (feature `hyper`).
+/// Sends the requests of the exchange, and those of an [`HttpRefresher`](crate::issuer::HttpRefresher), with `hyper` on smol
+/// (feature `hyper`).
 ///
 /// It checks certificates with the operating system's rules, follows no redirects, uses no proxies, and keeps no connection:
 /// the next exchange comes an hour later, when a kept one may be dead. Plain http goes to this computer only. If a host has
@@ -91,14 +92,14 @@ impl HttpClient for HyperClient {
 
     fn send(&mut self, request: HttpRequest) -> Self::Future {
         let tls = Arc::clone(&self.tls);
-        let url = request.url().to_owned();
+        let url = request.display_url().to_owned();
         let answer = within(TIMEOUT, "no response from the service", async move { exchange(&tls, request).await });
         Box::pin(async { answer.await.map_err(|error| RefresherError::new(RequestFailed { url, error })) })
     }
 }
 
 async fn exchange(tls: &OnceLock<TlsConnector>, request: HttpRequest) -> Result<HttpResponse, RefresherError> {
-    let request = Request::<&'static [u8]>::try_from(request)?;
+    let request = Request::<Bytes>::try_from(request)?;
     let target = Target::of(request.uri())?;
     let tls = match tls.get() {
         _ if !target.secure => None,
@@ -109,7 +110,7 @@ async fn exchange(tls: &OnceLock<TlsConnector>, request: HttpRequest) -> Result<
             Some(tls.get_or_init(|| made).clone())
         }
     };
-    let request = to_origin(request.map(|body| Full::new(Bytes::from_static(body))), &target)?;
+    let request = to_origin(request.map(Full::new), &target)?;
     let stream = within(CONNECT_TIMEOUT, "no connection", async { Ok(connect::connect(&target, tls).await?) }).await?;
     let (mut sender, connection) = http1::handshake(FuturesIo::new(stream)).await?;
     let answer = async { read(sender.send_request(request).await?).await };

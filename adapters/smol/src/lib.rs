@@ -17,6 +17,7 @@
 //! | end the credential | [`dispose`](generic::CommunicationTokenCredential::dispose) |
 //! | ask very often | [`reader`](generic::CommunicationTokenCredential::reader), [`Reader`](generic::Reader) |
 //! | use a token | [`Token`], [`Secret::expose`] |
+//! | get each token from a URL of your server | `issuer::HttpRefresher` (feature `entra`), with an HTTP client such as this crate's |
 //! | return a token, or fail, in a refresher | [`IntoRefresher`], [`NewToken`], [`RefresherError`], [`Reason`] |
 //! | put the token on requests, and get over a 401 | `tower::AuthorizeLayer` (feature `tower`), `azure::AuthorizePolicy` (`azure`), made from `ClientArguments` |
 //! | take any credential in your own client | [`TokenProvider`] |
@@ -38,6 +39,8 @@ pub use acs_common_driver::access_key;
 pub use acs_common_driver::azure;
 #[cfg(feature = "entra")]
 pub use acs_common_driver::entra;
+#[cfg(feature = "entra")]
+pub use acs_common_driver::issuer;
 #[cfg(feature = "store")]
 pub use acs_common_driver::store;
 #[cfg(feature = "tower")]

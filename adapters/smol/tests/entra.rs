@@ -1,4 +1,4 @@
-//! Credentials of Entra users on smol and `hyper`, over real HTTPS.
+//! Credentials of Entra users, and the ready refresher, on smol and `hyper`, over real HTTPS.
 
 #[path = "../../driver/tests/entra/mod.rs"]
 mod entra;

@@ -1,4 +1,4 @@
-//! An HTTP client for the exchange, on `reqwest`.
+//! An HTTP client for the exchange and for the ready refresher, on `reqwest`.
 
 use std::error::Error;
 use std::fmt;
@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use acs_common_driver::RefresherError;
 use acs_common_driver::entra::{HttpClient, HttpRequest, HttpResponse};
-use reqwest::{Client, ClientBuilder};
+use reqwest::{Client, ClientBuilder, Url};
 
-/// Sends the exchange's requests with `reqwest` (feature `reqwest`).
+/// Sends the requests of the exchange, and those of an [`HttpRefresher`](crate::issuer::HttpRefresher), with `reqwest` (feature
+/// `reqwest`).
 ///
 /// It checks certificates with the operating system's rules, follows no redirects, and keeps no connection: the next
 /// exchange comes an hour later, when a kept one may be dead. It uses the system's proxies, except for a request to this
@@ -179,9 +180,11 @@ impl HttpClient for ReqwestClient {
         let client = self.client(&request);
         Box::pin(async move {
             let client = client?;
+            // The errors of `reqwest` show the whole URL, whose query may hold a secret.
+            let url = Url::parse(request.display_url())?;
             let request = http::Request::try_from(request)?;
-            let mut answer = client.execute(request.try_into()?).await?;
-            let url = answer.url().clone();
+            let answer = client.execute(request.try_into()?).await;
+            let mut answer = answer.map_err(|error| error.with_url(url.clone()))?;
             let mut head = http::Response::new(Vec::new());
             *head.status_mut() = answer.status();
             *head.headers_mut() = core::mem::take(answer.headers_mut());

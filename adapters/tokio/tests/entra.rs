@@ -1,4 +1,4 @@
-//! Credentials of Entra users on tokio and `reqwest`, over real HTTPS.
+//! Credentials of Entra users, and the ready refresher, on tokio and `reqwest`, over real HTTPS.
 
 #[path = "../../driver/tests/entra/mod.rs"]
 mod entra;

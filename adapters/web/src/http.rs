@@ -1,4 +1,4 @@
-//! An HTTP client for the exchange, on `fetch`.
+//! An HTTP client for the exchange and for the ready refresher, on `fetch`.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -24,7 +24,8 @@ extern "C" {
     fn fetch(url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
 }
 
-/// Sends the exchange's requests with the host's `fetch` (feature `fetch`): without cookies, cache and referrer. It follows no
+/// Sends the requests of the exchange, and those of an [`HttpRefresher`](crate::issuer::HttpRefresher), with the host's `fetch`
+/// (feature `fetch`): without cookies, cache and referrer. It follows no
 /// redirects. A request ends after 30 seconds at most, and is aborted when its future is dropped. It reads no more of a body
 /// than [`HttpResponse::MAX_BODY`] and one chunk.
 ///
@@ -128,13 +129,17 @@ impl Aborting {
     fn init(&self, request: &HttpRequest) -> Result<RequestInit, FetchError> {
         let headers = Headers::new().map_err(FetchError::failed)?;
         for (name, value) in request.expose_headers() {
+            // The mode `no-store` below says it. In a header, a server of another origin would have to permit it.
+            if (name, value) == ("Cache-Control", "no-cache") {
+                continue;
+            }
             // The message of the host quotes the value.
-            headers.append(name, value).map_err(|_| FetchError::Header { name })?;
+            headers.append(name, value).map_err(|_| FetchError::Header { name: name.to_owned() })?;
         }
         let init = RequestInit::new();
         init.set_method(request.method());
         init.set_headers_headers(&headers);
-        init.set_body_opt_str(Some(request.body()));
+        init.set_body_opt_str(Some(request.body()).filter(|body| !body.is_empty()));
         init.set_redirect(RequestRedirect::Manual);
         init.set_credentials(RequestCredentials::Omit);
         init.set_cache(RequestCache::NoStore);
@@ -156,7 +161,7 @@ enum FetchError {
     #[error("fetch failed: {0}")]
     Failed(String),
     #[error("fetch refuses the value of the header {name}; it is not shown here")]
-    Header { name: &'static str },
+    Header { name: String },
     #[error("no response within {} s", TIMEOUT.as_secs())]
     TimedOut,
 }

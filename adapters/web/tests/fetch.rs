@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use acs_common_web::entra::{BadResponse, EntraOptions, EntraTokenRequest, ExchangeError, HttpResponse};
+use acs_common_web::issuer::{HttpRefresher, Issuer};
 use acs_common_web::{CommunicationTokenCredential, Error, FailureCause, FailureKind, FetchClient, Policy};
 use js_sys::{Array, Function, Reflect};
 use tracing::field::{Field, Visit};
@@ -81,6 +82,24 @@ async fn the_exchange_is_sent_without_cookies_cache_and_redirects() {
              POST {{}} manual omit no-store no-referrer Bearer {ENTRA} application/json"
         )
     );
+}
+
+/// Fails when a body, a header or the caller's query is lost, or a header of ours needs the permission of the server.
+#[wasm_bindgen_test]
+async fn a_ready_refresher_asks_its_issuer() {
+    let code = "seen.push([url, init.method, init.body, init.cache, [...init.headers].join(';')].join(' '));";
+    let fetch = Fetch::fake(&format!("{code} return new Response('{{\"token\": \"{ACCESS}\", \"expires_in\": 60}}')"));
+    let url = "https://contoso.example/token?room=7";
+    for issuer in [Issuer::get(url), Issuer::post(url).and_then(|issuer| issuer.with_body("text/plain", "hello"))] {
+        let issuer = issuer.and_then(|issuer| issuer.with_reason_header("x-why")).unwrap();
+        let refresher = HttpRefresher::new(issuer, FetchClient::new());
+        let credential = CommunicationTokenCredential::with_refresher(refresher).spawn().unwrap();
+        let token = credential.get_token().await.unwrap();
+        assert!(token.secret().expose() == ACCESS && !token.is_opaque());
+    }
+    let headers = "accept,application/json, text/plain;accept-encoding,identity;";
+    assert_eq!(fetch.text(0), format!("{url} GET  no-store {headers}x-why,first"));
+    assert_eq!(fetch.text(1), format!("{url} POST hello no-store {headers}content-type,text/plain;x-why,first"));
 }
 
 /// Fails when the request is only forgotten.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use acs_common::access_key::AccessKey;
 use acs_common::connection_string::ConnectionString;
 use acs_common::entra::{EntraOptions, EntraToken, Exchange, ExchangeAction, ExchangeEvent, HttpRequest, HttpResponse};
+use acs_common::issuer::Issuer;
 use acs_common::{
     Action, Event, Machine, Monotonic, NewToken, Now, Policy, RefresherError, UndecodableTokens, UnixTime,
 };
@@ -40,6 +41,9 @@ struct Secrets {
     escaped: &'static str,
     half_escaped: &'static str,
     challenge: &'static str,
+    /// Of a request to an issuer.
+    bearer: &'static str,
+    url: &'static str,
     /// The JWT with bytes in its payload's place that are no base64, and two texts that are no tokens.
     broken: &'static str,
     wrong: [&'static str; 2],
@@ -54,6 +58,8 @@ fn secrets() -> Secrets {
         opaque: lasting(plain.clone()),
         jwt,
         challenge: lasting(format!("Bearer error=\"{plain}\", error_description=\"x\"")),
+        bearer: lasting(format!("Bearer {plain}")),
+        url: lasting(format!("https://contoso.example/?code={plain}")),
         broken: lasting(jwt.replace("fQ.", "fQ~.")),
         wrong: [lasting(format!("\"{plain}\"")), lasting(format!("{jwt} x"))],
         escaped: lasting(ESCAPED.repeat(40)),
@@ -164,6 +170,33 @@ fn exchange(secrets: &Secrets, status: u16, body: &'static str, parts: usize, mo
             }
         }
     }
+}
+
+/// One request to an issuer, after a rejection, and its response. The URL has no secret: HTTP clients copy it.
+fn issued(secrets: &Secrets, status: u16, body: &'static str, parts: usize) {
+    let held = NewToken::new(secrets.opaque).with_expires_in(Duration::from_secs(3_600));
+    let mut machine = Machine::<u32>::new(Some(held), Policy::default(), at(0)).unwrap();
+    let held = machine.token(at(0)).unwrap().clone();
+    machine.handle(Event::TokenRejected { token: held }, at(1));
+    machine.handle(Event::TokenRequested { waiter: 1 }, at(1));
+    let Some(Action::CallRefresher { request, reason, .. }) = machine.poll_action() else { panic!("it holds no token") };
+    let issuer = Issuer::post("https://contoso.example/token")
+        .and_then(|issuer| issuer.with_header("Authorization", secrets.opaque))
+        .and_then(|issuer| issuer.with_header("authorization", secrets.bearer))
+        .and_then(|issuer| issuer.with_body("application/json", secrets.jwt))
+        .and_then(|issuer| issuer.with_rejected_token_header("x-refused"))
+        .unwrap()
+        .with_token_field("accessToken.token");
+    let response = responded(issuer.clone().request(&reason), secrets, status, body, parts);
+    let event = match issuer.read(&reason, &response, at(2).unix) {
+        Ok(token) => Event::TokenReceived { request, token },
+        Err(error) => {
+            let _ = format!("{error} {error:?} {issuer:?}");
+            Event::RefreshFailed { request, error }
+        }
+    };
+    machine.handle(event, at(2));
+    drop(Issuer::get(secrets.url).unwrap().with_reason_query("why").unwrap().request(&reason));
 }
 
 /// A machine with a token of each kind, as it is given, renewed, rejected, refused and disposed.
@@ -315,6 +348,8 @@ fn nothing_is_freed_unwiped() -> Result<(), Box<dyn Error>> {
             for parts in [0, 1, 7, 1_000] {
                 exchange(secrets, status, body, parts, usize::MAX);
                 assert_eq!(found(), before, "answer {at}, status {status}, {parts} parts");
+                issued(secrets, status, body, parts);
+                assert_eq!(found(), before, "of an issuer: answer {at}, status {status}, {parts} parts");
             }
             for most in 0..12 {
                 exchange(secrets, status, body, 7, most);

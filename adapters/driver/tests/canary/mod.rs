@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use acs_common_driver::entra::{EntraOptions, EntraToken, EntraTokenRequest, ExchangeError, SourceError};
+use acs_common_driver::issuer::{HttpRefresher, Issuer};
 use acs_common_driver::{CheckSource, Error, FailureCause, NewToken, Policy, RefresherError};
 
 use super::rt;
@@ -23,6 +24,11 @@ const ENTRA: &str = "eyJhbGciOiJub25lIn0.Canary0Entra0Qx7vB2mZ9kL4pT8wY3nR6sD1fG
 const ENTRA_OPAQUE: &str = "Canary1Opaque1Ht5rE8wQ2zX6cV9bN3mK7jL1pO4iU0yT";
 const ACCESS: &str = "Canary2Access2Pq4wE7rT1yU8iO5aS3dF6gH9jK2lZ0xC";
 const REFRESHED: &str = "Canary3Refreshed3Mn6bV3cX8zL1kJ5hG2fD9sA4pO7iU";
+
+const SESSION: &str = "Canary4Session4Zz9yX8wV7uT6sR5qP4oN3mL2kJ1iH0gF";
+const CODE: &str = "Canary5Code5Yy8xW7vU6tS5rQ4pO3nM2lK1jI0hG9fE";
+const PAYLOAD: &str = "Canary6Payload6Xx7wV6uT5sR4qP3oN2mL1kJ0iH9gF8";
+const ISSUED: &str = "Canary7Issued7Ww6vU5tS4rQ3pO2nM1lK0jI9hG8fE7d";
 
 /// No piece of a secret of this length shows.
 const PIECE: usize = 12;
@@ -52,7 +58,7 @@ impl Write for Captured {
     }
 }
 
-/// Fails when `RefresherPanicked` repeats the panic, when `scrub` is missing, when a `Debug` of the core shows a token's
+/// Fails when an error of the HTTP client shows the issuer's query, when `RefresherPanicked` repeats the panic, when `scrub` is missing, when a `Debug` of the core shows a token's
 /// text, when `Trace` logs headers, or when `Authorization` is not marked as sensitive.
 #[test]
 fn no_piece_of_a_secret_shows() {
@@ -65,6 +71,7 @@ fn no_piece_of_a_secret_shows() {
 
     rt::run(async {
         plain(&captured).await;
+        issuer(&captured).await;
         for check in [CheckSource::OnRefresh, CheckSource::EachRequest] {
             entra(&captured, check).await;
         }
@@ -76,7 +83,7 @@ fn no_piece_of_a_secret_shows() {
     for expected in ours.iter().chain(rt::LOGGED_BY_CLIENT) {
         assert!(said.contains(expected), "{expected:?} was not captured, so other texts may be missing too");
     }
-    for secret in [ENTRA, ENTRA_OPAQUE, ACCESS, REFRESHED] {
+    for secret in [ENTRA, ENTRA_OPAQUE, ACCESS, REFRESHED, SESSION, CODE, PAYLOAD, ISSUED] {
         for piece in secret.as_bytes().windows(PIECE).map(|piece| std::str::from_utf8(piece).unwrap()) {
             // The first part of every unsigned JWT is not a secret.
             if let Some(line) = said.lines().find(|line| line.contains(piece)) {
@@ -133,6 +140,57 @@ async fn plain(captured: &Captured) {
     }
     captured.note(NewToken::from(ACCESS));
     captured.error(&rt::Credential::with_static_token("x".repeat(1 << 20)).unwrap_err());
+}
+
+/// A server that repeats all that it is sent.
+async fn issuer(captured: &Captured) {
+    let acs = FakeAcs::start().unwrap();
+    let all = [SESSION, CODE, PAYLOAD, ISSUED];
+    let quoting = |status| {
+        let [a, b, c, d] = all;
+        let body = format!(r#"{{"error":{{"code":"{a}","message":"Bearer {a} code={b} '{c}' {d}","target":"{b}"}}}}"#);
+        Answer::status(status).header("x-ms-error-code", b).header("x-ms-request-id", c).body(&body)
+    };
+    acs.then(Answer::status(200).body(&format!(r#"{{"token":"{ISSUED}","expires_in":60}}"#)))
+        .then(quoting(503).header("Retry-After", "0"))
+        .then(quoting(403))
+        .then(quoting(200))
+        .then(Answer::status(302).header("Location", &format!("https://{SESSION}/?{CODE}")))
+        .then(Answer::status(200).body(&format!("{ISSUED} {SESSION}")))
+        .then(Answer::status(200).broken_body(&format!(r#"{{"token":"{ISSUED}"#)))
+        .then(Answer::hang_up())
+        .then(Answer::never());
+    let asked = Issuer::post(&format!("{}/token?code={CODE}", acs.endpoint()))
+        .and_then(|issuer| issuer.with_header("Authorization", &format!("Bearer {SESSION}")))
+        .and_then(|issuer| issuer.with_body("application/json", &format!(r#"{{"secret":"{PAYLOAD}"}}"#)))
+        .and_then(|issuer| issuer.with_rejected_token_header("x-refused"))
+        .unwrap();
+    let client = rt::client(acs.trusting());
+    let refresher = HttpRefresher::new(asked, client);
+    captured.note(&refresher);
+    let credential = rt::Credential::with_refresher(refresher).policy(quick()).spawn().unwrap();
+    let mut notices = credential.notices();
+    for _ in 0..10 {
+        match credential.get_token().await {
+            Ok(token) => {
+                captured.note((&token, &credential));
+                credential.reject(&token);
+            }
+            Err(error) => {
+                captured.error(&error);
+                captured.note(error.source());
+            }
+        }
+        credential.retry_now();
+        rt::sleep(Duration::from_millis(3)).await;
+    }
+    assert!(acs.asked() >= 9, "{}", acs.asked());
+    drop(acs);
+    captured.error(&credential.get_token().await.map(drop).unwrap_err());
+    credential.dispose();
+    while let Some(notice) = notices.next().await {
+        captured.note(notice);
+    }
 }
 
 async fn entra(captured: &Captured, check: CheckSource) {

@@ -1,10 +1,11 @@
-//! Credentials of Entra users over real HTTPS, with a fake of the service. Each adapter's tests include this suite beside
+//! Credentials of Entra users, and the ready refresher, over real HTTPS with a fake of the service. Each adapter's tests include this suite beside
 //! a module `rt` for the runtime (`Clock`, `Client`, `client`, `system_client`, `PROXIES`,
 //! `OPENSSL`, `run`).
 
 mod bodies;
 mod ending;
 mod exchange;
+mod issuer;
 mod proxies;
 mod refusals;
 mod transport;

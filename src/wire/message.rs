@@ -1,6 +1,6 @@
-//! The exchange's HTTP request and response, as plain data.
+//! A request and its response, as plain data.
 
-use alloc::borrow::ToOwned;
+use alloc::borrow::{Cow, ToOwned as _};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -10,9 +10,26 @@ use zeroize::Zeroizing;
 use crate::secret::Secret;
 use crate::url::Url;
 
-const AUTHORIZATION: &str = "Authorization";
+pub(crate) const AUTHORIZATION: &str = "Authorization";
 
-/// A request. Send it as it is, and do not follow redirects: the token is for this URL only.
+/// A value or a body, and whether it is a secret.
+pub(crate) enum Text {
+    Fixed(&'static str),
+    Plain(String),
+    Secret(Secret),
+}
+
+impl Text {
+    fn expose(&self) -> &str {
+        match self {
+            Self::Fixed(text) => text,
+            Self::Plain(text) => text,
+            Self::Secret(secret) => secret.expose(),
+        }
+    }
+}
+
+/// A request. Send it as it is, and do not follow redirects: it is for this URL only.
 ///
 /// ```
 /// use acs_common::entra::HttpRequest;
@@ -25,27 +42,53 @@ const AUTHORIZATION: &str = "Authorization";
 /// # let _ = head;
 /// ```
 pub struct HttpRequest {
-    url: String,
-    authorization: Secret,
+    method: &'static str,
+    url: Zeroizing<String>,
+    /// How much of the URL may be shown, in bytes.
+    shown: usize,
+    headers: Vec<(Cow<'static, str>, Text)>,
+    body: Text,
     request_id: String,
     attempt: u32,
 }
 
 impl HttpRequest {
-    pub(super) fn new(url: String, authorization: Secret, request_id: String, attempt: u32) -> Self {
-        Self { url, authorization, request_id, attempt }
+    pub(crate) fn new(
+        method: &'static str,
+        url: impl Into<Zeroizing<String>>,
+        headers: Vec<(Cow<'static, str>, Text)>,
+        body: Text,
+    ) -> Self {
+        let url = url.into();
+        Self { method, shown: url.len(), url, headers, body, request_id: String::new(), attempt: 1 }
     }
 
-    /// `POST`.
+    pub(crate) fn with_id(self, request_id: String, attempt: u32) -> Self {
+        Self { request_id, attempt, ..self }
+    }
+
+    /// The query may be a secret.
+    pub(crate) fn with_secret_query(self) -> Self {
+        Self { shown: self.url.find('?').unwrap_or(self.url.len()), ..self }
+    }
+
+    /// `POST` or `GET`.
     #[must_use]
     pub fn method(&self) -> &'static str {
-        "POST"
+        self.method
     }
 
-    /// The whole URL. It holds no secret.
+    /// The whole URL. The query of an [issuer](crate::issuer)'s URL may hold a secret: show
+    /// [`display_url`](Self::display_url).
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The URL for logs and errors. Of an [issuer](crate::issuer)'s URL the query is left out, because it may hold a secret.
+    #[must_use]
+    pub fn display_url(&self) -> &str {
+        self.url.get(..self.shown).unwrap_or_default()
     }
 
     /// Whether the URL leads to this computer: to `localhost` or a loopback address. Then the request may be plain http, and must
@@ -64,25 +107,19 @@ impl HttpRequest {
         self.url.split_once("://").is_some_and(|(scheme, rest)| Url::split(scheme, rest).is_loopback())
     }
 
-    /// All headers, without those that HTTP clients add by themselves (`Host`, `Content-Length`). One holds the Entra token.
-    pub fn expose_headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        [
-            (AUTHORIZATION, self.authorization.expose()),
-            ("Content-Type", "application/json"),
-            ("Accept", "application/json"),
-            ("Accept-Encoding", "identity"),
-            ("x-ms-client-request-id", self.request_id.as_str()),
-        ]
-        .into_iter()
+    /// All headers, without those that HTTP clients add by themselves (`Host`, `Content-Length`). Some hold secrets: the Entra
+    /// token, or what an [issuer](crate::issuer) is sent.
+    pub fn expose_headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers.iter().map(|(name, value)| (&**name, value.expose()))
     }
 
-    /// `{}`.
+    /// The body: `{}` in the exchange. Empty: the request has none.
     #[must_use]
-    pub fn body(&self) -> &'static str {
-        "{}"
+    pub fn body(&self) -> &str {
+        self.body.expose()
     }
 
-    /// The id of this exchange for the service. It is the same at every try.
+    /// The id of this exchange for the service. It is the same at every try. Empty for an [issuer](crate::issuer).
     #[must_use]
     pub fn request_id(&self) -> &str {
         &self.request_id
@@ -98,7 +135,8 @@ impl HttpRequest {
 impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpRequest")
-            .field("url", &self.url)
+            .field("method", &self.method)
+            .field("url", &self.display_url())
             .field("request_id", &self.request_id)
             .field("attempt", &self.attempt)
             .finish_non_exhaustive()
@@ -114,10 +152,10 @@ impl fmt::Debug for HttpRequest {
 /// assert_eq!(format!("{response:?}"), r#"HttpResponse { status: 429, headers: ["Retry-After"], body: "9 bytes" }"#);
 /// ```
 pub struct HttpResponse {
-    pub(super) status: u16,
+    pub(crate) status: u16,
     /// Wiped: a value may hold a token.
     headers: Vec<(String, Zeroizing<String>)>,
-    pub(super) body: Zeroizing<Vec<u8>>,
+    pub(crate) body: Zeroizing<Vec<u8>>,
 }
 
 impl HttpResponse {
@@ -201,13 +239,15 @@ impl fmt::Debug for HttpResponse {
     }
 }
 
-/// Converts to a request of the `http` crate. The header with the Entra token is marked as sensitive, and wiped with its last
-/// clone.
+/// Converts to a request of the `http` crate. Headers with secrets are marked as sensitive. They and the body are wiped with
+/// their last clones.
 ///
 /// ```
 /// use acs_common::entra::HttpRequest;
+/// use bytes::Bytes;
 ///
-/// fn convert(request: HttpRequest) -> Result<http::Request<&'static [u8]>, http::Error> {
+/// /// Of the exchange.
+/// fn convert(request: HttpRequest) -> Result<http::Request<Bytes>, http::Error> {
 ///     let request = http::Request::try_from(request)?;
 ///     assert!(request.headers()["authorization"].is_sensitive());
 ///     Ok(request)
@@ -218,23 +258,31 @@ impl fmt::Debug for HttpResponse {
 /// # Errors
 /// The Entra token has characters that a header must not have.
 #[cfg(feature = "http")]
-impl TryFrom<HttpRequest> for http::Request<&'static [u8]> {
+impl TryFrom<HttpRequest> for http::Request<bytes::Bytes> {
     type Error = http::Error;
 
     fn try_from(request: HttpRequest) -> Result<Self, http::Error> {
-        let mut converted = http::Request::builder().method(request.method()).uri(request.url());
-        for (name, value) in request.expose_headers().filter(|(name, _)| *name != AUTHORIZATION) {
-            converted = converted.header(name, value);
+        let mut converted = http::Request::builder().method(request.method).uri(request.url());
+        for (name, value) in request.headers {
+            let sensitive = matches!(value, Text::Secret(_));
+            let mut value = http::HeaderValue::from_maybe_shared(bytes_of(value))?;
+            value.set_sensitive(sensitive);
+            converted = converted.header(&*name, value);
         }
-        let body = request.body().as_bytes();
-        let wiped = bytes::Bytes::from_owner(Wiped(request.authorization));
-        let mut authorization = http::HeaderValue::from_maybe_shared(wiped)?;
-        authorization.set_sensitive(true);
-        converted.header(AUTHORIZATION, authorization).body(body)
+        converted.body(bytes_of(request.body))
     }
 }
 
-/// The bytes of a secret, without a copy. They are wiped on drop.
+/// Without a copy. The bytes of a secret are wiped on drop.
+#[cfg(feature = "http")]
+fn bytes_of(text: Text) -> bytes::Bytes {
+    match text {
+        Text::Fixed(text) => bytes::Bytes::from_static(text.as_bytes()),
+        Text::Plain(text) => text.into(),
+        Text::Secret(secret) => bytes::Bytes::from_owner(Wiped(secret)),
+    }
+}
+
 #[cfg(feature = "http")]
 struct Wiped(Secret);
 

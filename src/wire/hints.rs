@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, NaiveDate};
 
-use super::http::HttpResponse;
+use super::message::HttpResponse;
 use crate::time::UnixTime;
 
 /// A moment in the form of [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339#section-5.6), cut to the millisecond. A leap
 /// second counts as the next second.
-pub(super) fn rfc3339(text: &str) -> Option<UnixTime> {
+pub(crate) fn rfc3339(text: &str) -> Option<UnixTime> {
     // The parser also accepts more than nine digits of a second and the minus sign U+2212. RFC 3339 does not.
     let fraction = text.split('.').nth(1).unwrap_or_default();
     if !text.is_ascii() || fraction.bytes().take_while(u8::is_ascii_digit).count() > 9 {
@@ -17,7 +17,7 @@ pub(super) fn rfc3339(text: &str) -> Option<UnixTime> {
 }
 
 /// How many milliseconds the service asks to wait.
-pub(super) fn retry_after(response: &HttpResponse, now: UnixTime) -> Option<u64> {
+pub(crate) fn retry_after(response: &HttpResponse, now: UnixTime) -> Option<u64> {
     let millis = |name| response.header(name).and_then(rounded_up);
     millis("retry-after-ms").or_else(|| millis("x-ms-retry-after-ms")).or_else(|| {
         let value = response.header("retry-after")?;
@@ -31,7 +31,7 @@ pub(super) fn retry_after(response: &HttpResponse, now: UnixTime) -> Option<u64>
 }
 
 /// The server's time (contract, section 7): the header `Date`, but not that of a cache.
-pub(super) fn server_time(response: &HttpResponse) -> Option<UnixTime> {
+pub(crate) fn server_time(response: &HttpResponse) -> Option<UnixTime> {
     let is_fresh = response.header("age").is_none_or(|age| age.trim_ascii() == "0");
     response.header("date").filter(|_| is_fresh).and_then(date)
 }

@@ -24,23 +24,28 @@ const LONGEST_RESPONSE: usize = 32_768;
 const LONGEST: usize = 1_024;
 
 /// Makes the texts of one response fit to be shown. The work does not grow with the response: a bounded part of it is
-/// looked at, and each piece of that is searched for in an index of the secret.
-pub(super) struct Scrubber<'s> {
-    secret: &'s str,
-    /// Where the secret's pieces start, sorted by the pieces. This makes no copy of the secret.
-    pieces: Option<Vec<usize>>,
+/// looked at, and each piece of that is searched for in an index of each secret.
+pub(crate) struct Scrubber<'s> {
+    secrets: Vec<Indexed<'s>>,
     /// How many bytes may still be looked at.
     left: usize,
 }
 
+struct Indexed<'s> {
+    secret: &'s str,
+    /// Where the secret's pieces start, sorted by the pieces. This makes no copy of the secret.
+    pieces: Option<Vec<usize>>,
+}
+
 impl<'s> Scrubber<'s> {
-    pub(super) fn new(secret: &'s str) -> Self {
-        Self { secret, pieces: None, left: LONGEST_RESPONSE }
+    pub(crate) fn new(secrets: impl IntoIterator<Item = &'s str>) -> Self {
+        let secrets = secrets.into_iter().map(|secret| Indexed { secret, pieces: None });
+        Self { secrets: secrets.collect(), left: LONGEST_RESPONSE }
     }
 
-    /// The text on one line, without the secret or a piece of it, and without anything that looks like a token: services
+    /// The text on one line, without a secret or a piece of one, and without anything that looks like a token: services
     /// quote what they refuse, in part, or percent-encoded. Cut at 1 KiB.
-    pub(super) fn scrub(&mut self, text: &str) -> String {
+    pub(crate) fn scrub(&mut self, text: &str) -> String {
         let start = start_of(text, LONGEST_TEXT.min(self.left));
         self.left = self.left.saturating_sub(start.len());
         // First, because a dropped character may stand between the characters of a token.
@@ -65,9 +70,13 @@ impl<'s> Scrubber<'s> {
     }
 
     fn is_suspicious(&mut self, run: &str) -> bool {
-        if run.len() >= LONGEST_RUN || run.contains("eyJ") {
-            return true;
-        }
+        run.len() >= LONGEST_RUN || run.contains("eyJ") || self.secrets.iter_mut().any(|secret| secret.is_in(run))
+    }
+}
+
+impl Indexed<'_> {
+    /// Whether the secret, or a piece of it, is in this run.
+    fn is_in(&mut self, run: &str) -> bool {
         if self.secret.len() < PIECE {
             return !self.secret.is_empty() && run.contains(self.secret);
         }

@@ -3,14 +3,16 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::error::Error as StdError;
 use core::time::Duration;
 
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::http::HttpResponse;
+use super::message::HttpResponse;
 use super::response::{self, ErrorDetail, ErrorResponse};
 use super::scrub::Scrubber;
+use crate::error::RefresherError;
 use crate::json;
 use crate::url::Url;
 
@@ -19,16 +21,21 @@ const DEPTH: usize = 4;
 const BREADTH: usize = 8;
 const DETAILS: usize = 32;
 
-/// A response without a token.
-pub(super) struct Refusal {
-    pub(super) response: Box<ErrorResponse>,
+/// A response without a token, read.
+pub(crate) struct Refusal {
+    pub(crate) response: Box<ErrorResponse>,
     /// The service itself refuses, and would refuse again. Nothing in between has an answer of this form.
-    pub(super) permanent: bool,
+    pub(crate) permanent: bool,
 }
 
-/// Reads the response. `secret` is removed from all texts.
-pub(super) fn read(response: &HttpResponse, request_id: &str, retry_after: Option<Duration>, secret: &str) -> Refusal {
-    let mut reader = Reader { scrubber: Scrubber::new(secret), details: DETAILS };
+/// Reads the response. The secrets are removed from all texts.
+pub(crate) fn refusal<'s>(
+    response: &HttpResponse,
+    request_id: &str,
+    retry_after: Option<Duration>,
+    secrets: impl IntoIterator<Item = &'s str>,
+) -> Refusal {
+    let mut reader = Reader { scrubber: Scrubber::new(secrets), details: DETAILS };
     let body = response::body(response).ok().flatten().and_then(|json| reader.body(json));
     let is_text = body.is_none() && !response.body.is_empty();
     let body = body.unwrap_or_default();
@@ -55,6 +62,21 @@ pub(super) fn read(response: &HttpResponse, request_id: &str, retry_after: Optio
         location,
     };
     Refusal { response: Box::new(response), permanent }
+}
+
+impl Refusal {
+    /// The failure of the refresh; `wrap` makes its error.
+    pub(crate) fn into_error<E: StdError + Send + Sync + 'static>(
+        self,
+        wrap: impl FnOnce(Box<ErrorResponse>) -> E,
+    ) -> RefresherError {
+        let retry_after = self.response.retry_after;
+        let mut error = RefresherError::new(wrap(self.response));
+        if let Some(delay) = retry_after {
+            error = error.with_retry_after(delay);
+        }
+        if self.permanent { error.permanent() } else { error }
+    }
 }
 
 /// What a JSON body says, in any of the known forms.
