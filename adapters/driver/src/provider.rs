@@ -100,7 +100,7 @@ pub trait TokenProvider: Send + Sync {
 /// # let credential = acs_common_smol::CommunicationTokenCredential::with_static_token("eyJhbGci").unwrap();
 /// assert!(is_ready(&credential));
 /// ```
-pub trait TokenReader: Send {
+pub trait TokenReader: Send + Sync {
     /// A valid token if there is one, without waiting; see [`Reader::token`](crate::Reader::token).
     ///
     /// # Errors

@@ -40,6 +40,8 @@
 //! redirects goes around it, too: then the token does not go to another host. A layer that sets a timeout goes around it, or
 //! inside to bound each send.
 //!
+//! The service is `Send` and `Sync`: it can be the state of a server. Clone it for each call.
+//!
 //! # Memory
 //!
 //! Each clone of the service has a [`TokenReader`](crate::TokenReader), which keeps the token that it lent last. Drop a service that
