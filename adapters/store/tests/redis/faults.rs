@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use acs_common_store::{Found, RedisStore, Store, StoreErrorKind, redis};
 use futures_lite::StreamExt as _;
 
-use super::{Server, key};
+use super::key;
+use super::server::Server;
 use crate::conformance::{LEASE, granted, held, name, owner, record, text};
 
 /// Runs the test on tokio and on smol, each with a server.
