@@ -4,12 +4,12 @@
 #[path = "conformance/mod.rs"]
 mod conformance;
 #[path = "redis/mod.rs"]
-mod server;
+mod host;
 
 mod on_tokio {
-    crate::conformance!(crate::server::Redis::on_tokio());
+    crate::conformance!(crate::host::Redis::on_tokio());
 }
 
 mod on_smol {
-    crate::conformance!(crate::server::Redis::on_smol());
+    crate::conformance!(crate::host::Redis::on_smol());
 }
