@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use acs_common_driver::entra::{EntraOptions, EntraToken, EntraTokenRequest, ExchangeError, SourceError};
 use acs_common_driver::issuer::{HttpRefresher, Issuer};
-use acs_common_driver::{CheckSource, Error, FailureCause, NewToken, Policy, RefresherError};
+use acs_common_driver::tower::AuthorizeLayer;
+use acs_common_driver::{CheckSource, ClientArguments, Error, FailureCause, NewToken, Policy, RefresherError};
+use http::{Request, Response};
+use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use super::rt;
 
@@ -30,12 +33,20 @@ const CODE: &str = "Canary5Code5Yy8xW7vU6tS5rQ4pO3nM2lK1jI0hG9fE";
 const PAYLOAD: &str = "Canary6Payload6Xx7wV6uT5sR4qP3oN2mL1kJ0iH9gF8";
 const ISSUED: &str = "Canary7Issued7Ww6vU5tS4rQ3pO2nM1lK0jI9hG8fE7d";
 
+const HELD: &str = "Canary8Held8Vv5uT4sR3qP2oN1mL0kJ9iH8gF7eD6cB5";
+/// An access key, and what it decodes to: `Canary9Key9Uu4tS3rQ2pO1nM0lK9jI8`.
+const KEY: &str = "Q2FuYXJ5OUtleTlVdTR0UzNyUTJwTzFuTTBsSzlqSTg=";
+
 /// No piece of a secret of this length shows.
 const PIECE: usize = 12;
 
 /// Collects all text.
 #[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
+struct Captured {
+    text: Arc<Mutex<Vec<u8>>>,
+    /// What else must not show.
+    signatures: Arc<Mutex<Vec<String>>>,
+}
 
 impl Captured {
     fn note(&self, what: impl Debug) {
@@ -49,7 +60,7 @@ impl Captured {
 
 impl Write for Captured {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.text.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -58,7 +69,7 @@ impl Write for Captured {
     }
 }
 
-/// Fails when an error of the HTTP client shows the issuer's query, when `RefresherPanicked` repeats the panic, when `scrub` is missing, when a `Debug` of the core shows a token's
+/// Fails when a header of an authorized request is not marked as sensitive, when an error of the HTTP client shows the issuer's query, when `RefresherPanicked` repeats the panic, when `scrub` is missing, when a `Debug` of the core shows a token's
 /// text, when `Trace` logs headers, or when `Authorization` is not marked as sensitive.
 #[test]
 fn no_piece_of_a_secret_shows() {
@@ -72,18 +83,36 @@ fn no_piece_of_a_secret_shows() {
     rt::run(async {
         plain(&captured).await;
         issuer(&captured).await;
+        authorized(&captured).await;
         for check in [CheckSource::OnRefresh, CheckSource::EachRequest] {
             entra(&captured, check).await;
         }
     });
     drop(std::panic::take_hook());
 
-    let said = String::from_utf8_lossy(&captured.0.lock().unwrap()).into_owned();
-    let ours = ["token changed", "refresh_failed", "request_id", "status=503", "attempt=2"];
+    let said = String::from_utf8_lossy(&captured.text.lock().unwrap()).into_owned();
+    let ours = ["an authorized request", "token changed", "refresh_failed", "request_id", "status=503", "attempt=2"];
     for expected in ours.iter().chain(rt::LOGGED_BY_CLIENT) {
         assert!(said.contains(expected), "{expected:?} was not captured, so other texts may be missing too");
     }
-    for secret in [ENTRA, ENTRA_OPAQUE, ACCESS, REFRESHED, SESSION, CODE, PAYLOAD, ISSUED] {
+    let signatures = captured.signatures.lock().unwrap().clone();
+    assert!(signatures.len() >= 3, "the key has signed: {}", signatures.len());
+    for secret in [
+        ENTRA,
+        ENTRA_OPAQUE,
+        ACCESS,
+        REFRESHED,
+        SESSION,
+        CODE,
+        PAYLOAD,
+        ISSUED,
+        HELD,
+        KEY,
+        "Canary9Key9Uu4tS3rQ2pO1nM0lK9jI8",
+    ]
+    .into_iter()
+    .chain(signatures.iter().map(String::as_str))
+    {
         for piece in secret.as_bytes().windows(PIECE).map(|piece| std::str::from_utf8(piece).unwrap()) {
             // The first part of every unsigned JWT is not a secret.
             if let Some(line) = said.lines().find(|line| line.contains(piece)) {
@@ -191,6 +220,52 @@ async fn issuer(captured: &Captured) {
     while let Some(notice) = notices.next().await {
         captured.note(notice);
     }
+}
+
+/// The authorized call, by token and by key. The service inside logs each request, as a layer for traces does, and repeats the
+/// token in its challenge.
+async fn authorized(captured: &Captured) {
+    let noted = captured.clone();
+    let service = service_fn(move |request: Request<String>| {
+        tracing::debug!("an authorized request: {request:?}");
+        let sent = request.headers().get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        // A signature can be used for some minutes.
+        let signature = sent.rsplit_once("Signature=").map(|(_, signature)| signature.to_owned());
+        noted.signatures.lock().unwrap().extend(signature);
+        let refused =
+            Response::builder().status(401).header("www-authenticate", format!("Bearer error_description=\"{sent}\""));
+        let answer = match request.uri().path() {
+            "/refused" => Ok(refused.body(sent.to_owned()).unwrap()),
+            "/good" => Ok(Response::new(String::new())),
+            _ => Err(io::Error::other("no connection")),
+        };
+        std::future::ready(answer)
+    });
+    let refresher =
+        || std::future::ready(Ok::<_, RefresherError>(NewToken::new(HELD).with_expires_in(Duration::from_secs(60))));
+    let credential = rt::Credential::with_refresher(refresher).policy(quick()).spawn().unwrap();
+    let endpoint = "https://contoso.communication.azure.com";
+    let key = format!("endpoint={endpoint}/;accesskey={KEY}");
+    for arguments in [
+        ClientArguments::new(endpoint, credential.clone()).unwrap(),
+        ClientArguments::from_connection_string(&key).unwrap(),
+    ] {
+        let layer = AuthorizeLayer::new(arguments.clone()).signing();
+        captured.note((&arguments, &layer));
+        for path in ["/good", "/refused", "/away"] {
+            let service = layer.layer(service.clone());
+            captured.note(&service);
+            let call = service.oneshot(Request::get(format!("{endpoint}{path}")).body(String::new()).unwrap());
+            // The response is the service's own.
+            if let Err(error) = call.await {
+                captured.error(&error);
+                captured.note(error.into_boxed());
+            }
+        }
+    }
+    credential.dispose();
+    let service = AuthorizeLayer::new(ClientArguments::new(endpoint, credential).unwrap()).layer(service);
+    captured.error(&service.oneshot(Request::get(endpoint).body(String::new()).unwrap()).await.map(drop).unwrap_err());
 }
 
 async fn entra(captured: &Captured, check: CheckSource) {
