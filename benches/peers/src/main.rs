@@ -1,5 +1,5 @@
 //! acs-common compared with other libraries, measured in one process: its cost, its behaviour, and its scale.
-//! `cargo run --release --manifest-path benches/peers/Cargo.toml -- speed|behaviour|scale|all`, which prints Markdown.
+//! `cargo run --release --manifest-path benches/peers/Cargo.toml -- speed|behaviour|refused|scale|all`, which prints Markdown.
 
 mod behaviour;
 mod contender;
@@ -9,6 +9,7 @@ mod issuer;
 mod ours;
 mod peers;
 mod plot;
+mod refused;
 mod report;
 mod scale;
 mod speed;
@@ -23,10 +24,11 @@ fn main() -> ExitCode {
         scale::child(&arguments[1..]);
         return ExitCode::SUCCESS;
     }
-    let parts: [(&str, fn()); 3] = [("speed", speed::run), ("behaviour", behaviour::run), ("scale", scale::run)];
+    let parts: [(&str, fn()); 4] =
+        [("speed", speed::run), ("behaviour", behaviour::run), ("refused", refused::run), ("scale", scale::run)];
     let parts = parts.into_iter().filter(|part| what == "all" || what == part.0).collect::<Vec<_>>();
     if parts.is_empty() {
-        eprintln!("usage: peers speed|behaviour|scale|all");
+        eprintln!("usage: peers speed|behaviour|refused|scale|all");
         return ExitCode::FAILURE;
     }
     report::preamble(what);
