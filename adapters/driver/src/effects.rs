@@ -1,7 +1,7 @@
 //! The effects of a step that run foreign code. So they must wait until the lock is released.
 
 use std::mem;
-#[cfg(feature = "tracing")]
+#[cfg(any(feature = "metrics", feature = "tracing"))]
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -18,6 +18,9 @@ pub(crate) struct Effects {
     /// What is logged, and the name of the credential.
     #[cfg(feature = "tracing")]
     log: (Vec<crate::log::Entry>, Option<Arc<str>>),
+    /// What is measured, and the name of the credential.
+    #[cfg(feature = "metrics")]
+    measured: (Vec<crate::metrics::Measurement>, Option<Arc<str>>),
 }
 
 impl Effects {
@@ -52,6 +55,16 @@ impl Effects {
         self.log.0.push(entry);
         self.log.1 = credential.cloned();
     }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn measure(
+        &mut self,
+        measured: impl IntoIterator<Item = crate::metrics::Measurement>,
+        credential: Option<&Arc<str>>,
+    ) {
+        self.measured.0.extend(measured);
+        self.measured.1 = credential.cloned();
+    }
 }
 
 impl Drop for Effects {
@@ -61,6 +74,11 @@ impl Drop for Effects {
         {
             let (entries, credential) = mem::take(&mut self.log);
             entries.into_iter().for_each(|entry| _ = catch_panic(|| entry.write(credential.as_deref())));
+        }
+        #[cfg(feature = "metrics")]
+        {
+            let (measured, credential) = mem::take(&mut self.measured);
+            measured.into_iter().for_each(|measured| _ = catch_panic(|| measured.record(credential.as_ref())));
         }
         mem::take(&mut self.dropped_wakers).into_iter().for_each(|waker| _ = catch_panic(|| drop(waker)));
         mem::take(&mut self.dropped_errors).into_iter().for_each(|error| _ = catch_panic(|| drop(error)));

@@ -33,6 +33,8 @@ pub mod issuer;
 mod listeners;
 #[cfg(feature = "tracing")]
 mod log;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod notices;
 mod panics;
 mod provider;

@@ -16,6 +16,16 @@ use crate::effects::Effects;
 pub(crate) struct Place {
     pub(crate) round: usize,
     request: usize,
+    /// Since when the request waits.
+    #[cfg(feature = "metrics")]
+    pub(crate) since: Option<acs_common::Monotonic>,
+}
+
+#[cfg(feature = "metrics")]
+impl Place {
+    pub(crate) fn since(self, since: acs_common::Monotonic) -> Self {
+        Self { since: Some(since), ..self }
+    }
 }
 
 /// The reply to all requests of a round.
@@ -62,7 +72,13 @@ impl Requests {
             round.size += 1;
             round.waiting.insert(None)
         });
-        (Place { round: key, request }, known.is_none())
+        let place = Place {
+            round: key,
+            request,
+            #[cfg(feature = "metrics")]
+            since: None,
+        };
+        (place, known.is_none())
     }
 
     /// Later requests get a new round, because they wait for another result.

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 #[cfg(feature = "store")]
 use acs_common::FailureKind;
-use acs_common::{Action, Error, Event, FailureCause, Machine, Notice, Now, Snapshot, Status, Token, UnixTime};
+use acs_common::{
+    Action, Error, Event, FailureCause, Machine, Notice, Now, Snapshot, Status, Token, Trigger, UnixTime,
+};
 
 use crate::clock::Clock;
 use crate::coarse_clock::CoarseClock;
@@ -49,6 +51,8 @@ struct State {
     /// The log has said that a token's expiry cannot be read.
     #[cfg(feature = "tracing")]
     said_opaque: bool,
+    /// What led to the refresh in flight, or to the last one.
+    trigger: Option<Trigger>,
 }
 
 /// The locked state. It is not held across an await, nor while foreign code runs, except a clock. The effects wake, log and
@@ -81,10 +85,13 @@ impl<C: Clock> Shared<C> {
             is_shared: false,
             #[cfg(feature = "tracing")]
             said_opaque: false,
+            trigger: None,
         };
         let shared = Self { clock, name, published: Published::new(), state: Mutex::new(state) };
         // The actions wait for the driver, or for the first event, so that a listener can hear of the first refresh.
         shared.lock().publish();
+        #[cfg(feature = "metrics")]
+        crate::metrics::describe();
         shared
     }
 
@@ -120,6 +127,12 @@ impl<C: Clock> Locked<'_, C> {
             self.effects.drop_errors([FailureCause::Refresher(error.clone())]);
         }
         let now = self.now();
+        #[cfg(feature = "metrics")]
+        if let Event::TokenRejected { token } = &event
+            && self.state.machine.token(now).is_some_and(|held| held.ptr_eq(token))
+        {
+            self.effects.measure([crate::metrics::Measurement::Rejected], self.shared.name.as_ref());
+        }
         #[cfg(feature = "store")]
         if self.state.is_shared {
             self.handle_shared(event, now);
@@ -188,12 +201,21 @@ impl<C: Clock> Locked<'_, C> {
                         opaque |= matches!(notice, Notice::TokenChanged { opaque: true, .. });
                         effects.log(crate::log::Entry::Notice(notice.clone()), self.shared.name.as_ref());
                     }
+                    #[cfg(feature = "metrics")]
+                    {
+                        let measured = crate::metrics::Measurement::of(&notice, state.trigger);
+                        effects.measure(measured.into_iter().flatten(), self.shared.name.as_ref());
+                    }
                     state.notify(notice, effects);
                     continue;
                 }
                 Action::CancelRefresher { .. } => state.commands.cancel(),
-                Action::CheckSource { request, .. } => state.commands.check = Some(request),
+                Action::CheckSource { request, reason } => {
+                    state.trigger = Some(reason.trigger);
+                    state.commands.check = Some(request);
+                }
                 Action::CallRefresher { request, reason, give_up } => {
+                    state.trigger = Some(reason.trigger);
                     state.commands.refresh = Some(Refresh {
                         request,
                         reason,
@@ -210,6 +232,8 @@ impl<C: Clock> Locked<'_, C> {
             state.driver.wake(effects);
         }
         self.publish();
+        #[cfg(feature = "metrics")]
+        self.measure_state();
         #[cfg(feature = "tracing")]
         if opaque {
             self.say_opaque();
@@ -218,6 +242,22 @@ impl<C: Clock> Locked<'_, C> {
 
     fn publish(&self) {
         self.shared.published.publish(self.state.machine.snapshot());
+    }
+
+    /// Measures what is held, and the clock. On a proactive credential this is done once a minute at least, because its driver
+    /// looks at the clocks.
+    #[cfg(feature = "metrics")]
+    fn measure_state(&mut self) {
+        let now = self.now();
+        let left = match self.state.machine.status(now).token {
+            acs_common::TokenStatus::Static => return,
+            acs_common::TokenStatus::Fresh { left, .. } | acs_common::TokenStatus::Due { left, .. } => Some(left),
+            acs_common::TokenStatus::None | _ => None,
+        };
+        let server_time = self.state.machine.server_time(now);
+        let ahead = server_time.map(|time| now.unix.as_millis().saturating_sub(time.as_millis()));
+        let measured = crate::metrics::Measurement::State { left, ahead };
+        self.effects.measure([measured], self.shared.name.as_ref());
     }
 
     /// Logs, once, that the expiry of the token held cannot be read.
@@ -267,11 +307,20 @@ impl<C: Clock> Locked<'_, C> {
         };
         match answer {
             Ok(answer) => {
+                #[cfg(feature = "metrics")]
+                if let Some(since) = place.and_then(|place| place.since) {
+                    let waited = self.now().monotonic.saturating_since(since);
+                    let measured = crate::metrics::Measurement::answered(answer.as_ref().err(), waited);
+                    self.effects.measure([measured], self.shared.name.as_ref());
+                }
                 *place = None;
                 self.effects.drop_wakers([waker]);
                 Poll::Ready(answer)
             }
             Err(waiting) => {
+                #[cfg(feature = "metrics")]
+                let waiting =
+                    waiting.since(place.and_then(|place| place.since).unwrap_or_else(|| self.now().monotonic));
                 *place = Some(waiting);
                 self.state.requests.wait(waiting, waker, &mut self.effects);
                 Poll::Pending
