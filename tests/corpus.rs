@@ -124,6 +124,12 @@ fn no_call_of_the_corpus_breaks_a_law_or_shows_a_token() {
     replay("call", fuzzed::call);
 }
 
+/// Fails when the fuzzer's corpus is lost, or when `usable` takes a record that was rejected here.
+#[test]
+fn no_run_of_the_corpus_breaks_a_law_of_the_shared_store() {
+    replay("sharing", fuzzed::sharing);
+}
+
 /// Fails when the fuzzer's corpus is lost, or when `build` of `policy.rs` drops a check or `millis` rounds down.
 #[test]
 fn no_policy_of_the_corpus_is_refused_without_a_reason_or_breaks_a_law() {

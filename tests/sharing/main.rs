@@ -6,6 +6,7 @@ mod support;
 mod laws;
 mod options;
 mod records;
+mod search;
 mod table;
 #[allow(unreachable_pub, reason = "as in `support`")]
 mod walk;

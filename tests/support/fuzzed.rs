@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use acs_common::call::CallResponse;
 use acs_common::identifier::CommunicationIdentifier;
+use acs_common::sharing::Record;
 use acs_common::{Action, Event, Machine, Monotonic, NewToken, Now, Policy, TokenError, UndecodableTokens, UnixTime};
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
@@ -22,7 +23,7 @@ use super::rig::START;
 use super::scenario::{self, Base, Malformed};
 use super::tokens::{AROUND, is_bearer_token};
 use super::world::{self, ops};
-use super::{check, play};
+use super::{check, play, sharing_world};
 
 /// Any bytes spell a run, and every run obeys the laws.
 pub fn machine(bytes: &[u8]) {
@@ -58,6 +59,26 @@ pub fn call(bytes: &[u8]) {
         }
         Some((_, line)) => challenge(line),
         None => {}
+    }
+}
+
+/// Any bytes are a run of two or three credentials with a shared store, and every law holds; or they are a record of the store.
+pub fn sharing(bytes: &[u8]) {
+    let Some((first, rest)) = bytes.split_first() else { return };
+    if *first >= 224 {
+        if let Ok(record) = Record::decode(rest) {
+            assert_eq!(*record.encode(), rest, "a record has one form");
+        }
+        return;
+    }
+    let setup = sharing_world::Setup {
+        processes: 2 + usize::from(first & 1),
+        ahead: if first & 2 == 0 { 0 } else { 3_000_000 },
+        lifetime: first & 4 != 0,
+        planted: None,
+    };
+    if let Err(broken) = sharing_world::play(setup, rest.get(..100).unwrap_or(rest), usize::from(first >> 3) % 12) {
+        panic!("{broken}");
     }
 }
 

@@ -11,6 +11,7 @@ pub mod node;
 pub mod play;
 pub mod rig;
 pub mod scenario;
+pub mod sharing_world;
 pub mod tokens;
 pub mod vectors;
 pub mod world;
