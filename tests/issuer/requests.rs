@@ -1,9 +1,11 @@
 //! What is sent.
 
-use acs_common::UrlError;
-use acs_common::issuer::{HttpRequest, Issuer, IssuerOptionsError};
+use std::time::Duration;
 
-use super::{URL, first, issuer, rejected};
+use acs_common::issuer::{HttpRequest, Issuer, IssuerOptionsError};
+use acs_common::{Action, Event, Machine, NewToken, Policy, RefresherError, UrlError};
+
+use super::{URL, at, first, issuer, rejected};
 
 /// In the form of HTTP/1.1: the request line, headers, an empty line, the body.
 fn written(request: &HttpRequest) -> String {
@@ -66,6 +68,32 @@ fn a_rejection_is_said_and_the_refused_token_is_sent_only_on_demand() {
     assert!(!sent.contains("the-refused-token"), "{sent}");
     let sent = written(&told.with_rejected_token_header("x-refused").unwrap().request(&reason));
     assert!(sent.contains("\nx-refused: the-refused-token\n"), "{sent}");
+}
+
+/// Fails when a retry, or a renewal that had failed before, hides from the server's cache that a token was refused.
+#[test]
+fn a_rejection_is_said_until_a_token_is_accepted() {
+    let held = NewToken::new("held").with_expires_in(Duration::from_secs(3_600));
+    let mut machine = Machine::<u32>::new(Some(held), Policy::default(), at(0)).unwrap();
+    let held = machine.token(at(0)).unwrap().clone();
+    let told = issuer().with_reason_header("x-why").unwrap();
+    let mut ask = |events: Vec<Event<u32>>, secs: i64| {
+        events.into_iter().for_each(|event| machine.handle(event, at(secs)));
+        let mut why = None;
+        while let Some(action) = machine.poll_action() {
+            if let Action::CallRefresher { request, reason, .. } = action {
+                let sent = told.request(&reason);
+                why = sent.expose_headers().find(|(name, _)| *name == "x-why").map(|(_, why)| why.to_owned());
+                machine.handle(Event::RefreshFailed { request, error: RefresherError::new("down") }, at(secs));
+            }
+        }
+        why
+    };
+    let request = || Event::TokenRequested { waiter: 1 };
+    assert_eq!(ask(vec![request()], 3_590).as_deref(), Some("renewal"));
+    // The next renewal has started when the rejection comes, and the refresher has not been called for it.
+    assert_eq!(ask(vec![request(), Event::TokenRejected { token: held }], 3_595).as_deref(), Some("rejected"));
+    assert_eq!(ask(vec![request()], 3_700).as_deref(), Some("rejected"));
 }
 
 /// Fails when a URL is accepted that would send secrets in clear, or that a client cannot send to; or a good one is not.
