@@ -38,15 +38,15 @@ fn the_second_run_of_a_tool_asks_for_nothing() {
 /// without, or when an entry is torn.
 #[test]
 fn many_hosts_on_files_keep_every_promise() {
-    let run = process::run("many_hosts", &["--on", "files", "--seconds", "5", "--processes", "6"], None);
+    let run = process::run("many_hosts", &["--on", "files", "--seconds", "4", "--processes", "6"], None);
     assert_eq!(run.status, Some(0), "{run}");
-    assert!(run.out.starts_with("files: 6 processes, 5 s: ") && run.out.contains("every promise was kept"), "{run}");
+    assert!(run.out.starts_with("files: 6 processes, 4 s: ") && run.out.contains("every promise was kept"), "{run}");
 }
 
 /// Fails when they do so in Redis, also while its server restarts.
 #[test]
 fn many_hosts_on_redis_keep_every_promise() {
-    let run = process::run("many_hosts", &["--on", "redis", "--seconds", "5", "--processes", "6"], None);
+    let run = process::run("many_hosts", &["--on", "redis", "--seconds", "4", "--processes", "6"], None);
     assert_eq!(run.status, Some(0), "{run}");
     let is_skipped = run.out.starts_with("skipped: there is no program `redis-server`");
     assert!(is_skipped || run.out.contains("every promise was kept"), "{run}");
@@ -56,7 +56,7 @@ fn many_hosts_on_redis_keep_every_promise() {
 /// busy, excuses one.)
 #[test]
 fn hosts_left_in_peace_fetch_what_they_need() {
-    let run = process::run("many_hosts", &["--on", "files", "--calm", "--seconds", "5", "--processes", "4"], None);
+    let run = process::run("many_hosts", &["--on", "files", "--calm", "--seconds", "4", "--processes", "4"], None);
     assert_eq!(run.status, Some(0), "{run}");
-    assert!(run.out.starts_with("files: 4 processes, 5 s: 0 killed, 0 stopped, "), "{run}");
+    assert!(run.out.starts_with("files: 4 processes, 4 s: 0 killed, 0 stopped, "), "{run}");
 }

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a token is valid. Half of it later, it is due.
-pub(crate) const LIFE: Duration = Duration::from_secs(4);
 /// How long it takes to get one.
 pub(crate) const LATENCY: Duration = Duration::from_millis(300);
 
 pub(crate) struct Issuer {
     listener: TcpListener,
     log: Arc<Mutex<Log>>,
+    /// How long a token is valid. Half of it later, it is due.
+    pub(crate) life: Duration,
 }
 
 #[derive(Default)]
@@ -25,14 +25,14 @@ struct Log {
 }
 
 impl Issuer {
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(life: Duration) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket on the loopback interface");
-        let issuer = Self { listener, log: Arc::default() };
+        let issuer = Self { listener, log: Arc::default(), life };
         let (listener, log) = (issuer.listener.try_clone().expect("a second handle"), Arc::clone(&issuer.log));
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
                 let log = Arc::clone(&log);
-                thread::spawn(move || answer(&connection, &log));
+                thread::spawn(move || answer(&connection, &log, life));
             }
         });
         issuer
@@ -56,7 +56,7 @@ impl Issuer {
 }
 
 /// A process that is killed takes no answer. That is no trouble of the issuer's.
-fn answer(mut connection: &TcpStream, log: &Mutex<Log>) {
+fn answer(mut connection: &TcpStream, log: &Mutex<Log>, life: Duration) {
     let mut line = String::new();
     let read = BufReader::new(connection).read_line(&mut line);
     let Some(process) = read.ok().and_then(|_| line.trim_end().strip_prefix("token ")?.parse().ok()) else { return };
@@ -68,7 +68,7 @@ fn answer(mut connection: &TcpStream, log: &Mutex<Log>) {
     };
     thread::sleep(LATENCY);
     lock(log).asking.take_if(|asking| *asking == process);
-    let _ = connection.write_all(format!("token-{number}\n").as_bytes());
+    let _ = connection.write_all(format!("token-{number} {}\n", life.as_millis()).as_bytes());
 }
 
 fn lock(log: &Mutex<Log>) -> MutexGuard<'_, Log> {

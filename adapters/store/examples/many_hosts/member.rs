@@ -18,8 +18,6 @@ use acs_common_tokio::{CommunicationTokenCredential, NewToken, Policy};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::issuer::LIFE;
-
 pub(crate) const STORE_TIMEOUT: Duration = Duration::from_millis(250);
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
 /// A wait that is shorter is not worth a line.
@@ -75,14 +73,18 @@ async fn work(store: &str, issuer: &str) -> Result<(), Box<dyn std::error::Error
         .shared_through(SharedStore::new(store, naming(), sealing()), "many hosts")
         .sharing_options(SharingOptions::builder().lease(LEASE).store_timeout(STORE_TIMEOUT).build()?)
         .spawn()?;
-    let (mut served, mut failed, mut told) = (0_u64, 0_u64, Instant::now());
+    let (mut served, mut failed, mut told, mut last) = (0_u64, 0_u64, Instant::now(), String::new());
     loop {
         let asked = Instant::now();
         match credential.get_token().await {
             Ok(_) => served += 1,
             Err(error) => {
                 failed += 1;
-                eprintln!("no token: {error}");
+                let error = error.to_string();
+                if error != last {
+                    eprintln!("no token: {error}");
+                    last = error;
+                }
             }
         }
         let waited = asked.elapsed();
@@ -100,9 +102,11 @@ async fn work(store: &str, issuer: &str) -> Result<(), Box<dyn std::error::Error
 async fn ask(issuer: &str) -> Result<NewToken, std::io::Error> {
     let mut connection = TcpStream::connect(issuer).await?;
     connection.write_all(format!("token {}\n", std::process::id()).as_bytes()).await?;
-    let mut token = String::new();
-    tokio::io::BufReader::new(connection).read_line(&mut token).await?;
-    Ok(NewToken::new(token).with_expires_in(LIFE))
+    let mut answer = String::new();
+    tokio::io::BufReader::new(connection).read_line(&mut answer).await?;
+    let (token, life) = answer.trim_end().split_once(' ').ok_or(std::io::ErrorKind::UnexpectedEof)?;
+    let life = life.parse().map_err(|_| std::io::ErrorKind::InvalidData)?;
+    Ok(NewToken::new(token).with_expires_in(Duration::from_millis(life)))
 }
 
 /// Counts the operations that fail or are not answered in time: each may cost a token.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::issuer::{Issuer, LATENCY, LIFE};
+use crate::issuer::{Issuer, LATENCY};
 use crate::member::{LEASE, Member, STORE_TIMEOUT};
 
 /// For a machine that is busy with twenty processes.
@@ -37,7 +37,7 @@ impl Report {
                 self.needed += 1;
                 // Its life began when it was asked for. It is due when half of what was left at its arrival is over. On a busy
                 // machine the issuer hears of it late.
-                due = Some(asked + LATENCY + (LIFE - LATENCY) / 2 - Duration::from_millis(300));
+                due = Some(asked + LATENCY + (issuer.life - LATENCY) / 2 - Duration::from_millis(300));
             }
         }
         let harm: Vec<Instant> =

@@ -1,5 +1,9 @@
 //! Servers that restart, refuse, are full or do not answer.
 
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use acs_common_store::{Found, RedisStore, Store, StoreErrorKind, redis};
@@ -69,6 +73,25 @@ on_both! {
         assert!(!answered);
         server.signal("-CONT");
         store.finish(&name, owner(1), fence, record("one")).await.unwrap();
+        assert_eq!(text(&store.read(&name).await.unwrap()).0, "one");
+    }
+
+    /// Fails when a connection whose other end is gone without a word is used again.
+    async fn a_connection_that_is_silent_is_given_up(server) {
+        let (port, muted) = proxy(server.port());
+        let (store, name) = (RedisStore::open(&format!("redis://127.0.0.1:{port}/")).unwrap(), name("a"));
+        let (fence, _) = granted(store.take(&name, owner(1), LEASE).await);
+        muted.store(true, Ordering::SeqCst);
+        let answered = futures_lite::future::or(
+            async { store.read(&name).await.is_ok() },
+            async { smol::Timer::after(Duration::from_millis(100)).await; false },
+        ).await;
+        assert!(!answered);
+        let finished = futures_lite::future::or(
+            async { store.finish(&name, owner(1), fence, record("one")).await.is_ok() },
+            async { smol::Timer::after(Duration::from_secs(10)).await; false },
+        ).await;
+        assert!(finished, "the next operation makes a new connection");
         assert_eq!(text(&store.read(&name).await.unwrap()).0, "one");
     }
 
@@ -156,6 +179,32 @@ on_both! {
         assert_eq!(text(&server.store().read(&name).await.unwrap()).0, "one");
         assert!(store.watch(&name).is_none());
     }
+}
+
+/// Passes connections on to the server, until the first one is muted: it stays open, and nothing goes through.
+fn proxy(server: u16) -> (u16, Arc<AtomicBool>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (port, muted) = (listener.local_addr().unwrap().port(), Arc::new(AtomicBool::new(false)));
+    let mutes = Arc::clone(&muted);
+    std::thread::spawn(move || {
+        for (client, number) in listener.incoming().flatten().zip(0..) {
+            let Ok(upstream) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)) else { continue };
+            let both = [(client.try_clone(), upstream.try_clone()), (Ok(upstream), Ok(client))];
+            for (from, to) in both {
+                let (mut from, mut to, mutes) = (from.unwrap(), to.unwrap(), Arc::clone(&mutes));
+                std::thread::spawn(move || {
+                    let mut bytes = [0; 4_096];
+                    while let Ok(length @ 1..) = from.read(&mut bytes) {
+                        let is_muted = number == 0 && mutes.load(Ordering::SeqCst);
+                        if !is_muted && to.write_all(&bytes[..length]).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+        }
+    });
+    (port, muted)
 }
 
 async fn held_or_granted(store: &RedisStore, name: &acs_common_store::EntryName) {
