@@ -9,10 +9,14 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-/// Builds the example: cargo does this by itself only for some ways to run this test.
+/// Builds the example: cargo does this by itself only for some ways to run this test. If there is no cargo, as under Wine, the variable
+/// `SIMULATE` names it.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
+        if let Some(built) = std::env::var_os("SIMULATE") {
+            return built.into();
+        }
         let mut build = Command::new(env!("CARGO"));
         build.args(["build", "--quiet", "--offline", "--example", "simulate", "--message-format", "json"]);
         if !cfg!(debug_assertions) {
