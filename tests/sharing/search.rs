@@ -181,25 +181,35 @@ const PLANTED: [Planted; 12] = [
 #[test]
 #[ignore = "it takes minutes"]
 fn each_planted_fault_is_found() {
-    let mut missed = Vec::new();
-    for planted in PLANTED {
-        let found = (2..=7).find_map(|depth| {
-            setups().into_iter().find_map(|setup| {
-                let (states, _, found) = search(Setup { planted: Some(planted), ..setup }, 2, depth);
-                found.map(|found| (depth, states, found))
-            })
-        });
-        match found {
-            Some((depth, states, found)) => {
-                println!(
-                    "{planted:?}: found at depth {depth}, {states} states: {}",
-                    found.lines().next().unwrap_or_default()
-                );
+    let missed: Vec<_> = PLANTED.into_iter().filter(|planted| !is_found(Some(*planted))).collect();
+    assert!(missed.is_empty(), "not found: {missed:?}");
+}
+
+/// For `.ci/sharing`, which plants a fault in the machine.
+#[test]
+#[ignore = "there must be a fault in the machine"]
+fn the_fault_in_the_machine_is_found() {
+    assert!(is_found(None));
+}
+
+/// Searches deeper and deeper until something breaks.
+fn is_found(planted: Option<Planted>) -> bool {
+    for depth in 1..=4 {
+        for setup in setups() {
+            let searched = std::panic::catch_unwind(|| search(Setup { planted, ..setup }, 2, depth));
+            // A scene itself may break a law.
+            let Ok((states, _, found)) = searched else {
+                println!("{planted:?}: found at depth 0");
+                return true;
+            };
+            if let Some(found) = found {
+                let law = found.lines().next().unwrap_or_default();
+                println!("{planted:?}: found at depth {depth}, after {states} states: {law}");
+                return true;
             }
-            None => missed.push(planted),
         }
     }
-    assert!(missed.is_empty(), "not found: {missed:?}");
+    false
 }
 
 proptest! {
