@@ -19,6 +19,8 @@ pub(super) struct Attempt {
     pub(super) before_rejection: bool,
     /// The host knows of the stage.
     pub(super) announced: bool,
+    /// The host has had the notice of the call.
+    pub(super) reported: bool,
 }
 
 /// The stage of the refresh in flight.

@@ -20,7 +20,7 @@ use self::pending::{PendingNotice, Waiter};
 use self::queue::Queue;
 pub use self::snapshot::Snapshot;
 pub use self::status::{RefreshStatus, Status, TokenStatus};
-use crate::action::{Action, Reason, Trigger};
+use crate::action::{Action, Notice, Reason, Trigger};
 use crate::backoff::Random;
 use crate::error::{Error, TokenError};
 use crate::event::RequestId;
@@ -376,6 +376,9 @@ impl<W> Machine<W> {
         if let Some(notice) = self.notices.pop() {
             return Some(Action::Notify(notice.into()));
         }
+        if let Some(notice) = self.poll_started() {
+            return Some(Action::Notify(notice));
+        }
         if core::mem::take(&mut self.announce_timer) {
             return Some(Action::ScheduleTimer { at: self.deadline });
         }
@@ -389,17 +392,23 @@ impl<W> Machine<W> {
         let action = match attempt.stage {
             Stage::Checking => Action::CheckSource { request, reason: self.reason(attempt) },
             Stage::AwaitingStart => return None,
-            Stage::Refreshing => {
-                let reason = self.reason(attempt);
-                let Reason { trigger, first, failures, .. } = reason;
-                self.notices.push(PendingNotice::RefreshStarted { trigger, first, failures });
-                Action::CallRefresher { request, reason, give_up }
-            }
+            Stage::Refreshing => Action::CallRefresher { request, reason: self.reason(attempt), give_up },
         };
         if let Some(attempt) = &mut self.attempt {
             attempt.announced = true;
         }
         Some(action)
+    }
+
+    /// The notice of the call, if the host knows of the call and has not had it.
+    fn poll_started(&mut self) -> Option<Notice> {
+        let (first, failures) = (self.origin, self.failures());
+        let is_new =
+            |attempt: &&mut Attempt| attempt.stage == Stage::Refreshing && attempt.announced && !attempt.reported;
+        let attempt = self.attempt.as_mut().filter(is_new)?;
+        attempt.reported = true;
+        let trigger = attempt.trigger;
+        Some(Notice::RefreshStarted { trigger, first: first.unwrap_or(trigger), failures })
     }
 
     fn reason(&self, attempt: &Attempt) -> Reason {

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
-use crate::action::{Notice, Trigger};
+use crate::action::Notice;
 use crate::error::FailureCause;
 use crate::time::{Now, UnixTime};
 use crate::token::Token;
@@ -35,7 +35,6 @@ impl From<Took> for Duration {
 /// A [`Notice`]. The large and rare variant is on the heap.
 #[derive(Clone, Debug)]
 pub(super) enum PendingNotice {
-    RefreshStarted { trigger: Trigger, first: Trigger, failures: u32 },
     TokenChanged { expires_on: UnixTime, opaque: bool, from_store: bool, took: Took },
     TokenKept { expires_on: UnixTime, took: Took },
     RefreshFailed(Box<PendingFailure>),
@@ -62,9 +61,6 @@ pub(super) struct PendingFailure {
 impl From<PendingNotice> for Notice {
     fn from(pending: PendingNotice) -> Self {
         match pending {
-            PendingNotice::RefreshStarted { trigger, first, failures } => {
-                Self::RefreshStarted { trigger, first, failures }
-            }
             PendingNotice::TokenChanged { expires_on, opaque, from_store, took } => {
                 Self::TokenChanged { expires_on, opaque, from_store, took: took.into() }
             }

@@ -571,6 +571,7 @@ impl<W> Machine<W> {
             stage,
             before_rejection: false,
             announced: false,
+            reported: false,
         });
         self.next_request = self.next_request.next();
     }
