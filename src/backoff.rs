@@ -20,15 +20,23 @@ impl Random {
     }
 
     /// `wait` less a random part of at most its `fraction`.
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     pub(crate) fn shorten(&mut self, wait: u64, fraction: f32) -> u64 {
+        wait.saturating_sub(self.part(wait, fraction))
+    }
+
+    /// A random part of `wait`, at most its `fraction`.
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    fn part(&mut self, wait: u64, fraction: f32) -> u64 {
         if fraction == 0.0 {
-            return wait;
+            return 0;
         }
         let drawn = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
-        wait.saturating_sub((wait as f64 * f64::from(fraction) * drawn) as u64)
+        (wait as f64 * f64::from(fraction) * drawn) as u64
     }
 }
+
+/// The most that jitter adds to the issuer's `Retry-After`, in milliseconds.
+const LONGEST_DELAY: u64 = 30_000;
 
 /// How long after its acceptance to renew a token that is valid for `left` more milliseconds (1 or more).
 pub(crate) fn until_renewal(policy: &Policy, left: u64, random: &mut Random) -> u64 {
@@ -52,8 +60,7 @@ fn wait(policy: &Policy, due: u64, left: u64, random: &mut Random) -> u64 {
 pub(crate) struct Backoff {
     /// Before the timer tries again.
     pub(crate) timer: u64,
-    /// Before a request that finds no valid token tries again. Never longer than `timer`, except after a permanent failure,
-    /// when jitter shortens the timer's only.
+    /// Before a request that finds no valid token tries again. Never longer than `timer`.
     pub(crate) request: u64,
 }
 
@@ -72,17 +79,18 @@ pub(crate) struct Failure {
 pub(crate) fn after(policy: &Policy, failure: Failure, random: &mut Random) -> Option<Backoff> {
     let (initial, max) = policy.retry_millis()?;
     let (interval, asked) = (policy.min_interval_millis(), millis(failure.retry_after));
-    // The timer's backoff, the part of it that jitter may not touch, and the request's backoff.
-    let (timer, least, request) = if failure.permanent {
-        (max, asked.max(interval.min(max)), max)
+    let jitter = policy.jitter();
+    let (calm, request) = if failure.permanent {
+        (random.shorten(max, jitter).max(interval.min(max)), max)
     } else {
         let doubled = 1_u64.checked_shl(failure.streak.saturating_sub(1)).unwrap_or(u64::MAX);
         let base = initial.saturating_mul(doubled).min(max);
-        let calm = if failure.left > 0 { base.min(failure.left / 2) } else { base };
-        let least = asked.max(interval);
-        (calm.max(least), least, base.min(policy.request_backoff_millis()).max(asked.min(max)).max(interval))
+        let jittered = random.shorten(base, jitter);
+        let calm = if failure.left > 0 { jittered.min(failure.left / 2) } else { jittered };
+        (calm.max(interval), base.min(policy.request_backoff_millis()).max(asked.min(max)).max(interval))
     };
-    let timer = random.shorten(timer, policy.jitter()).max(least).max(1);
-    let request = if failure.permanent { request } else { request.min(timer) };
-    Some(Backoff { timer, request: request.max(1) })
+    // The issuer's time is never shortened, but many clients have the same.
+    let later = if asked > 0 { random.part(asked, jitter).min(LONGEST_DELAY) } else { 0 };
+    let timer = calm.max(asked.saturating_add(later)).max(1);
+    Some(Backoff { timer, request: request.min(timer).max(1) })
 }

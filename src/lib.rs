@@ -41,7 +41,7 @@
 //! let at = |ms: u64| Now::new(Monotonic::from_millis(ms), UnixTime::from_millis(1_700_000_000_000 + ms as i64));
 //!
 //! let initial = NewToken::new("the-initial-token").with_expires_on(UnixTime::from_secs(1_700_001_200));
-//! let policy = Policy::builder().refresh_proactively(true).build()?;
+//! let policy = Policy::builder().refresh_proactively(true).jitter(0.0).build()?;
 //! let mut machine = Machine::<u32>::new(Some(initial), policy, at(0))?;
 //!
 //! // The token is valid for 20 minutes, and the refresh window is 10: the timer is set to half of the token's life.

@@ -291,10 +291,20 @@ impl Until {
         self.left(now) == 0
     }
 
+    /// Whether the monotonic clock says so. Only the wall clock can be set.
+    pub(crate) fn has_come_by_monotonic(self, now: Now) -> bool {
+        self.monotonic <= now.monotonic
+    }
+
     /// The end of two waits that must both be over, laid on both clocks now. Their ends by one clock may be far apart, if that
     /// clock was set in between.
     pub(crate) fn later(self, other: Self, now: Now) -> Self {
         now.plus(self.left(now).max(other.left(now)))
+    }
+
+    /// `other`, or sooner, when the monotonic clock says that this has come.
+    pub(crate) fn or_by_monotonic(self, other: Self) -> Self {
+        Self { monotonic: self.monotonic.min(other.monotonic), unix: other.unix }
     }
 
     /// The end of two waits of which the shorter one counts.

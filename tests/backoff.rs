@@ -7,7 +7,7 @@ use acs_common::{Event, Policy, RefresherError};
 
 mod support;
 
-use support::rig::{HOUR, Rig, SECOND};
+use support::rig::{self, HOUR, Rig, SECOND};
 
 /// A replacement of a rejected token is held, valid for three seconds. Half of that has passed, and the next refresh is
 /// in flight.
@@ -31,13 +31,13 @@ fn reject(rig: &mut Rig) -> Vec<String> {
 fn a_running_backoff_is_never_shortened_by_another_failure() {
     let busy = RefresherError::new("too many").with_retry_after(Duration::from_secs(200));
 
-    let mut rig = renewing_a_token_on_probation(Policy::default());
+    let mut rig = renewing_a_token_on_probation(rig::steady_policy());
     rig.fail(busy.clone());
     assert_eq!(reject(&mut rig), ["failed, 200000"], "not the one second of a first rejection");
     assert_eq!(rig.ask(3), ["3 served"], "the doubtful token");
     assert_eq!(rig.ask_for_another(4), ["4 refused: rejected, 200000"]);
 
-    let mut rig = renewing_a_token_on_probation(Policy::default().with_refresh_proactively(true));
+    let mut rig = renewing_a_token_on_probation(rig::steady_policy().with_refresh_proactively(true));
     rig.fail(busy);
     assert_eq!(reject(&mut rig), ["failed, 200000"]);
     rig.pass(3 * SECOND / 2);
@@ -47,7 +47,7 @@ fn a_running_backoff_is_never_shortened_by_another_failure() {
 /// Fails when `receive` does not end the backoff.
 #[test]
 fn an_accepted_token_ends_the_backoff() {
-    let slow = Policy::builder().retry_initial(Duration::from_secs(10)).build().unwrap();
+    let slow = rig::steady().retry_initial(Duration::from_secs(10)).build().unwrap();
     let mut rig = renewing_a_token_on_probation(slow);
     // Half of the time left.
     assert_eq!(reject(&mut rig), ["failed, 1000"]);
@@ -61,7 +61,7 @@ fn an_accepted_token_ends_the_backoff() {
 #[test]
 fn a_suspension_ends_a_merged_backoff_after_the_wall_clock_was_set_ahead_and_back() {
     let day = 86_400 * SECOND;
-    let mut rig = renewing_a_token_on_probation(Policy::default());
+    let mut rig = renewing_a_token_on_probation(rig::steady_policy());
     rig.set_forward(SECOND);
     rig.fail(RefresherError::new("too many").with_retry_after(Duration::from_secs(100)));
     rig.set_back(day);

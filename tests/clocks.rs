@@ -6,7 +6,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use acs_common::{Action, Event, Machine, Monotonic, NewToken, Now, Policy, RefresherError, UnixTime};
+use acs_common::{Action, Event, Machine, Monotonic, NewToken, Now, Policy, RefresherError, Trigger, UnixTime};
 
 mod support;
 
@@ -15,17 +15,17 @@ use support::rig::{self, DAY, HOUR, MINUTE, Rig, SECOND, START, now, unix, until
 const NOTHING: [&str; 0] = [];
 
 fn proactive() -> Policy {
-    Policy::default().with_refresh_proactively(true)
+    rig::steady_policy().with_refresh_proactively(true)
 }
 
 /// On demand, under the default policy, with a token valid for this long.
 fn holding(lifetime: u64) -> Rig {
-    Rig::holding(lifetime, Policy::default())
+    Rig::holding(lifetime, rig::steady_policy())
 }
 
 /// On demand, with one waiter and its call in flight.
 fn in_flight() -> Rig {
-    let mut rig = Rig::empty(Policy::default());
+    let mut rig = Rig::empty(rig::steady_policy());
     assert_eq!(rig.ask(1), ["call", "timer 60000"]);
     rig
 }
@@ -44,12 +44,12 @@ fn down() -> RefresherError {
 /// With a JWT whose claims are this many milliseconds after the start (in whole seconds).
 fn jwt(iat: i64, exp: i64) -> Rig {
     let token = rig::jwt(format!("{{\"iat\":{},\"exp\":{}}}", START + iat / 1_000, START + exp / 1_000));
-    Rig::new(Some(token.into()), Policy::default()).unwrap()
+    Rig::new(Some(token.into()), rig::steady_policy()).unwrap()
 }
 
 /// No timeout, so that a call may take any time.
 fn patient() -> Policy {
-    Policy::builder().refresh_timeout(None).build().unwrap()
+    rig::steady().refresh_timeout(None).build().unwrap()
 }
 
 // A token is held.
@@ -162,14 +162,74 @@ fn a_renewal_seen_due_during_a_backoff_stays_due_when_the_clock_is_set_back() {
 
 // A refresh is in flight.
 
-/// Fails when `start` puts the timeout only on the monotonic clock.
+/// Fails when `start` puts the timeout only on the monotonic clock, or `expire_attempt` gives no grace, or more than five
+/// seconds.
 #[test]
-fn no_waiter_waits_for_a_call_that_timed_out_while_the_machine_slept() {
+fn a_call_that_died_in_a_sleep_is_made_again_and_its_waiters_stay() {
     let mut rig = in_flight();
     rig.suspend(2 * MINUTE);
+    assert_eq!(rig.look(), ["timer 5000"]);
+    rig.pass(4_999);
+    assert_eq!(rig.look(), ["timer 1"]);
+    rig.pass(1);
+    let late = rig.received_for(HOUR);
+    assert_eq!(rig.look(), ["drop the call", "call", "timer 60000"]);
+    assert_eq!(rig.said(late), NOTHING, "too late");
+    assert_eq!(rig.said(rig.received_for(HOUR)), ["1 served", "changed", "timer off"]);
+}
+
+/// Fails when `expire_attempt` lets the grace run beyond the moment at which the monotonic clock agrees.
+#[test]
+fn the_grace_of_a_call_ends_when_both_clocks_call_it_overdue() {
+    let mut rig = in_flight();
+    rig.pass(57 * SECOND);
+    rig.set_forward(DAY);
+    assert_eq!(rig.look(), ["timer 3000"]);
+    rig.pass(3 * SECOND);
     assert_eq!(rig.look(), ["1 refused: timed_out, 1000", "drop the call", "failed, 1000", "timer off"]);
-    assert_eq!(rig.said(rig.received_for(HOUR)), NOTHING, "too late");
-    assert!(!rig.holds());
+}
+
+/// Fails when `repeat` may happen twice in a row, or not again after a failure.
+#[test]
+fn a_call_is_made_again_once_until_the_next_failure() {
+    let mut rig = in_flight();
+    let sleep = |rig: &mut Rig| {
+        rig.suspend(2 * MINUTE);
+        rig.look();
+        rig.pass(5 * SECOND);
+        rig.look()
+    };
+    assert_eq!(sleep(&mut rig), ["drop the call", "call", "timer 60000"]);
+    assert_eq!(sleep(&mut rig), ["1 refused: timed_out, 1000", "drop the call", "failed, 1000", "timer off"]);
+    rig.pass(SECOND);
+    assert_eq!(rig.ask(2), ["call", "timer 60000"]);
+    assert_eq!(sleep(&mut rig), ["drop the call", "call", "timer 60000"]);
+}
+
+/// Fails when a repetition has a reason of its own, or loses its place in the streak with a clock that ends all waits.
+#[test]
+fn a_repetition_has_the_reason_of_the_call_that_it_repeats() {
+    let at = |monotonic: u64, slept: u64| {
+        let wall = START * 1_000 + i64::try_from(monotonic + slept).expect("a test's time is short");
+        Now::new(Monotonic::from_millis(monotonic), UnixTime::from_millis(wall))
+    };
+    let mut machine = Machine::new(None, rig::steady_policy(), at(0, 0)).expect("no token is no error");
+    let called = |machine: &mut Machine<u32>| {
+        std::iter::from_fn(|| machine.poll_action()).find_map(|action| match action {
+            Action::CallRefresher { request, reason, .. } => Some((request, reason)),
+            _ => None,
+        })
+    };
+    machine.handle(Event::TokenRequested { waiter: 1 }, at(0, 0));
+    let (request, _) = called(&mut machine).expect("it is called");
+    machine.handle(Event::RefreshFailed { request, error: down() }, at(10, 0));
+    machine.handle(Event::TokenRequested { waiter: 2 }, at(1_010, 0));
+    let (_, before) = called(&mut machine).expect("it is called");
+    machine.handle(Event::TimeAdvanced, at(1_010, DAY));
+    machine.handle(Event::TimeAdvanced, at(6_010, DAY));
+    let (_, again) = called(&mut machine).expect("it is called again");
+    assert_eq!(format!("{again:?}"), format!("{before:?}"));
+    assert_eq!((again.trigger, again.failures), (Trigger::Retry, 1));
 }
 
 /// Fails when `handle` settles before the event.
@@ -287,7 +347,7 @@ fn a_failure_long_after_a_sleep_starts_a_new_streak() {
 // Waiting for the minimum interval.
 
 fn within_the_interval() -> Rig {
-    let mut rig = Rig::empty(Policy::default());
+    let mut rig = Rig::empty(rig::steady_policy());
     assert_eq!(rig.ask(1), ["call", "timer 60000"]);
     assert_eq!(rig.said(rig.received_for(300)), ["1 served", "changed", "timer off"]);
     rig.pass(300);
@@ -369,7 +429,7 @@ fn a_timer_that_fires_very_late_does_all_due_work_at_once() {
 /// Fails when `until_start` starts without a reason.
 #[test]
 fn a_spurious_wake_up_does_nothing() {
-    let mut rig = Rig::empty(Policy::default());
+    let mut rig = Rig::empty(rig::steady_policy());
     assert_eq!(rig.look(), ["timer off"]);
     rig.pass(DAY);
     assert_eq!(rig.look(), ["timer off"]);
@@ -474,7 +534,7 @@ fn the_systems_time_is_the_same_moment_on_either_side_of_1970() {
 #[test]
 fn no_clock_matters_to_a_static_token() {
     let now = now(0);
-    let mut machine = Machine::<u8>::with_static_token(until(1), Policy::default(), now).unwrap();
+    let mut machine = Machine::<u8>::with_static_token(until(1), rig::steady_policy(), now).unwrap();
     let ages = Now::new(Monotonic::from_millis(u64::MAX), UnixTime::from_millis(i64::MAX));
     let before = Now::new(Monotonic::from_millis(0), UnixTime::from_millis(i64::MIN));
     for moment in [now, ages, before] {

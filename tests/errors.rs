@@ -8,7 +8,7 @@ use acs_common::{Error, RefresherError};
 
 mod support;
 
-use support::rig::{Did, Rig};
+use support::rig::{self, Did, Rig};
 
 /// Its text includes its cause, as with errors of HTTP clients.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl std::error::Error for Unreachable {
 /// Fails when `source` of either error is missing, or is the error whose text it already contains.
 #[test]
 fn a_callers_error_leads_to_the_cause_of_the_refreshers_error() {
-    let mut rig = Rig::empty(acs_common::Policy::default());
+    let mut rig = Rig::empty(rig::steady_policy());
     rig.request(1);
     let done = rig.fail(RefresherError::new(Unreachable));
     let [Did::Error(1, error @ Error::RefreshFailed { cause, .. }), ..] = &done[..] else { panic!("{done:?}") };

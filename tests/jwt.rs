@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 
-use support::rig::{Did, Rig, START, jwt, unix};
+use support::rig::{self, Did, Rig, START, jwt, unix};
 use support::tokens::{AROUND, is_bearer_token};
 
 const MIB: usize = 1 << 20;
@@ -29,7 +29,7 @@ use Read::{Exp, Opaque};
 const GOOD: Read = Exp(EXP * 1_000);
 
 fn policy(undecodable: UndecodableTokens) -> Policy {
-    Policy::builder().undecodable_tokens(undecodable).build().unwrap()
+    rig::steady().undecodable_tokens(undecodable).build().unwrap()
 }
 
 /// Reads what is not a bearer token, too.
@@ -301,7 +301,7 @@ fn the_payload_is_a_json_object_and_nothing_else_of_it_matters() {
 
 /// How long a token that arrives now is valid, in milliseconds.
 fn lifetime(token: NewToken) -> u64 {
-    let policy = Policy::builder().refresh_proactively(true).refresh_window(Duration::ZERO).build().unwrap();
+    let policy = rig::steady().refresh_proactively(true).refresh_window(Duration::ZERO).build().unwrap();
     let mut rig = Rig::new(Some(token), policy).unwrap();
     rig.drain();
     let death = rig.deadline().unwrap();
@@ -380,7 +380,7 @@ fn blank_and_overlong_strings_are_refused_with_advice_at_every_door() {
     }
     let longest = &long[1..];
     for token in given(longest) {
-        assert!(Rig::fixed(token, Policy::default()).is_ok(), "one byte less is accepted");
+        assert!(Rig::fixed(token, rig::steady_policy()).is_ok(), "one byte less is accepted");
     }
     let room = MIB - 1 - jwt(format!("{{\"exp\":{EXP}}}")).len();
     let signed = format!("{}{}", jwt(format!("{{\"exp\":{EXP}}}")), "x".repeat(room));
@@ -418,7 +418,7 @@ fn a_stated_expiry_is_taken_as_it_is_and_nothing_is_decoded() {
 
 /// The token of an answer ten seconds after the request, if it is accepted. The wall clock is set meanwhile.
 fn answered(token: NewToken, stepped: i64) -> Option<(UnixTime, u64)> {
-    let mut rig = Rig::empty(Policy::default());
+    let mut rig = Rig::empty(rig::steady_policy());
     rig.request(1);
     rig.sleep_until(10_000).stepped = stepped;
     rig.answer(token);
@@ -439,14 +439,14 @@ fn a_lifetime_counts_from_the_start_of_the_refresh_by_either_clock() {
         Some((unix(55_000), 60_000)),
         "a clock set back does not lengthen the lifetime"
     );
-    let initial = Rig::new(Some(lasting(60)), Policy::default()).unwrap();
+    let initial = Rig::new(Some(lasting(60)), rig::steady_policy()).unwrap();
     assert_eq!(initial.held().unwrap().expires_on(), unix(60_000));
 }
 
 /// Fails when `accept` counts an opaque token's lifetime from the start of the refresh.
 #[test]
 fn an_opaque_tokens_lifetime_starts_at_its_arrival() {
-    let policy = Policy::builder().opaque_token_lifetime(Duration::from_secs(20)).build().unwrap();
+    let policy = rig::steady().opaque_token_lifetime(Duration::from_secs(20)).build().unwrap();
     let mut rig = Rig::empty(policy);
     rig.request(1);
     rig.sleep_until(10_000).answer("opaque".into());

@@ -203,7 +203,7 @@ const OFFSETS: [i64; 11] = [
 ];
 
 fn policy(proactive: bool) -> Policy {
-    Policy::builder().refresh_proactively(proactive).build().expect("a good policy")
+    Policy::builder().jitter(0.0).refresh_proactively(proactive).build().expect("a good policy")
 }
 
 /// Fails when the `Date` of the issuer is not used on arrival, or is taken for the moment of the answer's arrival only.
@@ -280,7 +280,7 @@ fn the_first_time_of_a_service_lays_the_held_token_anew() {
 /// Fails when the policy's option, or the reference policy, is ignored.
 #[test]
 fn without_the_option_the_device_s_clock_decides() {
-    for policy in [Policy::builder().use_server_time(false).build().unwrap(), Policy::reference()] {
+    for policy in [Policy::builder().jitter(0.0).use_server_time(false).build().unwrap(), Policy::reference()] {
         let mut world = World::new(policy, 61 * MINUTE);
         world.look();
         world.pass(MINUTE);

@@ -12,8 +12,12 @@ use crate::time::{Now, Until};
 pub(super) struct Attempt {
     pub(super) request: RequestId,
     pub(super) trigger: Trigger,
+    /// The failed refreshes of the streak when it started.
+    pub(super) failures: u32,
     pub(super) started: Now,
     pub(super) timeout: Option<Until>,
+    /// The end of the time that it has although the wall clock calls it overdue. `None`: the wall clock does not.
+    pub(super) grace: Option<Until>,
     pub(super) stage: Stage,
     /// The refresher was called before the last rejection.
     pub(super) before_rejection: bool,
@@ -21,6 +25,37 @@ pub(super) struct Attempt {
     pub(super) announced: bool,
     /// The host has had the notice of the call.
     pub(super) reported: bool,
+    /// It has timed out, and the policy lets it finish. Nobody waits for it.
+    pub(super) late: bool,
+}
+
+impl Attempt {
+    /// When something follows if it has no answer.
+    pub(super) fn overdue(&self) -> Option<Until> {
+        self.grace.or(self.timeout)
+    }
+}
+
+/// A call that only the wall clock calls overdue is made again, once (contract, rule 2.8).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Repetition {
+    Allowed,
+    /// The call was dropped, and waits to be made again for its reason.
+    Due {
+        trigger: Trigger,
+        failures: u32,
+    },
+    /// It was made again. If that one is overdue, it has failed.
+    Used,
+}
+
+impl Repetition {
+    /// Why the call that waits was made, and how many had failed. From now on it no longer waits, and was `made` or not.
+    pub(super) fn end(&mut self, made: bool) -> Option<(Trigger, u32)> {
+        let Self::Due { trigger, failures } = *self else { return None };
+        *self = if made { Self::Used } else { Self::Allowed };
+        Some((trigger, failures))
+    }
 }
 
 /// The stage of the refresh in flight.

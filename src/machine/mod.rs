@@ -14,7 +14,7 @@ mod waits;
 
 use alloc::boxed::Box;
 
-use self::attempt::{Attempt, BackoffState, SourceChecks, Stage, TimerBackoff};
+use self::attempt::{Attempt, BackoffState, Repetition, SourceChecks, Stage, TimerBackoff};
 use self::lease::{Lease, Probation};
 use self::pending::{PendingNotice, Waiter};
 use self::queue::Queue;
@@ -59,6 +59,7 @@ pub struct Machine<W> {
     /// Why no token is held, if none is held.
     lost: Trigger,
     attempt: Option<Attempt>,
+    repetition: Repetition,
     /// What led to the first attempt since a token was last accepted.
     origin: Option<Trigger>,
     /// An attempt that the host knows of and must drop.
@@ -181,6 +182,7 @@ impl<W> Machine<W> {
             lease: None,
             lost: Trigger::First,
             attempt: None,
+            repetition: Repetition::Allowed,
             origin: None,
             abandoned: None,
             min_interval: None,
@@ -244,8 +246,8 @@ impl<W> Machine<W> {
             return Some(Error::Disposed);
         }
         // The source is asked in a backoff too. A request waits for a refresh in flight.
-        let waits_for = |attempt: &Attempt| !self.checks_each_request() || attempt.stage != Stage::Checking;
-        let is_pending = self.attempt.as_ref().is_some_and(waits_for);
+        let is_check = |attempt: &Attempt| self.checks_each_request() && attempt.stage == Stage::Checking;
+        let is_pending = self.is_in_flight() && !self.attempt.as_ref().is_some_and(is_check);
         let backoff = self.backoff.as_ref().filter(|_| !is_pending && self.token(now).is_none())?;
         backoff.request.filter(|end| !end.has_come(now))?;
         Some(self.error_for(&backoff.last_failure, now))
@@ -282,9 +284,9 @@ impl<W> Machine<W> {
     ///
     /// let at = |secs: i64| Now::new(Monotonic::from_millis(1_000 * secs as u64), UnixTime::from_secs(secs));
     /// let hour = NewToken::new("opaque").with_expires_on(UnixTime::from_secs(3_600));
-    /// let machine = Machine::<()>::new(Some(hour), Policy::default(), at(0))?;
+    /// let machine = Machine::<()>::new(Some(hour), Policy::builder().jitter(0.0).build()?, at(0))?;
     /// assert!(!machine.is_due(at(3_479)) && machine.is_due(at(3_480)));
-    /// # Ok::<(), acs_common::TokenError>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// The result changes with each [`handle`](Self::handle), and with time.
@@ -311,7 +313,7 @@ impl<W> Machine<W> {
             (_, TimerBackoff::Over | TimerBackoff::UntilAccepted) => None,
         };
         let streak = self.backoff.as_ref().and_then(|backoff| backoff.streak);
-        let timeout = self.attempt.as_ref().and_then(|attempt| attempt.timeout);
+        let timeout = self.attempt.as_ref().and_then(Attempt::overdue);
         // A request also forgets the waits that are over. That matters if the wall clock is set back later.
         let probation = self.probation.as_ref().map_or([None; 2], |probation| [probation.until, probation.streak]);
         let waits = [lease.renewal, self.min_interval, timer_backoff, self.request_backoff(), streak, timeout];
@@ -402,12 +404,12 @@ impl<W> Machine<W> {
 
     /// The notice of the call, if the host knows of the call and has not had it.
     fn poll_started(&mut self) -> Option<Notice> {
-        let (first, failures) = (self.origin, self.failures());
+        let first = self.origin;
         let is_new =
             |attempt: &&mut Attempt| attempt.stage == Stage::Refreshing && attempt.announced && !attempt.reported;
         let attempt = self.attempt.as_mut().filter(is_new)?;
         attempt.reported = true;
-        let trigger = attempt.trigger;
+        let (trigger, failures) = (attempt.trigger, attempt.failures);
         Some(Notice::RefreshStarted { trigger, first: first.unwrap_or(trigger), failures })
     }
 
@@ -415,7 +417,7 @@ impl<W> Machine<W> {
         Reason {
             trigger: attempt.trigger,
             first: self.origin.unwrap_or(attempt.trigger),
-            failures: self.failures(),
+            failures: attempt.failures,
             rejected: self.probation.as_ref().and_then(|probation| probation.rejected.clone()),
         }
     }

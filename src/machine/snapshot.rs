@@ -10,12 +10,12 @@ use crate::token::Token;
 ///
 /// let at = |secs: i64| Now::new(Monotonic::from_millis(1_000 * secs as u64), UnixTime::from_secs(secs));
 /// let hour = NewToken::new("opaque").with_expires_on(UnixTime::from_secs(3_600));
-/// let machine = Machine::<()>::new(Some(hour), Policy::default(), at(0))?;
+/// let machine = Machine::<()>::new(Some(hour), Policy::builder().jitter(0.0).build()?, at(0))?;
 ///
 /// let snapshot = machine.snapshot().expect("the token is fresh");
 /// assert!(snapshot.token(at(3_479)).is_some());
 /// assert!(snapshot.token(at(3_480)).is_none(), "a request starts a renewal now, so ask the machine");
-/// # Ok::<(), acs_common::TokenError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Snapshot {

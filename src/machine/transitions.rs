@@ -11,6 +11,7 @@
 //! | `lease.renewal` | a token is accepted, or confirmed by the source | the token becomes doubtful, or a refresh starts for a request for another | no renewal starts |
 //! | `min_interval` | a refresh starts | | no other refresh starts |
 //! | `attempt.timeout` | a refresh starts | it is answered | the host has time to answer |
+//! | `attempt.grace` | only the wall clock calls it overdue | it is answered | the host still has time to answer |
 //! | `source.timeout` | the source is asked for a request | the source answers | a valid token waits for the answer |
 //! | `backoff.timer` | a refresh fails, or a token on probation is rejected | a token is accepted, *retry now*, another source | no renewal and no timer starts a refresh |
 //! | `backoff.request` | with `backoff.timer` | with it | requests get the last failure |
@@ -23,7 +24,7 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
-use super::attempt::{Attempt, BackoffState, Stage, TimerBackoff};
+use super::attempt::{Attempt, BackoffState, Repetition, Stage, TimerBackoff};
 use super::lease::{Lease, Probation};
 use super::pending::{PendingFailure, PendingNotice, Took, Waiter};
 use super::queue::Queue;
@@ -38,6 +39,8 @@ use crate::token::{NewToken, Token};
 
 /// How long a service's time that replaced another one stays, in milliseconds, if the policy has no `retry_max`.
 const REPLACED_FOR: u64 = 300_000;
+/// How long a call that only the wall clock calls overdue still has, in milliseconds (contract, rule 2.8).
+const GRACE: u64 = 5_000;
 
 impl<W: PartialEq> Machine<W> {
     /// Takes in an event. Read both clocks into `now` just before the call, and drain [`poll_action`](Self::poll_action) after
@@ -78,8 +81,9 @@ impl<W: PartialEq> Machine<W> {
                 self.reject(&token, now);
             }
             Event::RetryNow => {
+                let again = self.repeat_overdue(now);
                 self.settle(false, now);
-                self.retry_now(now);
+                self.retry_now(again, now);
             }
             Event::Disposed => self.dispose(),
         }
@@ -110,6 +114,8 @@ impl<W> Machine<W> {
     fn queue(&mut self) -> &mut Queue<Waiter<W>> {
         match &mut self.source {
             Some(source) if source.each_request && self.kind == Kind::Refreshing => match &self.attempt {
+                // The source is not asked before a late call has ended.
+                Some(Attempt { late: true, .. }) => &mut self.waiters,
                 None | Some(Attempt { stage: Stage::Checking, .. }) => &mut source.checking,
                 Some(Attempt { stage: Stage::AwaitingStart | Stage::Refreshing, .. }) => &mut source.next,
             },
@@ -125,6 +131,13 @@ impl<W> Machine<W> {
     fn end_check(&mut self) {
         if let Some(source) = &mut self.source {
             source.checking.take().for_each(|waiter| self.waiters.push(waiter));
+            source.next.take().for_each(|waiter| source.checking.push(waiter));
+        }
+    }
+
+    /// Those who came after the source's answer share the next check with the others.
+    fn share_check(&mut self) {
+        if let Some(source) = &mut self.source {
             source.next.take().for_each(|waiter| source.checking.push(waiter));
         }
     }
@@ -167,6 +180,7 @@ impl<W> Machine<W> {
             if attempt.trigger == Trigger::Retry {
                 attempt.trigger = Trigger::SourceChanged;
             }
+            attempt.failures = 0;
             self.await_start(now);
             self.start_clean();
         } else if each_request && backs_off {
@@ -194,6 +208,7 @@ impl<W> Machine<W> {
     /// The source confirms the held token, which is the result.
     fn keep(&mut self, now: Now) {
         self.end_backoff();
+        self.allow_repetition();
         self.origin = None;
         if let Some(lease) = &mut self.lease
             && let Some(expiry) = lease.expiry
@@ -220,6 +235,7 @@ impl<W> Machine<W> {
             }
             Ok((token, left)) => {
                 self.end_backoff();
+                self.allow_repetition();
                 match self.token(now).filter(|held| held.has_text_of(&token)).cloned() {
                     Some(held) => self.accept_again(attempt, token.continuing(&held), left, now),
                     None => self.accept_other(attempt, token, left, now),
@@ -361,6 +377,7 @@ impl<W> Machine<W> {
 
     /// Backs off after a failure, the `streak`-th in its streak, and reports it. `took`: how long the refresh took that failed.
     fn fail(&mut self, cause: FailureCause, took: Option<Took>, streak: u32, now: Now) -> &mut BackoffState {
+        self.allow_repetition();
         let left = self.lease.as_ref().and_then(|lease| lease.expiry).map_or(0, |expiry| expiry.left(now));
         let failure = Failure { streak, permanent: cause.is_permanent(), retry_after: cause.retry_after(), left };
         let last_failure = cause.clone();
@@ -462,11 +479,16 @@ impl<W> Machine<W> {
         self.probation = Some(probation);
     }
 
-    fn retry_now(&mut self, now: Now) {
+    /// *Retry now*, when an overdue call comes `again`.
+    fn retry_now(&mut self, again: bool, now: Now) {
         self.start_clean();
+        if !again {
+            self.allow_repetition();
+        }
         let is_due = self.token(now).is_none() || self.lease.as_ref().is_some_and(|lease| lease.renewal.is_none());
         // With a source, only the source knows whether anything has changed. Its answer to the attempt in flight may be older.
-        self.requested = self.source.is_some() || is_due && self.attempt.is_none();
+        let is_asked_again = again && self.attempt.is_some();
+        self.requested = self.source.is_some() && !is_asked_again || is_due && self.attempt.is_none();
     }
 
     fn dispose(&mut self) {
@@ -502,9 +524,7 @@ impl<W> Machine<W> {
             self.lost = Trigger::Expired;
             self.notices.push(PendingNotice::TokenExpired);
         }
-        if let Some(attempt) = self.abandon_if(|attempt| attempt.timeout.is_some_and(|end| end.has_come(now))) {
-            self.time_out(&attempt, self.policy.timeout_millis().unwrap_or_default(), now);
-        }
+        self.expire_attempt(now);
         if self.source_timeout().is_some_and(|end| end.has_come(now))
             && let Some(attempt) = self.abandon_if(|_| true)
         {
@@ -514,7 +534,7 @@ impl<W> Machine<W> {
             Kind::Disposed => self.refuse(|_| true, &Error::Disposed),
             Kind::Static => self.refuse(|waiter| waiter.other, &Error::StaticToken),
             Kind::Refreshing => {
-                if self.attempt.is_none()
+                if !self.is_in_flight()
                     && self.has_unserved()
                     && let Some(backoff) = &self.backoff
                     && backoff.request.is_some()
@@ -525,6 +545,8 @@ impl<W> Machine<W> {
         }
         if self.until_start(asked, now) == Some(0) {
             self.start(now);
+        } else if self.attempt.is_none() && !self.is_repeated() {
+            self.repetition.end(false);
         }
         if let Some(attempt) = &mut self.attempt
             && attempt.stage == Stage::AwaitingStart
@@ -538,12 +560,80 @@ impl<W> Machine<W> {
         self.deadline = deadline;
     }
 
+    /// What follows if the attempt is overdue (contract, rule 2.8).
+    fn expire_attempt(&mut self, now: Now) {
+        let lets_finish = self.lets_finish();
+        let Some(attempt) = &mut self.attempt else { return };
+        let (Some(timeout), Some(overdue)) = (attempt.timeout, attempt.overdue()) else { return };
+        let only_wall = !timeout.has_come_by_monotonic(now);
+        if only_wall && attempt.grace.is_none() && overdue.has_come(now) {
+            attempt.grace = Some(timeout.or_by_monotonic(now.plus(GRACE)));
+        }
+        if !attempt.overdue().is_some_and(|overdue| overdue.has_come(now)) {
+            return;
+        }
+        if only_wall && self.repetition == Repetition::Allowed {
+            self.repeat(now);
+        } else if lets_finish {
+            let failed = attempt.clone();
+            (attempt.late, attempt.timeout, attempt.grace) = (true, None, None);
+            self.share_check();
+            self.time_out(&failed, self.policy.timeout_millis().unwrap_or_default(), now);
+        } else if let Some(attempt) = self.abandon_if(|_| true) {
+            self.time_out(&attempt, self.policy.timeout_millis().unwrap_or_default(), now);
+        }
+    }
+
+    /// Makes the attempt again, if it is overdue by either clock. Returns whether it is.
+    fn repeat_overdue(&mut self, now: Now) -> bool {
+        let timeouts = [self.attempt.as_ref().and_then(|attempt| attempt.timeout), self.source_timeout()];
+        let is_overdue = timeouts.into_iter().flatten().any(|end| end.has_come(now));
+        if is_overdue {
+            self.repeat(now);
+        }
+        is_overdue
+    }
+
+    /// Drops the attempt, to make it again. A call that the policy lets finish stays, with a new timeout.
+    fn repeat(&mut self, now: Now) {
+        let timeout = self.policy.timeout_millis();
+        if self.lets_finish()
+            && let Some(attempt) = &mut self.attempt
+        {
+            (attempt.timeout, attempt.grace) = (timeout.map(|timeout| now.plus(timeout)), None);
+            self.repetition = Repetition::Used;
+        } else if let Some(attempt) = self.abandon_if(|_| true) {
+            self.repetition = Repetition::Due { trigger: attempt.trigger, failures: attempt.failures };
+            self.share_check();
+        }
+    }
+
+    /// Whether the call in flight stays after its timeout.
+    fn lets_finish(&self) -> bool {
+        let is_call = |attempt: &Attempt| attempt.stage == Stage::Refreshing && attempt.announced;
+        self.policy.finishes_late_calls() && self.attempt.as_ref().is_some_and(is_call)
+    }
+
+    /// An accepted token, a failure or *retry now* allows the next repetition. One that waits stays.
+    fn allow_repetition(&mut self) {
+        if self.repetition == Repetition::Used {
+            self.repetition = Repetition::Allowed;
+        }
+    }
+
     fn time_out(&mut self, attempt: &Attempt, timeout: u64, now: Now) {
         self.fail_refresh(attempt, FailureCause::TimedOut { timeout: Duration::from_millis(timeout) }, now);
     }
 
     fn start(&mut self, now: Now) {
-        let trigger = self.trigger();
+        let timeout = self.policy.timeout_millis().map(|timeout| now.plus(timeout));
+        if let Some(late) = &mut self.attempt {
+            (late.late, late.timeout) = (false, timeout);
+            return;
+        }
+        let repeats = self.is_repeated();
+        let again = self.repetition.end(repeats).filter(|_| repeats);
+        let (trigger, failures) = again.unwrap_or_else(|| (self.trigger(), self.failures()));
         self.requested = false;
         if self.wants_other()
             && let Some(lease) = &mut self.lease
@@ -566,12 +656,15 @@ impl<W> Machine<W> {
         self.attempt = Some(Attempt {
             request: self.next_request,
             trigger,
+            failures,
             started: now,
-            timeout: self.policy.timeout_millis().map(|timeout| now.plus(timeout)),
+            timeout,
+            grace: None,
             stage,
             before_rejection: false,
             announced: false,
             reported: false,
+            late: false,
         });
         self.next_request = self.next_request.next();
     }

@@ -1,6 +1,6 @@
 //! When each wait is over, and which is over first. `transitions.rs` starts them and ends them early.
 
-use super::attempt::{Stage, TimerBackoff};
+use super::attempt::{Attempt, Repetition, Stage, TimerBackoff};
 use super::{Kind, Machine};
 use crate::time::{Now, Until};
 
@@ -54,16 +54,34 @@ impl<W> Machine<W> {
         self.waiters.any(|waiter| waiter.other || !holds)
     }
 
+    /// Whether the last call, which only the wall clock called overdue, is made again.
+    pub(super) fn is_repeated(&self) -> bool {
+        if !matches!(self.repetition, Repetition::Due { .. }) {
+            return false;
+        }
+        let is_checked = self.source.as_ref().is_some_and(|source| !source.checking.is_empty());
+        self.lease.is_some() || self.has_unserved() || is_checked || self.policy.refreshes_proactively()
+    }
+
+    /// Whether a request waits for what is in flight, or is about to be.
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.is_repeated() || self.attempt.as_ref().is_some_and(|attempt| !attempt.late)
+    }
+
     /// Milliseconds until a refresh starts, if nothing else happens. `asked`: this event is a request.
     pub(super) fn until_start(&self, asked: bool, now: Now) -> Option<u64> {
-        if self.kind != Kind::Refreshing || self.attempt.is_some() {
+        if self.kind != Kind::Refreshing {
             return None;
+        }
+        if let Some(attempt) = &self.attempt {
+            // Nothing else starts. But new waiters wait for a late call no longer than for a new one.
+            return if attempt.late && self.has_unserved() { Some(0) } else { None };
         }
         if self.source.as_ref().is_some_and(|source| !source.checking.is_empty()) {
             return Some(0);
         }
         // The waiters that may not start a refresh have had their error.
-        let is_demanded = self.requested || self.has_unserved();
+        let is_demanded = self.requested || self.has_unserved() || self.is_repeated();
         let backoff = match self.timer_backoff() {
             TimerBackoff::Over => Some(0),
             TimerBackoff::Until(end) => Some(end.left(now)),
@@ -86,7 +104,7 @@ impl<W> Machine<W> {
         let left = |end: Until| end.left(now);
         let attempt = self.attempt.as_ref();
         let refresh_starts = self.until_start(false, now);
-        let refresh_times_out = attempt.and_then(|attempt| attempt.timeout).map(left);
+        let refresh_times_out = attempt.and_then(Attempt::overdue).map(left);
         let source_check_times_out = self.source_timeout().map(left);
         let awaits_start = attempt.is_some_and(|attempt| attempt.stage == Stage::AwaitingStart);
         let checked_refresh_starts = self.min_interval.filter(|_| awaits_start).map(left);

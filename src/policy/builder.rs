@@ -124,7 +124,10 @@ impl PolicyBuilder {
     /// How long a refresh may take. After that it is a transient failure (contract, rule 2.8), and the host is told to drop the
     /// call, which may be half-way. If the issuer replaces a single-use refresh token at each call, the new one is lost then.
     /// The cure: the refresher hands that call to a task of its own, which ends and stores the new token also when nobody
-    /// waits for it.
+    /// waits for it; or [`finish_late_calls`](Self::finish_late_calls).
+    ///
+    /// If only the wall clock says so, because it was set or the device slept, the call has up to 5 seconds more. After that it
+    /// is dropped and made again, once.
     ///
     /// Default: 60 seconds. `None`: no timeout, so callers wait as long as the refresher does. An interactive sign-in needs
     /// `None` or a long time. Zero is an error.
@@ -132,6 +135,17 @@ impl PolicyBuilder {
         let timeout = timeout.into().map(millis);
         self.options.refresh_timeout = timeout.and_then(NonZeroU64::new);
         self.zero_timeout = timeout == Some(0);
+        self
+    }
+
+    /// Whether a call of the refresher goes on after its [`refresh_timeout`](Self::refresh_timeout) (contract, rule 2.8). Then
+    /// the timeout is a failure for the waiters only: the call stays in flight, its answer counts, and no other call starts
+    /// before it has ended. So a single-use refresh token is not lost half-way.
+    ///
+    /// Default: false. If true, the refresher must end each call, with a timeout of its own: a call that never ends blocks all
+    /// later ones.
+    pub fn finish_late_calls(mut self, on: bool) -> Self {
+        self.options.finish_late_calls = on;
         self
     }
 
@@ -144,10 +158,10 @@ impl PolicyBuilder {
     }
 
     /// The largest fraction that is subtracted at random from the timer's backoff and from the time until the renewal, so that
-    /// many clients do not call the issuer at the same moment. The issuer's `Retry-After` and
-    /// [`min_refresh_interval`](Self::min_refresh_interval) are never shortened.
+    /// many clients do not call the issuer at the same moment. The issuer's `Retry-After` is lengthened by up to this fraction
+    /// instead, at most 30 seconds. [`min_refresh_interval`](Self::min_refresh_interval) is never shortened.
     ///
-    /// Default: 0. Outside 0..=1 is an error.
+    /// Default: 0.1: of ten thousand credentials made together, few renew in the same second. Outside 0..=1 is an error.
     pub fn jitter(mut self, fraction: f64) -> Self {
         self.jitter = fraction;
         self

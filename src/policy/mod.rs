@@ -110,6 +110,7 @@ struct Options {
     source_check_timeout: u64,
     exchange_jitter: f32,
     use_server_time: bool,
+    finish_late_calls: bool,
 }
 
 const SECOND: u64 = 1_000;
@@ -120,7 +121,7 @@ static DEFAULT: Options = Options {
     refuse_blank_only: false,
     undecodable_tokens: UndecodableTokens::AcceptAsOpaque,
     retries: true,
-    jitter: 0.0,
+    jitter: 0.1,
     refresh_window: 10 * MINUTE,
     background_window: 2 * MINUTE,
     min_refresh_interval: SECOND,
@@ -133,6 +134,7 @@ static DEFAULT: Options = Options {
     source_check_timeout: 5 * SECOND,
     exchange_jitter: 0.5,
     use_server_time: true,
+    finish_late_calls: false,
 };
 
 impl Policy {
@@ -151,6 +153,7 @@ impl Policy {
             renew_before_half: true,
             refuse_blank_only: true,
             retries: false,
+            jitter: 0.0,
             background_window: 0,
             min_refresh_interval: 0,
             request_backoff_max: 0,
@@ -260,6 +263,10 @@ impl Policy {
 
     pub(crate) fn uses_server_time(&self) -> bool {
         self.options().use_server_time
+    }
+
+    pub(crate) fn finishes_late_calls(&self) -> bool {
+        self.options().finish_late_calls
     }
 
     pub(crate) fn jitter(&self) -> f32 {

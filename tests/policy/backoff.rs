@@ -128,7 +128,7 @@ fn retry_after_and_permanence_lengthen_the_backoffs() {
         let mut rig = Rig::empty(proactive(|policy| policy));
         assert_eq!(retry_in(&rig.fail(error.clone())), Some(timer * SECOND), "{error:?}");
         assert_eq!(rig.deadline(), Some(timer * SECOND), "{error:?}");
-        let mut rig = Rig::empty(Policy::default());
+        let mut rig = Rig::empty(rig::steady_policy());
         rig.request(1);
         assert_eq!(retry_in(&rig.fail(error.clone())), Some(request * SECOND), "{error:?}");
         assert_eq!(request_backoff(&rig), request * SECOND, "{error:?}");
@@ -186,7 +186,7 @@ fn without_retrying_a_failure_waits_for_a_request() {
         build(|policy| policy.no_retry().retry_initial(millis(SECOND))),
         build(|policy| policy.no_retry().retry_max(millis(5 * MINUTE))),
     ] {
-        assert_eq!(again, Policy::default());
+        assert_eq!(again, rig::steady_policy());
     }
 }
 
@@ -200,7 +200,7 @@ fn a_streak_ends_with_an_accepted_token_or_when_retry_max_has_passed_since_its_l
         }
         rig.clone().fail(down())
     };
-    let mut rig = Rig::empty(Policy::default());
+    let mut rig = Rig::empty(rig::steady_policy());
     rig.request(1);
     assert_eq!(retry_in(&fourth(&mut rig)), Some(8 * SECOND));
     rig.answer(until(rig.at + SECOND));

@@ -96,7 +96,11 @@ fn a_backoff_is_cut_by_no_more_than_the_fraction_and_never_below_retry_after() {
             retry_in(&rig.fail(error.clone())).unwrap()
         })
     };
-    assert_eq!(backoff(down().with_retry_after(millis(20 * SECOND))), [20 * SECOND]);
+    let asked = backoff(down().with_retry_after(millis(20 * SECOND)));
+    assert!(asked[0] >= 20 * SECOND && *asked.last().unwrap() <= 40 * SECOND, "{asked:?}");
+    assert!(asked.len() > 290, "it is lengthened instead: {asked:?}");
+    let asked = backoff(down().with_retry_after(millis(HOUR)));
+    assert!(asked[0] >= HOUR && asked.last() == Some(&(HOUR + 30 * SECOND)), "by 30 seconds at most: {asked:?}");
     let permanent = backoff(down().permanent().with_retry_after(millis(100 * SECOND)));
     assert!(permanent[0] >= 100 * SECOND && *permanent.last().unwrap() <= 300 * SECOND, "{permanent:?}");
     assert!(permanent.len() > 100);
@@ -118,12 +122,31 @@ fn a_requests_backoff_is_not_cut_but_never_longer_than_the_timers() {
     }
 }
 
-/// Fails when the jitter of the timer's backoff also cuts the requests' backoff after a permanent failure.
+/// Fails when a request backs off for longer than the timer after a permanent failure.
 #[test]
-fn after_a_permanent_failure_a_request_backs_off_for_as_long_as_the_policy_says() {
+fn after_a_permanent_failure_too_the_timers_backoff_is_the_longest() {
     for seed in 0..SEEDS {
         let mut rig = Rig::empty(jittery(1.0, seed));
-        rig.fail(down().permanent());
-        assert_eq!(request_backoff(&rig), 300 * SECOND, "seed {seed}");
+        let timer = retry_in(&rig.fail(down().permanent())).unwrap();
+        assert_eq!(request_backoff(&rig), timer, "seed {seed}");
     }
+}
+
+/// Fails when the default has no jitter, or the hint of an issuer sends all clients back in one second.
+#[test]
+fn of_ten_thousand_credentials_few_renew_or_come_back_in_the_same_second() {
+    let busiest = |moment: &dyn Fn(Policy) -> u64| {
+        let mut seconds = std::collections::BTreeMap::<u64, u32>::new();
+        for seed in 0..10_000 {
+            let policy = Policy::default().with_refresh_proactively(true).with_seed(seed);
+            *seconds.entry(moment(policy) / SECOND).or_default() += 1;
+        }
+        *seconds.values().max().unwrap()
+    };
+    assert!(busiest(&|policy| Rig::holding(HOUR, policy).deadline().unwrap()) < 100, "renewals");
+    let asked = |policy| {
+        let mut rig = Rig::empty(policy);
+        retry_in(&rig.fail(down().with_retry_after(millis(2 * MINUTE)))).unwrap()
+    };
+    assert!(busiest(&asked) < 1_200, "after a Retry-After of two minutes");
 }

@@ -25,7 +25,7 @@ fn millis(millis: u64) -> Duration {
 }
 
 fn build(set: impl FnOnce(PolicyBuilder) -> PolicyBuilder) -> Policy {
-    set(Policy::builder()).build().unwrap()
+    set(rig::steady()).build().unwrap()
 }
 
 fn proactive(set: impl FnOnce(PolicyBuilder) -> PolicyBuilder) -> Policy {
@@ -79,8 +79,9 @@ fn retry_in(done: &[Did]) -> Option<u64> {
 #[test]
 fn the_defaults_are_what_the_documentation_says() {
     let policy = Policy::default();
+    assert_eq!(policy, build(|policy| policy.jitter(0.1)));
     assert!(!policy.refreshes_proactively() && policy.seed().is_none());
-    let (on_demand, by_timer) = (Policy::default(), proactive(|policy| policy));
+    let (on_demand, by_timer) = (build(|policy| policy), proactive(|policy| policy));
     assert_eq!(Rig::holding(HOUR, on_demand.clone()).deadline(), None, "an idle on-demand credential sets no timer");
     assert_eq!(renewal(&on_demand, HOUR), HOUR - 2 * MINUTE);
     assert_eq!(renewal(&by_timer, HOUR), HOUR - 10 * MINUTE);
@@ -103,7 +104,7 @@ fn the_defaults_are_what_the_documentation_says() {
 /// Fails when `Debug` is derived: it would not show the values of the defaults.
 #[test]
 fn a_policy_shows_what_its_options_are_set_to_although_that_is_the_default() {
-    for policy in [Policy::default(), build(|policy| policy.jitter(0.5))] {
+    for policy in [Policy::default(), build(|policy| policy.jitter(0.1))] {
         let shown = format!("{policy:?}");
         assert!(shown.starts_with("Policy { refresh_proactively: false, seed: None, "), "{shown}");
         assert!(shown.contains("retry_max: 300000, "), "{shown}");
@@ -190,7 +191,7 @@ fn a_value_without_meaning_is_refused_by_an_error_that_names_the_option() {
         (|policy| policy.jitter(f64::NEG_INFINITY), PolicyError::JitterOutOfRange, "jitter"),
     ];
     for (set, error, option) in refused {
-        assert_eq!(set(Policy::builder()).build(), Err(error), "{option}");
+        assert_eq!(set(rig::steady()).build(), Err(error), "{option}");
         assert!(error.to_string().contains(option), "{error}");
         let mended = set(Policy::builder())
             .min_refresh_interval(millis(MINUTE))
@@ -210,7 +211,7 @@ fn a_value_without_meaning_is_refused_by_an_error_that_names_the_option() {
         |policy| policy.jitter(-0.0),
     ];
     for (index, set) in kept.into_iter().enumerate() {
-        let policy = set(Policy::builder()).build().unwrap_or_else(|error| panic!("{index}: {error}"));
+        let policy = set(rig::steady()).build().unwrap_or_else(|error| panic!("{index}: {error}"));
         assert_eq!(policy.to_builder().build().as_ref(), Ok(&policy), "its builder builds the same policy");
     }
 }
@@ -314,7 +315,7 @@ fn a_token_for_three_hundred_years_is_renewed_in_due_time() {
     let lifetime = 300 * 365 * 24 * HOUR;
     let by_timer = proactive(|policy| policy);
     assert_eq!(renewal(&by_timer, lifetime), lifetime - 10 * MINUTE);
-    assert_eq!(renewal(&Policy::default(), lifetime), lifetime - 2 * MINUTE);
+    assert_eq!(renewal(&build(|policy| policy), lifetime), lifetime - 2 * MINUTE);
     let endless = NewToken::new("x").with_expires_on(UnixTime::from_millis(i64::MAX));
     let mut rig = Rig::new(Some(endless), by_timer).unwrap();
     assert!(rig.deadline().unwrap() > lifetime);

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use acs_common::entra::{EntraOptions, EntraToken, ExchangeAction, ExchangeError, ExchangeEvent};
 use acs_common::entra::{HttpRequest, HttpResponse};
 use acs_common::{
-    Action, Error, Event, FailureCause, Machine, Monotonic, NewToken, Notice, Now, Policy, RefresherError, RequestId,
-    Token, TokenError, UnixTime,
+    Action, Error, Event, FailureCause, Machine, Monotonic, NewToken, Notice, Now, Policy, PolicyBuilder,
+    RefresherError, RequestId, Token, TokenError, UnixTime,
 };
 use base64::Engine as _;
 
@@ -61,6 +61,16 @@ pub struct Rig {
     exchange_timer: Option<Monotonic>,
     /// The last drain has announced the machine's timer.
     announced: bool,
+}
+
+/// The default options without jitter: tests name each millisecond.
+pub fn steady() -> PolicyBuilder {
+    Policy::builder().jitter(0.0)
+}
+
+/// The default policy without jitter.
+pub fn steady_policy() -> Policy {
+    steady().build().expect("no option is out of range")
 }
 
 impl Rig {

@@ -173,7 +173,8 @@ impl Base {
 
     fn policy(self) -> Policy {
         match self {
-            Self::Default => Policy::default(),
+            // Timelines are exact.
+            Self::Default => Policy::builder().jitter(0.0).build().unwrap_or_default(),
             Self::Reference => Policy::reference(),
         }
     }
@@ -297,6 +298,7 @@ fn read_policy(node: Node) -> Result<(acs_common::PolicyBuilder, bool), Malforme
             "refresh_timeout" if node.value.is_null() => policy.refresh_timeout(None),
             "refresh_timeout" => policy.refresh_timeout(node.duration()?),
             "jitter" => policy.jitter(node.number()?),
+            "finish_late_calls" => policy.finish_late_calls(node.boolean()?),
             "seed" => policy.seed(node.millis()?),
             "opaque_token_lifetime" => policy.opaque_token_lifetime(node.duration()?),
             "check_source" => policy.check_source(match node.value.as_str() {

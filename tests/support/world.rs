@@ -282,7 +282,8 @@ impl World {
                 fired += 1;
                 let excused = self.undrained || self.hold > 0 || self.set_back || self.at_the_end();
                 self.look();
-                self.check(Law::Vain, self.effective || excused, |_| "it fired without effect".to_owned());
+                let effective = self.effective || self.model.grace_began;
+                self.check(Law::Vain, effective || excused, |_| "it fired without effect".to_owned());
             } else {
                 self.look = None;
                 self.look();
@@ -305,6 +306,12 @@ impl World {
             let how = format!("{} (at {:?}, {:?})", how(self), self.now, self.machine);
             self.broken.push(Broken { law, how });
         }
+    }
+
+    /// A refresh is made again by the difference of the clocks, and clocks at their maximum tell none.
+    fn allow(&mut self, allowed: Result<(), Broken>) {
+        let ended = self.at_the_end();
+        self.broken.extend(allowed.err().filter(|broken| !ended || !matches!(broken.law, Law::Reason | Law::Source)));
     }
 
     fn settle(&mut self) {

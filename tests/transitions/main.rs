@@ -14,11 +14,11 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-use acs_common::{Event, Monotonic, NewToken, Policy, RefresherError};
+use acs_common::{Event, Monotonic, NewToken, RefresherError};
 use proptest::prelude::*;
 
 use diagram::Arrow;
-use support::rig::{Rig, until};
+use support::rig::{self, Rig, until};
 use table::Row;
 use walk::{MODES, Mode, actions, brief_policy, cases, policy, state};
 
@@ -49,7 +49,7 @@ const STATES: [&str; 9] = [
 ];
 
 /// The conditions of rows that the walk understands.
-const CONDITIONS: [&str; 20] = [
+const CONDITIONS: [&str; 23] = [
     "on demand",
     "proactive",
     "too soon",
@@ -60,6 +60,9 @@ const CONDITIONS: [&str; 20] = [
     "not valid",
     "of an earlier call",
     "refresh_timeout is over",
+    "only the wall clock calls it overdue",
+    "for 5 s",
+    "made again",
     "the request's backoff is over",
     "the timer's backoff is over",
     "renew_at has come",
@@ -413,7 +416,7 @@ fn a_credential_starts_where_the_document_says() {
         assert_eq!(state(&rig), "fresh, idle");
         assert_eq!(rig.machine.deadline().is_some(), mode == Mode::Proactive);
     }
-    let fixed = Rig::fixed(NewToken::new("opaque"), Policy::default()).unwrap();
+    let fixed = Rig::fixed(NewToken::new("opaque"), rig::steady_policy()).unwrap();
     assert_eq!(state(&fixed), "static");
     assert_eq!(fixed.machine.deadline(), None::<Monotonic>);
     assert!(include_str!("../../src/lib.rs").contains("include_str!(\"transitions.md\")"));

@@ -34,14 +34,14 @@ impl Mode {
 /// The default, with one window for both modes.
 pub(crate) fn policy(mode: Mode) -> Policy {
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-    let policy = Policy::builder().refresh_proactively(mode == Mode::Proactive).background_window(minutes(10));
+    let policy = rig::steady().refresh_proactively(mode == Mode::Proactive).background_window(minutes(10));
     policy.build().expect("no option is out of range")
 }
 
 /// A policy with short times, for random runs.
 pub(crate) fn brief_policy(mode: Mode) -> Policy {
     let millis = Duration::from_millis;
-    Policy::builder()
+    rig::steady()
         .refresh_proactively(mode == Mode::Proactive)
         .refresh_window(millis(30))
         .background_window(millis(30))
@@ -60,6 +60,8 @@ pub(crate) type Case = (Rig, Event<u32>, Vec<u32>);
 const INTERVAL: u64 = 1_000;
 const BRIEF_INTERVAL: u64 = 4;
 const TIMEOUT: u64 = 60_000;
+/// How long a call still has that only the wall clock calls overdue.
+const GRACE: u64 = 5_000;
 /// The longest backoff, which is also the backoff after a permanent failure.
 const BACKOFF: u64 = 300_000;
 /// A backoff that the issuer asked for, longer than the backoff of any request.
@@ -137,8 +139,9 @@ fn situations(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
         }
         "none, idle" => none_idle(row, mode),
         "none, in flight" => {
-            let rig = none_in_flight(mode);
+            let mut rig = none_in_flight(mode);
             let at = if row.says("refresh_timeout is over") { rig.at + TIMEOUT - 10 } else { rig.at };
+            let at = sleep_in(&mut rig, row).unwrap_or(at);
             vec![(rig, at, vec![5, 6])]
         }
         "none, backing off" => {
@@ -167,6 +170,7 @@ fn situations(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
             } else {
                 rig.at
             };
+            let at = sleep_in(&mut rig, row).unwrap_or(at);
             let waiting = ask_for_another(&mut rig, row);
             vec![(rig, at, waiting)]
         }
@@ -195,6 +199,26 @@ fn situations(row: &Row, mode: Mode) -> Vec<(Rig, u64, Vec<u32>)> {
         }
         other => panic!("no way to {other}"),
     }
+}
+
+/// The device sleeps while the call is in flight, and so once more while its repetition is. Returns when the row's event
+/// comes.
+fn sleep_in(rig: &mut Rig, row: &Row) -> Option<u64> {
+    if !row.says("only the wall clock calls it overdue") {
+        return None;
+    }
+    for _ in 0..if row.says("made again") { 2 } else { 1 } {
+        rig.suspend(TIMEOUT);
+        if row.says("for 5 s") {
+            rig.handle(Event::TimeAdvanced);
+            rig.sleep_until(rig.at + GRACE - 1).handle(Event::TimeAdvanced);
+            rig.at += 1;
+        }
+        if row.says("made again") && rig::calls(&rig.clone().handle(Event::TimeAdvanced)) == 1 {
+            rig.handle(Event::TimeAdvanced);
+        }
+    }
+    Some(rig.at)
 }
 
 /// The waiter for another token than the held one, if the row has one.
@@ -365,7 +389,7 @@ fn events(row: &Row, rig: &Rig) -> Vec<Event<u32>> {
 
 /// Another machine, with a call and then a token.
 fn foreign() -> Rig {
-    let mut rig = Rig::empty(Policy::default());
+    let mut rig = Rig::empty(rig::steady_policy());
     rig.request(1);
     rig.answer(until(3_600_000));
     rig

@@ -15,7 +15,8 @@ use acs_common::{NewToken, Reason, RefresherError};
 ///
 /// So the future may be dropped half-way. If your server replaces a single-use refresh token at each call, the new one is lost
 /// then, and with it the session. The cure: hand the call to a task of its own (`tokio::spawn`, or `smol::spawn` and
-/// `detach`) that stores the new refresh token before it ends, and await that task.
+/// `detach`) that stores the new refresh token before it ends, and await that task. Or let late calls end:
+/// [`finish_late_calls`](acs_common::PolicyBuilder::finish_late_calls).
 ///
 /// A refresher must not block its thread, because the driver runs there too: hand work that blocks to `spawn_blocking` or
 /// `smol::unblock`. While the thread is blocked, no timeout can end the call, and nothing wakes the tasks that wait. They look

@@ -23,7 +23,7 @@ impl World {
         for action in &actions {
             if let Action::CancelRefresher { request } = action {
                 let allowed = self.model.call_off(*request);
-                self.broken.extend(allowed.err());
+                self.allow(allowed);
             }
             if let Action::Notify(notice) = action {
                 notices.count(notice);
@@ -82,12 +82,12 @@ impl World {
                 self.calls.push(request);
                 if self.model.has_source() {
                     let allowed = self.model.call(request, &reason);
-                    self.broken.extend(allowed.err());
+                    self.allow(allowed);
                 } else {
                     self.start(request, &reason);
                 }
                 let told = self.model.gives_up(give_up, self.now);
-                self.broken.extend(told.err());
+                self.allow(told);
             }
             Action::ScheduleTimer { at } => self.timer = at,
         }
@@ -97,7 +97,7 @@ impl World {
         // A start for a request for another token makes the held one due.
         let due = if self.model.wants_other() { self.was_due } else { self.machine.is_due(self.now) };
         let allowed = self.model.start(request, reason, due, self.now);
-        self.broken.extend(allowed.err());
+        self.allow(allowed);
     }
 
     fn take_answer(&mut self, waiter: u32, result: Result<Token, Error>, notices: &Seen) {
@@ -115,7 +115,7 @@ impl World {
                 self.check(Law::Disposed, !disposed, |_| format!("{waiter} was told {cause}"));
                 let justified = self.model.may_refuse() || self.model.events > 1 && notices.failed > 0;
                 let justified = (held.is_none() || other) && justified;
-                self.check(Law::Refusal, justified, |_| format!("{waiter} was told {cause}"));
+                self.check(Law::Refusal, justified || self.at_the_end(), |_| format!("{waiter} was told {cause}"));
                 Err(retry_in.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
             }
             Err(other) => {

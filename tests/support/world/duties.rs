@@ -17,7 +17,7 @@ impl Model {
             let check = flight.check.filter(|_| held.is_some() && flight.stage == Stage::Checking);
             let starts = self.min_interval.filter(|_| flight.stage == Stage::AwaitingStart);
             let all = [
-                (flight.timeout, "the refresh's timeout"),
+                (flight.grace.or(flight.timeout), "the refresh's timeout"),
                 (check, "the check's timeout"),
                 (starts, "the minimum interval that the refresh waits for"),
             ];
@@ -31,6 +31,9 @@ impl Model {
                 self.min_interval.map_or(0, |end| end.left(now)),
                 "the minimum interval that a waiter waits for",
             ));
+        }
+        if self.wants_repetition() {
+            return Some((self.min_interval.map_or(0, |end| end.left(now)), "the minimum interval of a repetition"));
         }
         if self.requested {
             return Some((
@@ -55,7 +58,11 @@ impl Model {
 
     /// An on-demand credential without requests has no timer.
     pub fn is_idle(&self) -> bool {
-        !self.options.proactive && self.waiting.is_empty() && self.flight.is_none() && !self.requested
+        !self.options.proactive
+            && self.waiting.is_empty()
+            && self.flight.is_none()
+            && !self.requested
+            && !self.wants_repetition()
     }
 
     /// What the future of a drained host depends on. It leaves out texts, names and starts, which only have to be new;
@@ -71,6 +78,8 @@ impl Model {
             held,
             replaces,
             flight,
+            hidden: _,
+            repetition,
             released,
             min_interval,
             request_backoff,
@@ -81,6 +90,7 @@ impl Model {
             failed_once,
             gave_up,
             reasons,
+            grace_began: _,
             events,
             failures,
             rejections,
@@ -121,6 +131,8 @@ impl Model {
                 stage,
                 called,
                 timeout,
+                grace,
+                failures,
                 check,
                 trigger,
                 source,
@@ -133,6 +145,8 @@ impl Model {
             (
                 stage,
                 ahead(timeout),
+                ahead(grace),
+                (*failures).min(self.options.long_streak().max(1)),
                 ahead(&check.filter(|_| *stage == Stage::Checking)),
                 trigger,
                 source,
@@ -148,7 +162,7 @@ impl Model {
         let ends = (ahead(min_interval), ahead(request_backoff), ahead(timer_backoff), ahead(quiet));
         let reasons = reasons.state(holds, self.options.long_streak().max(1), now);
         format!(
-            "{} {next:?} {others:?} {held:?} {replaces} {flight:?} {failed:?} {ends:?} {longest_backoff} {requested} {failed_once} {gave_up} \
+            "{} {next:?} {others:?} {held:?} {replaces} {flight:?} {repetition:?} {failed:?} {ends:?} {longest_backoff} {requested} {failed_once} {gave_up} \
              {reasons}",
             waiting.len()
         )

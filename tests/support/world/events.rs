@@ -53,9 +53,14 @@ impl World {
 
     pub(super) fn retry_now(&mut self) {
         self.before_event();
-        let (due, in_flight) = self.time_first();
         self.retried = true;
-        self.model.retry_now(due, in_flight, self.now);
+        if self.model.repeat_overdue(self.now) {
+            self.model.after_event(self.now);
+            self.model.retry_again(self.was_due, self.now);
+        } else {
+            let (due, in_flight) = self.time_first();
+            self.model.retry_now(due, in_flight, self.now);
+        }
         self.hand_in(Event::RetryNow);
     }
 
@@ -85,7 +90,7 @@ impl World {
         model.flight = None;
         let was_due = if model.wants_other() { self.was_due } else { due };
         let allowed = model.start(request, &reason, was_due, self.now);
-        self.broken.extend(allowed.err());
+        self.allow(allowed);
         self.model.learn_start(&model);
         (due, true)
     }
@@ -175,9 +180,9 @@ impl World {
         self.machine.handle(event, self.now);
         let (dropped, failures_then) = self.pending();
         // This does not end a check that timed out at this moment.
-        let ended = dropped == Some(request) && failures_then == failures;
+        let ended = dropped == Some(request) && failures_then == failures && !self.model.repeats_after(self.now);
         let allowed = self.model.source_checked(source, ended, self.now);
-        self.broken.extend(allowed.err());
+        self.allow(allowed);
         self.settle();
     }
 

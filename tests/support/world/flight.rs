@@ -3,7 +3,7 @@
 use acs_common::{Now, Reason, RequestId, Source, Trigger, Until};
 
 use super::law::{Broken, Law};
-use super::model::Model;
+use super::model::{Model, Repetition};
 use super::ops::Ends;
 
 #[derive(Clone, Debug)]
@@ -14,6 +14,10 @@ pub struct Flight {
     /// The machine has told the host to call the refresher.
     pub called: bool,
     pub(super) timeout: Option<Ends>,
+    /// Only the wall clock calls it overdue: until when it still has time.
+    pub(super) grace: Option<Ends>,
+    /// The failures of the streak, as it was said.
+    pub(super) failures: u32,
     /// Until when a waiter with a valid token waits for the source.
     pub(super) check: Option<Ends>,
     pub(super) trigger: Trigger,
@@ -31,6 +35,13 @@ pub enum Stage {
     /// The source has answered, but the minimum interval is not over.
     AwaitingStart,
     Refreshing,
+}
+
+impl Flight {
+    /// Its time is over, with the time that it has although the wall clock calls it overdue.
+    pub(super) fn is_overdue(&self, now: Now) -> bool {
+        self.grace.or(self.timeout).is_some_and(|end| end.come(now))
+    }
 }
 
 impl Model {
@@ -68,6 +79,7 @@ impl Model {
             if flight.trigger == Trigger::Retry {
                 flight.trigger = Trigger::SourceChanged;
             }
+            flight.failures = 0;
             self.start_clean();
         } else if each_request && self.quiet.is_some() {
             return broken(Law::Backoff, "it continues in the backoff of the same source");
@@ -78,6 +90,7 @@ impl Model {
     /// The held token is the answer.
     pub(super) fn keep(&mut self, now: Now) {
         self.end_backoff();
+        self.allow_repetition();
         self.reasons.origin = None;
         let half = self.at_least(self.held.as_ref().map_or(0, |held| held.expiry.left(now) / 2), now);
         if let Some(held) = &mut self.held {
@@ -105,10 +118,17 @@ impl Model {
             Some(_) if self.wants_other() => Trigger::Requested,
             Some(_) => Trigger::SourceChanged,
         };
-        let (started, trigger) = match known {
-            Some((_, started, trigger)) => (started, trigger),
-            None => (now, self.reasons.start(cause, self.requested, reason)),
+        let again = match self.repetition {
+            Repetition::Due { trigger, failures } => Some((trigger, failures)),
+            Repetition::Allowed | Repetition::Used => None,
         };
+        let repeats = known.is_none() && again.is_some();
+        let (started, trigger) = match (known, again) {
+            (Some((_, started, trigger)), _) => (started, trigger),
+            (None, Some((trigger, _))) => (now, trigger),
+            (None, None) => (now, self.reasons.start(cause, self.requested, reason)),
+        };
+        let hidden = self.hidden.take().filter(|hidden| hidden.request == request);
         let check = self.source.as_ref().map(|source| source.asks).filter(|asks| asks.each_request);
         self.flight = Some(Flight {
             request,
@@ -116,13 +136,23 @@ impl Model {
             stage: if self.source.is_some() { Stage::Checking } else { Stage::Refreshing },
             called: self.source.is_none(),
             timeout: self.options.timeout.map(|timeout| Ends::after(started, timeout)),
+            grace: hidden.as_ref().and_then(|hidden| hidden.grace),
+            failures: reason.failures,
             check: check.map(|asks| Ends::after(started, asks.timeout.max(1))),
             trigger,
             source: None,
             before_rejection: false,
             over: false,
         });
-        self.reasons.judge(trigger, reason).or_else(|how| broken(Law::Reason, how))?;
+        if repeats {
+            self.repetition = Repetition::Used;
+        }
+        let failures = again.filter(|_| repeats).map(|(_, failures)| failures);
+        match failures.or(hidden.map(|hidden| hidden.failures)) {
+            Some(failures) => self.reasons.judge_again(trigger, failures, reason),
+            None => self.reasons.judge(trigger, reason),
+        }
+        .or_else(|how| broken(Law::Reason, how))?;
         if known.is_some() {
             return Ok(());
         }
@@ -137,7 +167,7 @@ impl Model {
         }
         let is_wanted = self.asked || !self.waiting.is_empty();
         let by_timer = self.options.proactive && !self.gave_up;
-        if !by_timer && !is_wanted && !requested {
+        if !by_timer && !is_wanted && !requested && !repeats {
             return broken(Law::Unasked, "a refresh without a request".to_owned());
         }
         let interval = self.min_interval.filter(|end| !end.come(now));
@@ -149,6 +179,9 @@ impl Model {
         }
         if let (Some(end), Some((_, before, _))) = (interval, before) {
             return broken(Law::MinInterval, format!("at {now:?} after {before:?}, but not before {end:?}"));
+        }
+        if repeats {
+            return Ok(());
         }
         // A request asks the source even in a backoff.
         if let Some(end) = self.quiet.filter(|_| !requested || self.source.is_none()) {
@@ -171,7 +204,8 @@ impl Model {
             Stage::Refreshing if flight.called => return broken(Law::OneFlight, "it was called before".to_owned()),
             Stage::Refreshing => flight.called = true,
         }
-        self.reasons.judge(flight.trigger, reason).or_else(|how| broken(Law::Reason, how))
+        let (trigger, failures) = (flight.trigger, flight.failures);
+        self.reasons.judge_again(trigger, failures, reason).or_else(|how| broken(Law::Reason, how))
     }
 
     /// Whether the announced timeout of the call is correct.

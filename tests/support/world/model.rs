@@ -34,6 +34,18 @@ pub(super) struct Sourced {
     pub(super) failed: Option<Source>,
 }
 
+/// A call that only the wall clock calls overdue is made again, once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Repetition {
+    Allowed,
+    /// It was dropped, and waits to be made again for the same reason.
+    Due {
+        trigger: Trigger,
+        failures: u32,
+    },
+    Used,
+}
+
 #[derive(Clone, Debug)]
 pub struct Model {
     pub options: Options,
@@ -54,7 +66,10 @@ pub struct Model {
     pub(super) replaces: Option<String>,
     /// Announced, and neither answered nor cancelled.
     pub flight: Option<Flight>,
-    /// The source's answer has ended it, and the host must drop it.
+    /// A refresh that started before the last drain, and that the host has not heard of.
+    pub(super) hidden: Option<Flight>,
+    pub(super) repetition: Repetition,
+    /// The source's answer has ended it, or it is made again. The host must drop it.
     pub released: Option<RequestId>,
     /// The last refresh or check: when it started, which of both, and why.
     pub(super) last_start: Option<(RequestId, Now, Trigger)>,
@@ -76,6 +91,8 @@ pub struct Model {
     /// A refresh failed under a policy of no retry: the timer starts no refresh.
     pub(super) gave_up: bool,
     pub(super) reasons: Reasons,
+    /// Only the wall clock calls the refresh in flight overdue, since the last event.
+    pub(super) grace_began: bool,
     /// Since the last drain:
     pub events: u32,
     /// An event fell into a backoff.
@@ -109,6 +126,8 @@ impl Model {
             held: None,
             replaces: None,
             flight: None,
+            hidden: None,
+            repetition: Repetition::Allowed,
             released: None,
             last_start: None,
             min_interval: None,
@@ -122,6 +141,7 @@ impl Model {
             failed_once: false,
             gave_up: false,
             reasons: Reasons::new(),
+            grace_began: false,
             events: 0,
             backed_off: false,
             failures: 0,
@@ -174,6 +194,7 @@ impl Model {
     pub fn before_event(&mut self, now: Now) {
         self.events += 1;
         self.asked = false;
+        self.grace_began = false;
         self.min_interval.take_if(|end| end.come(now));
         self.request_backoff.take_if(|end| end.come(now));
         self.timer_backoff.take_if(|end| end.come(now));
@@ -195,12 +216,24 @@ impl Model {
             self.reasons.lost = Trigger::Expired;
             self.others.clear();
         }
+        if self.disposed {
+            return;
+        }
+        self.expire_grace(now);
+        let repeats = matches!(self.repetition, Repetition::Due { .. });
+        let nothing = self.flight.as_ref().is_none_or(|flight| flight.over);
+        if nothing && repeats && !self.wants_repetition() {
+            self.repetition = Repetition::Allowed;
+        }
         let holds = self.held.is_some();
+        let used = self.repetition == Repetition::Used;
         let is_over = |flight: &Flight| {
             let check = flight.check.filter(|_| holds && flight.stage == Stage::Checking);
-            [flight.timeout, check].into_iter().flatten().any(|end| end.come(now))
+            let by_both = |end: Ends| end.mono <= now.monotonic.as_millis();
+            let is_over = flight.timeout.is_some_and(|end| used || by_both(end)) && flight.is_overdue(now);
+            is_over || check.is_some_and(|end| end.come(now))
         };
-        if self.disposed || self.flight.as_ref().is_none_or(|flight| flight.over) {
+        if self.flight.as_ref().is_none_or(|flight| flight.over) {
             return;
         }
         if let Some(flight) = self.flight.take_if(|flight| is_over(flight)) {
@@ -211,6 +244,68 @@ impl Model {
         {
             flight.stage = Stage::Refreshing;
             self.start_interval(now);
+        }
+    }
+
+    /// Only the wall clock calls the refresh overdue: it has up to five seconds more. Then it is made again, once.
+    fn expire_grace(&mut self, now: Now) {
+        let flight = self.flight.as_mut().filter(|flight| !flight.over);
+        let Some(flight) = flight.or(self.hidden.as_mut()) else { return };
+        let by_wall = |end: &Ends| end.mono > now.monotonic.as_millis();
+        let Some(timeout) = flight.timeout.filter(|end| by_wall(end) && flight.is_overdue(now)) else { return };
+        if flight.grace.is_none() {
+            let most = Ends::after(now, 5_000);
+            flight.grace = Some(Ends { mono: most.mono.min(timeout.mono), ..most });
+            self.grace_began = true;
+        }
+        if flight.is_overdue(now) && self.repetition == Repetition::Allowed {
+            self.repeat();
+        }
+    }
+
+    /// Whether this event, the source's answer, comes too late for the check in flight.
+    pub fn repeats_after(&self, now: Now) -> bool {
+        let mut model = self.clone();
+        model.expire_grace(now);
+        matches!(model.repetition, Repetition::Due { .. })
+    }
+
+    /// Drops the refresh in flight, to make it again.
+    fn repeat(&mut self) {
+        let seen = self.flight.take_if(|flight| !flight.over);
+        self.released = seen.as_ref().map(|flight| flight.request).or(self.released);
+        if let Some(flight) = seen.or(self.hidden.take()) {
+            self.repetition = Repetition::Due { trigger: flight.trigger, failures: flight.failures };
+            self.next.clear();
+        }
+    }
+
+    /// *Retry now* makes a refresh again that is overdue by either clock. Returns whether it is.
+    pub fn repeat_overdue(&mut self, now: Now) -> bool {
+        let holds = self.held.is_some();
+        let is_overdue = |flight: &Flight| {
+            let check = flight.check.filter(|_| holds && flight.stage == Stage::Checking);
+            [flight.timeout, check].into_iter().flatten().any(|end| end.come(now))
+        };
+        let flight = self.flight.as_ref().filter(|flight| !flight.over).or(self.hidden.as_ref());
+        let overdue = flight.is_some_and(is_overdue);
+        if overdue {
+            self.repeat();
+        }
+        overdue
+    }
+
+    /// Whether a call that was dropped is made again.
+    pub(super) fn wants_repetition(&self) -> bool {
+        let is_due = matches!(self.repetition, Repetition::Due { .. });
+        let waits = self.waiting.iter().any(|waiter| !self.owed.contains(waiter));
+        is_due && (self.held.is_some() || self.options.proactive || waits)
+    }
+
+    /// An accepted token, a failure or *retry now*.
+    pub(super) fn allow_repetition(&mut self) {
+        if self.repetition == Repetition::Used {
+            self.repetition = Repetition::Allowed;
         }
     }
 
@@ -252,6 +347,7 @@ impl Model {
             Verdict::Alive { left } => {
                 let flight = self.flight.take();
                 self.end_backoff();
+                self.allow_repetition();
                 if self.held(now).is_some_and(|held| held.text == text) {
                     self.accept_again(left, flight.and_then(|flight| flight.source), now);
                 } else {
@@ -310,6 +406,7 @@ impl Model {
     /// The held token was rejected again, or returned after a rejection. It stays, and is doubtful; without retry there is
     /// no backoff, and no doubt.
     fn doubt(&mut self, now: Now) {
+        self.allow_repetition();
         self.rejections += 1;
         self.requested &= self.source.is_some();
         let left = self.held.as_ref().map_or(0, |held| held.expiry.left(now));
@@ -368,6 +465,7 @@ impl Model {
             source.failed = flight.source.filter(|_| flight.stage == Stage::Refreshing);
         }
         self.failures += 1;
+        self.allow_repetition();
         self.gave_up = self.options.retry.is_none();
         self.requested &= self.source.is_some();
         let left = self.held.as_ref().map_or(0, |held| held.expiry.left(now));
@@ -380,7 +478,7 @@ impl Model {
     pub(super) fn back_off(&mut self, fails: Fails, now: Now) {
         self.failed_once = true;
         let Some((initial, max)) = self.options.retry else { return };
-        self.longest_backoff = self.longest_backoff.max(fails.retry_after.unwrap_or(0));
+        self.longest_backoff = self.longest_backoff.max(self.options.lengthened(fails.retry_after.unwrap_or(0)));
         let asked = fails.retry_after.unwrap_or(0).min(max);
         let (most, least) = if fails.permanent {
             (max, if self.options.jitter == 0.0 { max } else { asked })
@@ -395,8 +493,8 @@ impl Model {
             Some(end.map_or(new, |end| end.later(new, now)))
         };
         self.request_backoff = later(self.request_backoff, most.max(1));
-        self.timer_backoff =
-            later(self.timer_backoff, max.max(fails.retry_after.unwrap_or(0)).max(self.options.min_interval).max(1));
+        let longest = max.max(self.options.lengthened(fails.retry_after.unwrap_or(0)));
+        self.timer_backoff = later(self.timer_backoff, longest.max(self.options.min_interval).max(1));
         // In a batch the start of the backoff is not known.
         if self.events == 1 {
             self.quiet = later(self.quiet, least.max(1)).filter(|end| !end.come(now));
@@ -429,6 +527,9 @@ impl Model {
         }
         self.held = None;
         self.others.clear();
+        // Time gave it to these waiters in this very step. They wait for the next one.
+        let owed = std::mem::take(&mut self.owed);
+        self.missed.extend(owed);
         self.replaces = Some(text);
         (self.reasons.lost, self.reasons.origin) = (Trigger::Rejected, None);
         self.reasons.rejected = Some(token.clone());
@@ -438,7 +539,14 @@ impl Model {
     /// `due`: the held token is due. `in_flight`: a refresh is in flight.
     pub fn retry_now(&mut self, due: bool, in_flight: bool, now: Now) {
         self.start_clean();
+        self.allow_repetition();
         self.requested = self.source.is_some() || (due || self.held(now).is_none()) && !in_flight;
+    }
+
+    /// The same, when an overdue refresh is made again.
+    pub fn retry_again(&mut self, due: bool, now: Now) {
+        self.start_clean();
+        self.requested = self.source.is_some() || due || self.held(now).is_none();
     }
 
     pub fn dispose(&mut self) {
@@ -456,11 +564,18 @@ impl Model {
 
     /// What a preview of the time says about a refresh that it starts.
     pub fn learn_start(&mut self, peeked: &Self) {
+        self.learn_repetition(peeked);
         self.last_start = peeked.last_start;
         self.min_interval = peeked.min_interval;
         self.requested = peeked.requested;
         self.reasons = peeked.reasons.clone();
         self.learn_half(peeked);
+    }
+
+    fn learn_repetition(&mut self, peeked: &Self) {
+        let known = self.flight.as_ref().filter(|flight| !flight.over).map(|flight| flight.request);
+        self.hidden = peeked.flight.clone().filter(|flight| !flight.over && known != Some(flight.request));
+        self.repetition = peeked.repetition;
     }
 
     /// A start for a request for another token makes the held one due.
@@ -472,6 +587,7 @@ impl Model {
 
     /// What a preview of the drain says about the refreshes started, and timed out, so far.
     pub fn learn(&mut self, peeked: &Self) {
+        self.learn_repetition(peeked);
         self.request_backoff = peeked.request_backoff;
         self.timer_backoff = peeked.timer_backoff;
         self.last_start = peeked.last_start;
@@ -488,6 +604,7 @@ impl Model {
     }
 
     pub fn drained(&mut self) {
+        self.hidden = None;
         self.events = 0;
         self.backed_off = false;
         let owed = std::mem::take(&mut self.owed);

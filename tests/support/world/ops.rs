@@ -291,6 +291,14 @@ pub fn duration(millis: u64) -> Duration {
 }
 
 impl Options {
+    /// The longest backoff that an issuer's `Retry-After` leads to.
+    pub fn lengthened(&self, asked: u64) -> u64 {
+        if self.jitter == 0.0 {
+            return asked;
+        }
+        asked.saturating_add(((asked as f64 * self.jitter) as u64).saturating_add(1).min(30_000))
+    }
+
     pub fn standard() -> Self {
         Self {
             proactive: false,

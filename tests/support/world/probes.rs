@@ -203,7 +203,8 @@ impl World {
             return;
         }
         let refused = self.answers.iter().find_map(|(_, answer)| answer.err());
-        let Some(retry_in) = refused.filter(|_| self.model.flight.is_none()) else { return };
+        let pending = self.model.flight.is_some() || self.model.wants_repetition();
+        let Some(retry_in) = refused.filter(|_| !pending) else { return };
         let held = self.machine.token(self.now).cloned();
         let wait = retry_in.unwrap_or(0);
         if wait > AGES {

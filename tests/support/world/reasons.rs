@@ -95,7 +95,7 @@ impl Reasons {
         let Some((initial, max)) = options.retry else { return };
         let asked = fails.retry_after.unwrap_or(0);
         let least = asked.max(options.min_interval.min(max)).max(1);
-        let most = max.max(asked).max(options.min_interval).max(1);
+        let most = max.max(options.lengthened(asked)).max(options.min_interval).max(1);
         let bounds = match streak {
             _ if options.jitter > 0.0 => [least, most],
             _ if fails.permanent => [max.max(least); 2],
@@ -127,6 +127,14 @@ impl Reasons {
             (_, false, true) => Trigger::Retry,
             (_, false, false) => cause,
         }
+    }
+
+    /// Whether the reasons are still those of the start, or those of the call that this one repeats.
+    pub fn judge_again(&mut self, trigger: Trigger, failures: u32, said: &Reason) -> Result<(), String> {
+        let now = std::mem::replace(&mut self.failures, vec![failures]);
+        let judged = self.judge(trigger, said);
+        self.failures = now;
+        judged
     }
 
     /// Whether the machine's reasons are true. The trigger is known from the start.

@@ -137,6 +137,7 @@ fn the_servers_delay_and_time_reach_the_credential() {
         let mut notices = credential.notices();
         let error = credential.get_token().await.unwrap_err();
         assert!(matches!(why(&error), IssuerError::Refused(response) if response.retry_after.is_some()), "{error}");
+        assert!(matches!(notices.next().await, Some(Notice::RefreshStarted { .. })));
         let Some(Notice::RefreshFailed { retry_in: Some(delay), .. }) = notices.next().await else { panic!() };
         assert!((Duration::from_secs(39)..=Duration::from_secs(40)).contains(&delay), "{delay:?}");
         // The server of this test is hyper, which sends its `Date`.
