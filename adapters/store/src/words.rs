@@ -119,7 +119,7 @@ impl fmt::Debug for Nonce {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Found {
-    /// The record, unless there is none that can be read. It may have expired.
+    /// The record, if there is one that can be read. It may have expired.
     pub record: Option<StoredRecord>,
     /// Something is stored there that cannot be read. It counts as none; the next record replaces it.
     pub loss: Option<Loss>,

@@ -151,7 +151,7 @@ pub async fn an_older_fence_never_replaces_a_newer_record(host: &(impl Host + Sy
     store.finish(&name, owner(2), second, record("newer")).await.unwrap();
     store.finish(&name, owner(1), first, record("older")).await.unwrap();
     assert_eq!(text(&store.read(&name).await.unwrap()), ("newer", second, false));
-    // The newest is never refused, whoever has the lease by now.
+    // The newest is never refused, whichever owner has the lease by now.
     let (third, _) = granted(store.take(&name, owner(3), LEASE).await);
     host.set_clock_ahead(&name, 61_000);
     granted(store.take(&name, owner(4), LEASE).await);

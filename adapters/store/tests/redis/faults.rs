@@ -123,7 +123,7 @@ on_both! {
         assert_eq!(text(&store.read(&name).await.unwrap()).0, "one");
     }
 
-    /// Fails when an entry stays for ever, or goes before its record or its lease has ended.
+    /// Fails when an entry stays indefinitely, or goes before its record or its lease has ended.
     async fn an_entry_expires_after_its_record_and_its_lease(server) {
         let (store, name) = (server.store(), name("a"));
         let key = key(&name);
@@ -224,7 +224,7 @@ fn a_store_outlives_its_runtime() {
     granted(smol::block_on(store.take(&name, owner(1), LEASE)));
 }
 
-/// Fails when a URL that is none is found out late.
+/// Fails when an invalid URL is found out late.
 #[test]
 fn a_url_is_checked() {
     let error = RedisStore::open("http://127.0.0.1").unwrap_err();

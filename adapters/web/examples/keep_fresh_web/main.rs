@@ -2,7 +2,7 @@
 //!
 //! `adapters/web/examples/keep_fresh_web/serve` builds it and serves it. The page is `index.html` with `page.js`; here is what it
 //! shows. Issuer and resource live in the page, a tenth of a second away, so it needs no network. Clocks and timers are the
-//! browser's, but for two buttons: one sets the wall clock, the other puts the computer to sleep. The picture is drawn by the code
+//! browser's, except for two buttons: one sets the wall clock, the other puts the computer to sleep. The picture is drawn by the code
 //! that draws scenarios (`drawing/`).
 #![allow(unreachable_pub, reason = "the names are those of the page's JavaScript")]
 
