@@ -34,7 +34,7 @@ use crate::backoff::{self, Failure};
 use crate::error::{Error, FailureCause, TokenError};
 use crate::event::{Event, RequestId, Source};
 use crate::server_time::Sighting;
-use crate::time::Now;
+use crate::time::{Now, Until};
 use crate::token::{NewToken, Token};
 
 /// How long a service's time that replaced another one stays, in milliseconds, if the policy has no `retry_max`.
@@ -562,25 +562,30 @@ impl<W> Machine<W> {
 
     /// What follows if the attempt is overdue (contract, rule 2.8).
     fn expire_attempt(&mut self, now: Now) {
-        let lets_finish = self.lets_finish();
         let Some(attempt) = &mut self.attempt else { return };
-        let (Some(timeout), Some(overdue)) = (attempt.timeout, attempt.overdue()) else { return };
+        let Some(timeout) = attempt.timeout else { return };
         let only_wall = !timeout.has_come_by_monotonic(now);
-        if only_wall && attempt.grace.is_none() && overdue.has_come(now) {
-            attempt.grace = Some(timeout.or_by_monotonic(now.plus(GRACE)));
+        if only_wall && timeout.has_come(now) {
+            attempt.grace.get_or_insert(timeout.or_by_monotonic(now.plus(GRACE)));
         }
-        if !attempt.overdue().is_some_and(|overdue| overdue.has_come(now)) {
+        if attempt.overdue().is_none_or(|overdue| !overdue.has_come(now)) {
             return;
         }
         if only_wall && self.repetition == Repetition::Allowed {
-            self.repeat(now);
-        } else if lets_finish {
-            let failed = attempt.clone();
-            (attempt.late, attempt.timeout, attempt.grace) = (true, None, None);
+            return self.repeat(now);
+        }
+        let failed = if self.lets_finish() {
+            let failed = self.attempt.clone();
+            if let Some(attempt) = &mut self.attempt {
+                (attempt.late, attempt.timeout, attempt.grace) = (true, None, None);
+            }
             self.share_check();
+            failed
+        } else {
+            self.abandon_if(|_| true)
+        };
+        if let Some(failed) = failed {
             self.time_out(&failed, self.policy.timeout_millis().unwrap_or_default(), now);
-        } else if let Some(attempt) = self.abandon_if(|_| true) {
-            self.time_out(&attempt, self.policy.timeout_millis().unwrap_or_default(), now);
         }
     }
 
@@ -596,11 +601,11 @@ impl<W> Machine<W> {
 
     /// Drops the attempt, to make it again. A call that the policy lets finish stays, with a new timeout.
     fn repeat(&mut self, now: Now) {
-        let timeout = self.policy.timeout_millis();
+        let timeout = self.timeout_from(now);
         if self.lets_finish()
             && let Some(attempt) = &mut self.attempt
         {
-            (attempt.timeout, attempt.grace) = (timeout.map(|timeout| now.plus(timeout)), None);
+            (attempt.timeout, attempt.grace) = (timeout, None);
             self.repetition = Repetition::Used;
         } else if let Some(attempt) = self.abandon_if(|_| true) {
             self.repetition = Repetition::Due { trigger: attempt.trigger, failures: attempt.failures };
@@ -621,12 +626,17 @@ impl<W> Machine<W> {
         }
     }
 
+    /// When a call that starts now is overdue.
+    fn timeout_from(&self, now: Now) -> Option<Until> {
+        self.policy.timeout_millis().map(|timeout| now.plus(timeout))
+    }
+
     fn time_out(&mut self, attempt: &Attempt, timeout: u64, now: Now) {
         self.fail_refresh(attempt, FailureCause::TimedOut { timeout: Duration::from_millis(timeout) }, now);
     }
 
     fn start(&mut self, now: Now) {
-        let timeout = self.policy.timeout_millis().map(|timeout| now.plus(timeout));
+        let timeout = self.timeout_from(now);
         if let Some(late) = &mut self.attempt {
             (late.late, late.timeout) = (false, timeout);
             return;
