@@ -398,7 +398,7 @@ impl Sharing {
         self.lose_store(run, RefresherError::new(StoreTimedOut), now);
     }
 
-    /// After `lease_wait` the run is alone, whoever has the lease by then.
+    /// After `lease_wait` the run is alone, whichever owner has the lease by then.
     fn end_wait(&mut self, now: Now) {
         let is_over = |run: &mut Run| run.wait.as_ref().is_some_and(|wait| wait.ends.has_come(now));
         let Some(mut run) = self.run.take_if(is_over) else { return };

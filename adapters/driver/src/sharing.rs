@@ -1,4 +1,7 @@
 //! The host of a shared store, around the work of any credential: the core's machine, and the calls of the store.
+//!
+//! A name of the core is any text; one of a store can only be made by its key, since it becomes the name of a file. So this
+//! keeps the store's name of each entry that the machine may ask for.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -6,11 +9,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use acs_common::sharing::{
-    EntryName as CoreName, Found as Opened, Owner as CoreOwner, Sharing, SharingAction, SharingEvent, SharingOptions,
-    Standing, StoreAnswer, StoreCall, StoreOperation,
+    EntryName as CoreName, Found as Opened, Owner, Sharing, SharingAction, SharingEvent, SharingOptions, Standing,
+    StoreAnswer, StoreCall, StoreOperation,
 };
 use acs_common::{Event, Machine, Monotonic, Notice, Now, Policy, RefresherError, RequestId, Token, TokenError};
-use acs_common_store::{EntryName, Fence, Found, Hints, NewRecord, Nonce, Owner, SharedStore, StoreFuture, Taken};
+use acs_common_store::{EntryName, Fence, Found, Hints, NewRecord, Nonce, SharedStore, StoreFuture, Taken};
 
 use crate::calls::{InFlight, sealed};
 use crate::commands::Refresh;
@@ -154,7 +157,7 @@ impl<W: sealed::Work> SharedCalls<W> {
                 Box::pin(async { answer.await.map(Done::Read) })
             }),
             StoreOperation::Take { owner, lease } => Box::new(move |store| {
-                let answer = store.store().take(&name, Owner::from_bytes(*owner.as_bytes()), lease);
+                let answer = store.store().take(&name, owner, lease);
                 Box::pin(async { answer.await.map(Done::Taken) })
             }),
             StoreOperation::Finish { owner, fence, record } => {
@@ -169,7 +172,7 @@ impl<W: sealed::Work> SharedCalls<W> {
                     })
                     .transpose()?;
                 Box::new(move |store| {
-                    let answer = store.store().finish(&name, Owner::from_bytes(*owner.as_bytes()), fence, record);
+                    let answer = store.store().finish(&name, owner, fence, record);
                     Box::pin(async { answer.await.map(|()| Done::Finished) })
                 })
             }
@@ -276,8 +279,8 @@ fn opened(store: &SharedStore, name: &EntryName, done: Done) -> StoreAnswer {
 }
 
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
-fn random_owner() -> Option<CoreOwner> {
-    Owner::random().ok().map(|owner| CoreOwner::from_bytes(*owner.as_bytes()))
+fn random_owner() -> Option<Owner> {
+    acs_common_store::random_owner().ok()
 }
 
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
@@ -287,7 +290,7 @@ fn random_nonce() -> Result<Nonce, RefresherError> {
 
 /// A page has no store that others share. A run without an owner is alone.
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-fn random_owner() -> Option<CoreOwner> {
+fn random_owner() -> Option<Owner> {
     None
 }
 
@@ -325,7 +328,7 @@ impl<W: sealed::Work> sealed::Work for SharedCalls<W> {
         let Refresh { request, reason, give_up, standing } = refresh;
         let (entry, owner) = match random_owner() {
             Some(owner) => (self.entry(), owner),
-            None => (None, CoreOwner::from_bytes([0; 16])),
+            None => (None, Owner::from_bytes([0; 16])),
         };
         self.run = Some((request, false));
         self.told.push_back(SharingEvent::Started { request, reason, give_up, standing, entry, owner });

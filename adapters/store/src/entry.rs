@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use acs_common::sharing::Owner;
+
 use crate::sealed::Sealed;
-use crate::words::{Fence, Found, Loss, NewRecord, Owner, StoredRecord, Taken};
+use crate::words::{Fence, Found, Loss, NewRecord, StoredRecord, Taken};
 
 /// Times are milliseconds of the store's clock since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

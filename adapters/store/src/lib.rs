@@ -19,7 +19,7 @@ mod shared;
 mod store;
 mod words;
 
-pub use acs_common::sharing::Record;
+pub use acs_common::sharing::{Owner, Record};
 pub use error::{KeyError, OpenError, StoreError, StoreErrorKind};
 #[cfg(all(feature = "file", any(feature = "smol", feature = "tokio")))]
 pub use file::FileStore;
@@ -27,7 +27,7 @@ pub use keys::{NamingKey, SealingKeys};
 pub use memory::MemoryStore;
 pub use name::EntryName;
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
-pub use random::RandomError;
+pub use random::{RandomError, random_owner};
 /// The crate whose clients and connections [`RedisStore`] takes.
 #[cfg(all(feature = "redis", any(feature = "smol", feature = "tokio")))]
 pub use redis;
@@ -36,4 +36,4 @@ pub use redis_store::RedisStore;
 pub use sealed::Sealed;
 pub use shared::SharedStore;
 pub use store::{Hints, Store, StoreFuture};
-pub use words::{Fence, Found, Loss, NewRecord, Nonce, Owner, StoredRecord, Taken};
+pub use words::{Fence, Found, Loss, NewRecord, Nonce, StoredRecord, Taken};

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use acs_common::sharing::Owner;
 use futures_core::Stream;
 
 use crate::entry::Entry;
 use crate::name::EntryName;
 use crate::store::{Hints, Store, StoreFuture};
-use crate::words::{Fence, Found, NewRecord, Owner, Taken};
+use crate::words::{Fence, Found, NewRecord, Taken};
 
 /// A store in the memory of this process, for your tests: clones share their entries, as processes share a server. It is never down
 /// and never slow. It keeps what it gets until its last clone is dropped.

@@ -1,6 +1,8 @@
 //! Random bits of the operating system.
 
-use crate::words::{Nonce, Owner};
+use acs_common::sharing::Owner;
+
+use crate::words::Nonce;
 
 /// The operating system gives no random bytes.
 ///
@@ -19,14 +21,19 @@ pub struct RandomError {
     source: getrandom::Error,
 }
 
-impl Owner {
-    /// A new owner, from the operating system.
-    ///
-    /// # Errors
-    /// [`RandomError`], which does not happen on common systems.
-    pub fn random() -> Result<Self, RandomError> {
-        filled().map(Self::from_bytes)
-    }
+/// A new owner of leases, from the operating system.
+///
+/// ```
+/// use acs_common_store::random_owner;
+///
+/// assert_ne!(random_owner()?, random_owner()?);
+/// # Ok::<(), acs_common_store::RandomError>(())
+/// ```
+///
+/// # Errors
+/// [`RandomError`], which does not happen on common systems.
+pub fn random_owner() -> Result<Owner, RandomError> {
+    filled().map(Owner::from_bytes)
 }
 
 impl Nonce {

@@ -3,11 +3,12 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use acs_common::sharing::Owner;
 use futures_core::Stream;
 
 use crate::error::StoreError;
 use crate::name::EntryName;
-use crate::words::{Fence, Found, NewRecord, Owner, Taken};
+use crate::words::{Fence, Found, NewRecord, Taken};
 
 /// An operation in flight. It owns what it needs, and asks nothing of the runtime but what its store documents.
 pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;

@@ -43,46 +43,6 @@ impl fmt::Display for Fence {
     }
 }
 
-/// Who holds a lease: 128 random bits, new for each run. It names no process and no host.
-///
-/// ```
-/// use acs_common_store::Owner;
-///
-/// assert_ne!(Owner::random()?, Owner::random()?);
-/// assert_eq!(Owner::from_bytes([7; 16]).to_string(), "07070707070707070707070707070707");
-/// # Ok::<(), acs_common_store::RandomError>(())
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Owner([u8; 16]);
-
-impl Owner {
-    /// These bits. They must come from the operating system, or from another source that nobody can guess and no two
-    /// processes share.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bits.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-/// 32 hexadecimal digits, in lower case.
-impl fmt::Display for Owner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Owner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Owner({self})")
-    }
-}
-
 /// The 24 random bytes of one sealing. Sealing takes it by value, because it is used once.
 ///
 /// ```

@@ -13,9 +13,11 @@
 
 use std::fmt::Write as _;
 
+use acs_common::sharing::Owner;
+
 use crate::entry::{Entry, Kept, Lease};
 use crate::sealed::Sealed;
-use crate::words::{Fence, Loss, Owner};
+use crate::words::{Fence, Loss};
 
 /// The largest file that is read: the largest record, and what is before it.
 pub(super) const MAX_LEN: u64 = Sealed::MAX_LEN as u64 + HEAD_LEN as u64;

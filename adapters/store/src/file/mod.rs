@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use acs_common::sharing::Owner;
+
 use crate::entry::Entry;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::name::EntryName;
 use crate::runtime;
 use crate::store::{Hints, Store, StoreFuture};
-use crate::words::{Fence, Found, NewRecord, Owner, Taken};
+use crate::words::{Fence, Found, NewRecord, Taken};
 use folder::Folder;
 
 /// A store in a folder: the processes of one user on one machine share it. No server is needed.

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use acs_common::sharing::Owner;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Value};
@@ -15,7 +16,7 @@ use crate::entry::{MAX_DURATION, whole_millis};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::name::EntryName;
 use crate::store::{Hints, Store, StoreFuture};
-use crate::words::{Fence, Found, NewRecord, Owner, Taken};
+use crate::words::{Fence, Found, NewRecord, Taken};
 use connection::Connections;
 use scripts::{Script, Scripts};
 

@@ -220,7 +220,7 @@ fn a_full_disk_and_a_read_only_one_cost_nothing() {
 fn change_until_killed() {
     let Some(folder) = std::env::var_os("ACS_COMMON_CHANGE_UNTIL_KILLED") else { return };
     let store = FileStore::new(folder).unwrap();
-    let mine = acs_common_store::Owner::random().unwrap();
+    let mine = acs_common_store::random_owner().unwrap();
     let started = Instant::now();
     smol::block_on(async {
         for round in 0.. {
