@@ -5,42 +5,13 @@ use acs_common::{Machine, NewToken, Policy, Token, UnixTime};
 
 use crate::support::call_world::{Op, SIGNED, response};
 use crate::support::rig::now;
+use crate::support::table::{Row, rows};
 
 const DOCUMENT: &str = include_str!("../../src/call/transitions.md");
 
 const STATES: [&str; 7] =
     ["asking", "sending", "asking again", "sending again", "sending, signed", "sending again, signed", "ended"];
 const EVENTS: [&str; 5] = ["TokenReceived", "TokenFailed", "ResponseReceived", "SendFailed", "Cancelled"];
-
-struct Row<'a> {
-    state: &'a str,
-    event: &'a str,
-    conditions: Vec<&'a str>,
-    next: &'a str,
-    actions: Vec<&'a str>,
-    text: &'a str,
-}
-
-fn rows() -> Vec<Row<'static>> {
-    let mut lines = DOCUMENT.lines().filter(|line| line.starts_with('|'));
-    assert_eq!(lines.next(), Some("| state | event | if | next state | actions |"));
-    assert_eq!(lines.next(), Some("|---|---|---|---|---|"));
-    lines
-        .flat_map(|text| {
-            let cells: Vec<_> = text.trim_matches('|').split('|').map(str::trim).collect();
-            let [state, events, conditions, next, actions] = cells[..] else { panic!("five cells, not: {text}") };
-            let list = |cell: &'static str| cell.split(", ").filter(|part| !part.is_empty()).collect::<Vec<_>>();
-            events.split(", ").map(move |event| Row {
-                state,
-                event: event.trim_matches('`'),
-                conditions: list(conditions),
-                next,
-                actions: list(actions),
-                text,
-            })
-        })
-        .collect()
-}
 
 fn token(text: &str) -> Token {
     Machine::<()>::with_static_token(NewToken::new(text), Policy::default(), now(0))
@@ -146,7 +117,7 @@ impl Walk {
 /// Fails when an arm of `handle` or `received` leads elsewhere, or the table says so.
 #[test]
 fn every_row_of_the_table_is_what_a_call_does() {
-    let rows = rows();
+    let rows = rows(DOCUMENT);
     for row in &rows {
         let replayable = !row.conditions.contains(&"not replayable");
         for replayable in if row.conditions.iter().any(|condition| condition.ends_with("replayable")) {
@@ -170,7 +141,7 @@ fn every_row_of_the_table_is_what_a_call_does() {
 /// Fails when a state or an event has no row.
 #[test]
 fn every_state_and_event_has_a_row() {
-    let rows = rows();
+    let rows = rows(DOCUMENT);
     for state in STATES {
         for event in EVENTS {
             let unconditional = rows.iter().any(|row| row.state == state && row.event == event);

@@ -6,6 +6,7 @@ use acs_common::sharing::{Found, SharingEvent, StoreAnswer};
 use acs_common::{Machine, NewToken, Policy, RefresherError};
 
 use crate::support::rig::now;
+use crate::support::table::{Row, rows};
 use crate::walk::{Walk, kept, marked, usable};
 
 const DOCUMENT: &str = include_str!("../../src/sharing/transitions.md");
@@ -25,36 +26,6 @@ const EVENTS: [&str; 11] = [
     "SignedOut",
     "TimeAdvanced",
 ];
-
-struct Row<'a> {
-    state: &'a str,
-    event: &'a str,
-    conditions: Vec<&'a str>,
-    next: &'a str,
-    actions: Vec<&'a str>,
-    text: &'a str,
-}
-
-fn rows() -> Vec<Row<'static>> {
-    let mut lines = DOCUMENT.lines().filter(|line| line.starts_with('|'));
-    assert_eq!(lines.next(), Some("| state | event | if | next state | actions |"));
-    assert_eq!(lines.next(), Some("|---|---|---|---|---|"));
-    lines
-        .flat_map(|text| {
-            let cells: Vec<_> = text.trim_matches('|').split('|').map(str::trim).collect();
-            let [state, events, conditions, next, actions] = cells[..] else { panic!("five cells, not: {text}") };
-            let list = |cell: &'static str| cell.split(", ").filter(|part| !part.is_empty()).collect::<Vec<_>>();
-            events.split(", ").map(move |event| Row {
-                state,
-                event: event.trim_matches('`'),
-                conditions: list(conditions),
-                next,
-                actions: list(actions),
-                text,
-            })
-        })
-        .collect()
-}
 
 impl Walk {
     /// A machine in this state, by the shortest way.
@@ -169,7 +140,7 @@ impl Walk {
 /// Fails when an arm of `handle`, `answered` or `settle` leads elsewhere, or the table says so.
 #[test]
 fn every_row_of_the_table_is_what_a_run_does() {
-    let rows = rows();
+    let rows = rows(DOCUMENT);
     for row in &rows {
         let mut walk = Walk::to(row.state, &row.conditions);
         let mut actions = walk.play(row);
@@ -185,7 +156,7 @@ fn every_row_of_the_table_is_what_a_run_does() {
 /// Fails when a state or an event has no row.
 #[test]
 fn every_state_and_event_has_a_row() {
-    let rows = rows();
+    let rows = rows(DOCUMENT);
     for state in STATES {
         for event in EVENTS {
             // `Started` ends the run as `Cancelled` does, and `SignedOut` does not touch it.

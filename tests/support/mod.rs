@@ -12,6 +12,7 @@ pub mod play;
 pub mod rig;
 pub mod scenario;
 pub mod sharing_world;
+pub mod table;
 pub mod tokens;
 pub mod vectors;
 pub mod world;

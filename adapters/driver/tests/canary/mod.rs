@@ -171,6 +171,28 @@ async fn plain(captured: &Captured) {
     captured.error(&rt::Credential::with_static_token("x".repeat(1 << 20)).unwrap_err());
 }
 
+/// Asks for a token, and rejects it, until each of the server's answers was heard.
+async fn wear_out(captured: &Captured, credential: &rt::Credential, times: u32) {
+    for _ in 0..times {
+        match credential.get_token().await {
+            Ok(token) => {
+                captured.note((&token, credential));
+                credential.reject(&token);
+            }
+            Err(error) => {
+                captured.error(&error);
+                captured.note(error.source());
+                if let Error::RefreshFailed { cause: FailureCause::Refresher(reported), .. } = &error {
+                    captured.note(reported.get_ref().downcast_ref::<ExchangeError>());
+                    captured.error(reported);
+                }
+            }
+        }
+        credential.retry_now();
+        rt::sleep(Duration::from_millis(3)).await;
+    }
+}
+
 /// A server that repeats all that it is sent.
 async fn issuer(captured: &Captured) {
     let acs = FakeAcs::start().unwrap();
@@ -199,20 +221,7 @@ async fn issuer(captured: &Captured) {
     captured.note(&refresher);
     let credential = rt::Credential::with_refresher(refresher).policy(quick()).spawn().unwrap();
     let mut notices = credential.notices();
-    for _ in 0..10 {
-        match credential.get_token().await {
-            Ok(token) => {
-                captured.note((&token, &credential));
-                credential.reject(&token);
-            }
-            Err(error) => {
-                captured.error(&error);
-                captured.note(error.source());
-            }
-        }
-        credential.retry_now();
-        rt::sleep(Duration::from_millis(3)).await;
-    }
+    wear_out(captured, &credential, 10).await;
     assert!(acs.asked() >= 9, "{}", acs.asked());
     drop(acs);
     captured.error(&credential.get_token().await.map(drop).unwrap_err());
@@ -308,23 +317,7 @@ async fn entra(captured: &Captured, check: CheckSource) {
     captured.note(&builder);
     let credential = builder.spawn().unwrap();
     let mut notices = credential.notices();
-    for _ in 0..14 {
-        match credential.get_token().await {
-            Ok(token) => {
-                captured.note((&token, &credential));
-                credential.reject(&token);
-            }
-            Err(error) => {
-                captured.error(&error);
-                if let Error::RefreshFailed { cause: FailureCause::Refresher(reported), .. } = &error {
-                    captured.note(reported.get_ref().downcast_ref::<ExchangeError>());
-                    captured.error(reported);
-                }
-            }
-        }
-        credential.retry_now();
-        rt::sleep(Duration::from_millis(3)).await;
-    }
+    wear_out(captured, &credential, 14).await;
     credential.dispose();
     while let Some(notice) = notices.next().await {
         captured.note(notice);
