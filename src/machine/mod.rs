@@ -2,6 +2,8 @@
 //!
 //! It has two small machines inside: the *lease* (the held token) and the *attempt* (the refresh in flight). A failed attempt
 //! does not write the lease, unless its verdict revokes the token. So a failure never costs a valid token.
+//!
+//! The file is long because each method has its documentation and an example.
 
 mod attempt;
 mod lease;

@@ -1,7 +1,9 @@
 //! The core for JavaScript: `npm/credential.js` is the host of these machines, and keeps their timer. Not a public interface.
 //!
 //! Times come in as milliseconds of `Date.now()` and `performance.now()`. No call of this module calls back, so a host may
-//! call it from anywhere but from within itself.
+//! call it from anywhere except from within itself.
+//!
+//! All that JavaScript sees of the core stands together here, so the file is long.
 
 mod failure;
 
