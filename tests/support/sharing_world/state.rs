@@ -29,11 +29,13 @@ impl World {
             for fence in &process.rejected {
                 let _ = write!(text, "fence: {fence},");
             }
-            let _ = write!(
-                text,
-                "{paused:?}{:?}{:?}{}{:?}{}{watched:?}",
-                process.inbox, process.call, process.waiting, process.last, process.waited,
-            );
+            for answer in &process.inbox {
+                let super::Answer { call, owner, reply, when } = answer;
+                let _ = write!(text, "{call:?}{owner:?}{reply:?}{}", self.at - when.sent);
+            }
+            let last = process.last.as_ref().map(|(reply, _)| reply);
+            let _ =
+                write!(text, "{paused:?}{:?}{}{last:?}{}{watched:?}", process.call, process.waiting, process.waited);
         }
         let now = self.store_now();
         let record = self.store.record.as_ref().map(|(record, fence, at)| (record, fence, now as i64 - *at as i64));
