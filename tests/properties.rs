@@ -18,7 +18,7 @@ const LENGTH: usize = 60;
 /// Operations of the kinds that every run needs, more of `often`, and a few of the others.
 fn runs(often: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {
     let setup = prop::collection::vec(any::<u8>(), ops::SETUP);
-    let begin = prop_oneof![any::<u8>(), ops::SOURCES];
+    let begin = prop_oneof![2 => any::<u8>(), 2 => ops::SOURCES, 1 => ops::SERVERS];
     let setup = (begin, setup).prop_map(|(begin, mut setup)| {
         setup[0] = begin;
         setup
@@ -103,6 +103,13 @@ fn a_settled_machine_is_never_already_due() {
 #[test]
 fn a_good_refresher_leads_back_from_anywhere() {
     obeys(Some(Law::Recovery), &[FAIL, FAIL, RETRY_NOW, REJECT]);
+}
+
+/// Fails when a reading leaves out its error (`Anchor::new`) or what has passed since (`latest`), when a token's own `Date` is not
+/// used (`lifespan`), or when the notice of a skewed clock has the wrong sign (`skew`).
+#[test]
+fn a_token_ends_by_the_servers_clock_and_no_reading_lengthens_its_life() {
+    obeys(Some(Law::ServerTime), &[SERVER_DATE, ANSWER_WITHOUT_DATE, STEP_WALL, SUSPEND]);
 }
 
 /// Fails when `poll_action` does not announce a spent timer again.

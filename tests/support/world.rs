@@ -20,12 +20,15 @@ pub mod ops;
 mod probes;
 #[path = "world/reasons.rs"]
 mod reasons;
+#[path = "world/server.rs"]
+pub mod server;
 #[path = "world/states.rs"]
 pub mod states;
 
 use law::{Broken, Law};
 use model::Model;
 use ops::{Op, Rejects, Setup, Span, Verdict};
+use server::Server;
 
 /// The name of a waiter that never requested a token.
 const NOBODY: u32 = u32::MAX;
@@ -35,6 +38,8 @@ const WAKE_UPS: u32 = 48;
 const SLICE: u64 = 60_000;
 /// Longer than any host runs.
 const AGES: u64 = 10_000 * 365 * 86_400_000;
+/// Beside a server with a clock of its own, no clock comes to its maximum.
+const CENTURIES: u64 = 300 * 365 * 86_400_000;
 
 /// Plays a run and checks all laws, or only one. At the end it checks that a good refresher leads back to a token.
 pub fn play(setup: &Setup, ops: &[Op], only: Option<Law>) -> Vec<Broken> {
@@ -64,6 +69,8 @@ pub fn journal(setup: &Setup, ops: &[Op], ghosts_ask: bool) -> Vec<String> {
 pub struct World {
     machine: Machine<u32>,
     model: Model,
+    /// The issuer and the service, if their clock is not the device's.
+    server: Option<Server>,
     now: Now,
     waiters: u32,
     texts: u32,
@@ -119,6 +126,7 @@ impl World {
         let mut world = Self {
             machine,
             model,
+            server: setup.server.map(|ahead| Server::new(ahead, now)),
             now,
             waiters: 0,
             texts: 0,
@@ -182,11 +190,16 @@ impl World {
                 }
             }
             Op::Answer(brings) => match self.call() {
-                Some(request) => self.answer(request, brings),
+                Some(request) => self.answer(request, brings, self.has_server()),
                 None => self.look(),
             },
+            Op::AnswerWithoutDate(brings) => match self.call() {
+                Some(request) => self.answer(request, brings, false),
+                None => self.look(),
+            },
+            Op::ServerDate(dated) => self.server_date(dated),
             Op::AnswerLate(index, brings) => match self.not_called(index) {
-                Some(request) => self.answer(request, brings),
+                Some(request) => self.answer(request, brings, self.has_server()),
                 None => self.look(),
             },
             Op::Fail(fails) => match self.check_in_flight().or(self.call()) {
@@ -224,21 +237,26 @@ impl World {
                 self.model.dispose();
                 self.hand_in(Event::Disposed);
             }
-            Op::Advance(span) => self.advance(self.millis(span)),
-            Op::Oversleep(span) => self.pass(self.millis(span)),
+            Op::Advance(span) => self.advance(self.length(span)),
+            Op::Oversleep(span) => self.pass(self.length(span)),
             Op::Suspend(span) => {
-                self.step_wall(i64::try_from(self.millis(span)).unwrap_or(i64::MAX));
+                let span = self.length(span);
+                self.server.iter_mut().for_each(|server| server.sleeps(span));
+                self.step_wall(i64::try_from(span).unwrap_or(i64::MAX));
             }
             Op::StepWall { back, by } => {
-                let by = i64::try_from(self.millis(by)).unwrap_or(i64::MAX);
-                self.step_wall(if back { -by } else { by });
+                let by = i64::try_from(self.length(by)).unwrap_or(i64::MAX);
+                let by = if back { -by } else { by };
+                self.server.iter_mut().for_each(|server| server.wall_clock_set(by));
+                self.step_wall(by);
             }
             Op::StepMonotonicBack(span) => {
                 let before = self.now.monotonic.as_millis();
-                let monotonic = before.saturating_sub(self.millis(span));
+                let monotonic = before.saturating_sub(self.length(span));
                 self.now.monotonic = Monotonic::from_millis(monotonic);
                 self.model.longest_backoff = self.model.longest_backoff.saturating_add(before - monotonic);
                 self.set_back = true;
+                self.server.iter_mut().for_each(Server::monotonic_clock_set);
             }
             Op::Look => self.look(),
             Op::Hold(events) => self.hold = events,
@@ -255,6 +273,11 @@ impl World {
             Span::Expiry(more) => (self.model.expiry().map_or(0, |end| end.left(self.now)), more),
         };
         millis.saturating_add_signed(more)
+    }
+
+    /// How long an operation takes.
+    fn length(&self, span: Span) -> u64 {
+        self.millis(span).min(if self.has_server() { CENTURIES } else { u64::MAX })
     }
 
     fn pass(&mut self, millis: u64) {
@@ -339,6 +362,7 @@ impl World {
             let law = if may.is_some() { Law::Kept } else { Law::HandOut };
             return self.check(law, false, |_| format!("{may:?} must be held, but it has {has_text:?}"));
         }
+        self.check_served();
         if let (Some(token), Some(held)) = (has, self.model.held_mut())
             && held.token.is_none()
         {

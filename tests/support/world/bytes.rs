@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use acs_common::{Monotonic, Now, UnixTime};
+use acs_common::{DateSource, Monotonic, Now, UnixTime};
 
-use super::{Asks, Brings, Fails, Gives, Op, Options, Rejects, Setup, Span};
+use super::{Asks, Brings, Dated, Fails, Gives, Op, Options, Rejects, Setup, Span};
 
 /// How many bytes spell the setup, and how many an operation.
 pub const SETUP: usize = 12;
@@ -40,8 +40,11 @@ pub fn ops(bytes: &[u8]) -> (Setup, Vec<Op>) {
         prewarm: at(0) & 8 != 0,
         timeout: pick(&[5_000, 5_000, 500, 1, 0, 60_000, u64::MAX], at(11)),
     });
-    let initial = (at(10) % 3 != 0 && source.is_none()).then(|| brings(at(10) / 3, at(11)));
+    // Without the server's time a wrong clock is an outage: the reference's policy has none.
+    let server = (SERVERS.contains(&at(0)) && at(0) % 4 != 1).then(|| pick(&AHEAD, at(11)));
+    let initial = (at(10) % 3 != 0 && source.is_none() && server.is_none()).then(|| brings(at(10) / 3, at(11)));
     let (mono, wall) = match at(1) / 2 {
+        _ if server.is_some() => (5_000_000, 1_700_000_000_000),
         // The limits of the clocks.
         1 => (0, 0),
         2 => (u64::MAX - 90_000, 1_700_000_000_000),
@@ -52,12 +55,18 @@ pub fn ops(bytes: &[u8]) -> (Setup, Vec<Op>) {
     };
     let start = Now::new(Monotonic::from_millis(mono), UnixTime::from_millis(wall));
     let list = bytes.get(SETUP..).unwrap_or_default();
-    let ops = list.chunks_exact(OP).take(LONGEST).map(|op| read(source.is_some(), op[0], op[1], op[2])).collect();
-    (Setup { options, initial, source, start }, ops)
+    let ops = list.chunks_exact(OP).take(LONGEST).map(|op| match op {
+        [first, one, two] if server.is_some() && *first >= kind::GIVES => dated(*first, *one, *two),
+        op => read(source.is_some(), op[0], op[1], op[2]),
+    });
+    (Setup { options, initial, source, server, start }, ops.collect())
 }
 
 /// A run whose first byte is one of these has a source.
 pub const SOURCES: Range<u8> = 208..240;
+
+/// A run whose first byte is one of these has a server with a clock of its own.
+pub const SERVERS: Range<u8> = 240..255;
 
 /// The meaning of an operation's first byte, modulo [`kind::ALL`].
 pub mod kind {
@@ -81,9 +90,20 @@ pub mod kind {
     pub const HOLD: u8 = 22;
     pub const DISPOSE: u8 = 23;
     pub const ALL: u8 = 24;
-    /// This and the later kinds need a source. Without a source they are [`REQUEST`].
+    /// This and the later kinds need a source, or a server with a clock of its own. Without either they are [`REQUEST`].
     pub const GIVES: u8 = 192;
     pub const GIVES_LATE: u8 = 195;
+    pub const SERVER_DATE: u8 = 193;
+    pub const ANSWER_WITHOUT_DATE: u8 = 194;
+}
+
+fn dated(first: u8, one: u8, two: u8) -> Op {
+    if first % 4 == kind::ANSWER_WITHOUT_DATE % 4 {
+        return Op::AnswerWithoutDate(brings(one, two));
+    }
+    let by = if one.is_multiple_of(2) { DateSource::Service } else { DateSource::Issuer };
+    let off = if one < 128 { 0 } else { pick(&AHEAD, one / 2) };
+    Op::ServerDate(Dated { by, off, took: pick(&[0, 100, 1_000, 29_999, 30_001], two) })
 }
 
 fn read(source: bool, first: u8, one: u8, two: u8) -> Op {
@@ -114,6 +134,20 @@ fn read(source: bool, first: u8, one: u8, two: u8) -> Op {
     }
 }
 
+/// By how much a clock is wrong: seconds, minutes, around the life of a token, a day, years.
+const AHEAD: [i64; 11] = [
+    0,
+    3_000,
+    -30_000,
+    300_000,
+    -3_540_000,
+    3_660_000,
+    -3_660_000,
+    86_400_000,
+    -86_400_000,
+    315_360_000_000,
+    -315_360_000_000,
+];
 const WAITS: [u64; 12] = [0, 1, 2, 500, 1_000, 1_500, 30_000, 60_000, 300_000, 3_600_000, 86_400_000, u64::MAX];
 const SPANS: [u64; 18] = [
     0,

@@ -19,6 +19,7 @@ impl World {
         self.answers.clear();
         let mut notices = Seen::default();
         self.check_started(&actions);
+        self.check_skew(&actions);
         // Cancelled calls first: they say why a waiter gets an error.
         for action in &actions {
             if let Action::CancelRefresher { request } = action {

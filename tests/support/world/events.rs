@@ -4,7 +4,7 @@ use acs_common::{Action, Event, Machine, NewToken, Notice, RequestId, Source, To
 
 use super::flight::Stage;
 use super::law::Law;
-use super::ops::{Brings, Fails, Rejects, Verdict};
+use super::ops::{Brings, Fails, Rejects};
 use super::{NOBODY, World, last_part};
 
 impl World {
@@ -138,32 +138,34 @@ impl World {
         late.get(usize::from(index) % late.len().max(1)).map(|call| **call)
     }
 
-    pub(super) fn new_token(&mut self, brings: Brings) -> (String, NewToken, Verdict) {
+    fn new_text(&mut self, brings: Brings) -> String {
         self.texts += 1;
-        let again = self.tokens.last().filter(|_| matches!(brings, Brings::Again(_)));
-        let text = again.map_or(format!("t{}", self.texts), |token| token.secret().expose().to_owned());
-        let asked = self.model.flight.as_ref().map_or(self.now, |flight| flight.started);
-        let (token, verdict) = brings.make(&text, &self.model.options, asked, self.now);
-        (last_part(&text), token, verdict)
+        let again = self.tokens.last().filter(|_| matches!(brings, Brings::Again(_)) && !self.has_server());
+        again.map_or(format!("t{}", self.texts), |token| token.secret().expose().to_owned())
     }
 
-    pub(super) fn answer(&mut self, request: RequestId, brings: Brings) {
+    pub(super) fn answer(&mut self, request: RequestId, brings: Brings, dated: bool) {
         let late = self.call_in_flight() != Some(request);
-        let (text, token, verdict) = self.new_token(brings);
+        let text = self.new_text(brings);
+        let (token, verdict) = self.issue(&text, brings, dated);
         self.before_event();
         if late {
             return self.hand_in_late(Event::TokenReceived { request, token });
         }
-        self.model.answer(text, verdict, self.now);
+        let verdict = if self.has_server() { self.learn_verdict(request, &text, brings, dated) } else { verdict };
+        self.model.answer(last_part(&text), verdict, self.now);
         self.hand_in(Event::TokenReceived { request, token });
     }
 
     pub(super) fn fail(&mut self, request: RequestId, fails: Fails) {
         let late = self.in_flight() != Some(request);
         self.before_event();
-        let event = Event::RefreshFailed { request, error: fails.make() };
+        let event = Event::RefreshFailed { request, error: self.failure(fails) };
         if late {
             return self.hand_in_late(event);
+        }
+        if self.has_server() {
+            self.learn_from_failure(request, fails);
         }
         self.model.fail(fails, self.now);
         self.hand_in(event);

@@ -51,6 +51,9 @@ pub enum Law {
     Source,
     /// Each call, and each check, states its true trigger.
     Reason,
+    /// While a right reading of the server's clock holds, a token ends no later than by that clock, and no earlier than the error
+    /// of the reading. No reading makes a token valid for longer than it was issued for.
+    ServerTime,
 }
 
 /// A broken law, and how it was broken.

@@ -5,10 +5,12 @@ use std::time::Duration;
 use acs_common::{CheckSource, NewToken, Now, Policy, RefresherError, Source, UndecodableTokens, UnixTime};
 use base64::Engine as _;
 
+use super::server::Dated;
+
 #[path = "bytes.rs"]
 mod bytes;
 #[allow(unused_imports, reason = "each includer uses a part of it")]
-pub use bytes::{SETUP, SOURCES, kind, ops};
+pub use bytes::{SERVERS, SETUP, SOURCES, kind, ops};
 
 /// How a run begins.
 #[derive(Clone, Debug)]
@@ -17,6 +19,9 @@ pub struct Setup {
     /// Always `None` with a source.
     pub initial: Option<Brings>,
     pub source: Option<Asks>,
+    /// The issuer and the service have a clock of their own: how many milliseconds the wall clock is ahead of it. Never with an
+    /// initial token.
+    pub server: Option<i64>,
     pub start: Now,
 }
 
@@ -66,7 +71,12 @@ pub enum Op {
     Cancel(u8),
     /// A ghost: a waiter that joins and is cancelled before it can matter.
     Ghost,
+    /// The refresher's answer. An issuer with a clock of its own states its time in it, and in a failure.
     Answer(Brings),
+    /// The same without its time.
+    AnswerWithoutDate(Brings),
+    /// A response tells the server's time.
+    ServerDate(Dated),
     /// Answers a call that is no longer in flight.
     AnswerLate(u8, Brings),
     /// The refresher fails, or the source if a check is in flight.

@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use acs_common::{Now, RequestId};
 
 use super::ops::{Brings, Ends, Fails, Gives, Op, Rejects, Setup, Span};
+use super::server::Dated;
 use super::{World, last_part};
 
 /// What the environment does in a search.
@@ -21,6 +22,7 @@ pub struct Alphabet {
     pub brings: &'static [Brings],
     pub fails: &'static [Fails],
     pub gives: &'static [Gives],
+    pub dates: &'static [Dated],
     /// By how much the wall clock is set forward or back. It is never further off.
     pub step: u64,
 }
@@ -37,6 +39,7 @@ impl World {
         let Self {
             machine,
             model,
+            server,
             now,
             checks,
             calls,
@@ -76,6 +79,10 @@ impl World {
         let Writer { mut text, next, .. } = writer;
         let skew = skew(setup.start, *now);
         let _ = write!(text, "{} {late:?} {older} {again:?} {timer:?} {look:?} {set_back} {skew}", model.state(*now));
+        if let Some(server) = server {
+            let held = model.held(*now).map(|held| &*held.text);
+            let _ = write!(text, " {}", server.state(held, *now));
+        }
         State { text, next }
     }
 
@@ -106,7 +113,8 @@ impl World {
         let flight = self.model.flight.as_ref().map(|flight| flight.request);
         // After one failure, the next call is a retry.
         let (waiting, long_streak) = (&self.model.waiting, self.model.options.long_streak().max(1));
-        Writer { now: self.now, flight, waiting, long_streak, text: String::with_capacity(512), next: None }
+        let server = self.has_server();
+        Writer { now: self.now, flight, waiting, long_streak, server, text: String::with_capacity(512), next: None }
     }
 
     /// All operations that are possible in this state.
@@ -120,6 +128,7 @@ impl World {
         ops.extend((0..self.model.waiting.len().max(1)).map(|index| Op::Cancel(u8::try_from(index).unwrap_or(0))));
         if self.call().is_some() {
             ops.extend(alphabet.brings.iter().map(|brings| Op::Answer(*brings)));
+            ops.extend(self.has_server().then_some(Op::AnswerWithoutDate(alphabet.brings[0])));
         }
         if self.call().or(self.check_in_flight()).is_some() {
             ops.extend(alphabet.fails.iter().map(|fails| Op::Fail(*fails)));
@@ -136,6 +145,7 @@ impl World {
         if self.tokens.len() > usize::from(held) {
             ops.push(Op::Reject(Rejects::Older(0)));
         }
+        ops.extend(alphabet.dates.iter().filter(|_| self.has_server()).map(|dated| Op::ServerDate(*dated)));
         // On time; just before, since a timer or a request may come early; and asleep until the next moment that
         // matters.
         if self.timer.is_some() {
@@ -175,6 +185,8 @@ struct Writer<'a> {
     flight: Option<RequestId>,
     waiting: &'a [u32],
     long_streak: u32,
+    /// The server's time matters.
+    server: bool,
     text: String,
     next: Option<u64>,
 }
@@ -194,6 +206,8 @@ impl Writer<'_> {
                 "policy" | "next_request" => {}
                 // Its contents are visited separately.
                 "backoff" => {}
+                // What the readings say depends on both clocks, so these are written as they are.
+                "server_time" => self.text.push_str(value.text),
                 // After dispose these waits and reasons no longer matter.
                 "min_interval" | "failures" | "probation" | "requested" | "lost" | "origin" if disposed => {}
                 // The next loss sets the reason.
@@ -318,8 +332,10 @@ impl Writer<'_> {
                 self.text.push('(');
                 for (inner, value) in &value.parts {
                     // `started` matters only for lifetimes, which no answer in a search has, and for `took`, which is only
-                    // passed on; `laid` only for the server's time. So is `expires_on`. `first` says which token it is.
-                    if !matches!(*inner, "started" | "took" | "expires_on" | "device_time" | "laid" | "first") {
+                    // passed on. So is `expires_on`. `first` says which token it is. `laid` matters only for the server's time.
+                    if *inner == "laid" && self.server {
+                        self.text.push_str(value.text);
+                    } else if !matches!(*inner, "started" | "took" | "expires_on" | "device_time" | "laid" | "first") {
                         self.value(if inner.is_empty() { field } else { inner }, value);
                         self.text.push(',');
                     }
