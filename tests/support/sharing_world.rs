@@ -4,7 +4,7 @@
 //! All parts of the host stand together here, so the file is long. `store.rs` has the store, `state.rs` says which worlds have the
 //! same future.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -101,7 +101,8 @@ struct Process {
     waiting: bool,
     /// The last answer of the store.
     last: Option<(Reply, When)>,
-    rejected: BTreeSet<u64>,
+    /// Fences of rejected tokens, and when these expire by the time of the process.
+    rejected: BTreeMap<u64, u64>,
     /// What the run has waited for the store, and since when it waits for another process.
     waited: u64,
     watching: Option<u64>,
@@ -204,7 +205,7 @@ impl World {
             issued: false,
             waiting: false,
             last: None,
-            rejected: BTreeSet::new(),
+            rejected: BTreeMap::new(),
             waited: 0,
             watching: None,
             fences: Vec::new(),
@@ -386,7 +387,7 @@ impl World {
         let Some(process) = self.processes[index].as_mut().filter(|process| !process.paused) else { return };
         let Some(token) = process.machine.token(now).cloned() else { return };
         if let Some(fence) = fence_of(&token) {
-            process.rejected.insert(fence);
+            process.rejected.insert(fence, self.at + left(&process.machine, now));
         }
         let number = number_of(&token);
         process.machine.handle(Event::TokenRejected { token: token.clone() }, now);
@@ -668,8 +669,8 @@ impl World {
         let new_left = left(&process.machine, now);
         let last = process.last.clone();
         // A rejection is remembered until the token expires.
-        let is_valid = self.tokens[number_of(&accepted)].ends > self.at;
-        let rejected = is_valid && fence_of(&accepted).is_some_and(|fence| process.rejected.contains(&fence));
+        let ends = fence_of(&accepted).and_then(|fence| process.rejected.get(&fence));
+        let rejected = ends.is_some_and(|ends| *ends > self.at);
         let seen = match last {
             Some((Reply::Read(seen) | Reply::Granted(_, seen) | Reply::Held(_, seen), when)) => {
                 seen.0.map(|seen| (seen, when))
@@ -793,7 +794,7 @@ impl World {
         let record = serves(&world);
         // Who has rejected it may be about to mark it.
         let is_rejected =
-            |process: &Process| record.as_ref().is_some_and(|(_, fence, ..)| process.rejected.contains(fence));
+            |process: &Process| record.as_ref().is_some_and(|(_, fence, ..)| process.rejected.contains_key(fence));
         if down && (record.is_none() || world.processes.iter().flatten().any(is_rejected)) {
             return Ok(());
         }

@@ -26,7 +26,7 @@ impl World {
             for (owner, fence) in &process.fences {
                 let _ = write!(text, "{owner:?}fence: {fence},");
             }
-            for fence in &process.rejected {
+            for fence in process.rejected.keys() {
                 let _ = write!(text, "fence: {fence},");
             }
             for answer in &process.inbox {
