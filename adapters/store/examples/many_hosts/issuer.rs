@@ -22,6 +22,8 @@ struct Log {
     asked: Vec<Instant>,
     /// The process that asked last, if it has no answer so far.
     asking: Option<u32>,
+    /// When the newest token was revoked.
+    revoked: Vec<Instant>,
 }
 
 impl Issuer {
@@ -47,6 +49,21 @@ impl Issuer {
         let mut asked = lock(&self.log).asked.clone();
         asked.sort_unstable();
         asked
+    }
+
+    /// Revokes the newest token, unless one is on its way. Returns its number.
+    pub(crate) fn revoke(&self) -> Option<usize> {
+        let mut log = lock(&self.log);
+        let may_revoke = log.asking.is_none() && !log.asked.is_empty();
+        may_revoke.then(|| {
+            log.revoked.push(Instant::now());
+            log.asked.len()
+        })
+    }
+
+    /// When the newest token was revoked, in order.
+    pub(crate) fn revoked(&self) -> Vec<Instant> {
+        lock(&self.log).revoked.clone()
     }
 
     /// A process that waits for its answer.

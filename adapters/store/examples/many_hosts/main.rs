@@ -1,5 +1,5 @@
-//! Twenty processes share one token, in files and in Redis, while some of them are killed, some are stopped for a while, and the
-//! server restarts. At the end it counts, from the issuer's side, how many tokens were needed and how many were issued.
+//! Twenty processes share one token, in files and in Redis, while some of them are killed, some are stopped for a while, the
+//! server restarts, and the newest token is revoked. At the end it counts, from the issuer's side, how many tokens were needed and how many were issued.
 //!
 //! The processes are this program, started again with `--host`. The issuer is this process: it answers on the loopback interface.
 
@@ -26,7 +26,7 @@ Usage: many_hosts [--on files | --on redis] [--seconds N] [--processes N] [--cal
   --on WHERE      only there (default: in files, then in Redis)
   --seconds N     how long, for each (default: 30)
   --processes N   how many processes (default: 20)
-  --calm          nothing is killed, stopped or restarted
+  --calm          nothing is killed, stopped or restarted; tokens are revoked all the same
 
 Exit status: 0 every promise was kept; 1 a promise was broken (the summary says which); 2 wrong usage.";
 
@@ -104,6 +104,9 @@ fn run(options: &Options, store: &str, mut server: Option<Server>) -> Report {
     (report.processes, report.seconds) = (options.processes, options.seconds);
     let (began, end) = (Instant::now(), Duration::from_secs(options.seconds));
     let mut random = Random(u64::from(std::process::id()));
+    // So far apart that a token which replaces a revoked one is used up before the next is revoked.
+    let revoke_every = Duration::from_secs(20).min(end / 2);
+    let (mut next_revoked, mut revoked) = (revoke_every, 0);
     // Ten a minute of each; in a short run more often, so that something happens.
     let every = Duration::from_secs(3).min(end / 5);
     let (mut next_harm, mut harmed) = (every, 0);
@@ -111,6 +114,13 @@ fn run(options: &Options, store: &str, mut server: Option<Server>) -> Report {
     while began.elapsed() < end {
         std::thread::sleep(Duration::from_millis(10));
         members.iter_mut().for_each(Member::go_on);
+        if began.elapsed() > next_revoked
+            && began.elapsed() + every < end
+            && let Some(number) = issuer.revoke()
+        {
+            (next_revoked, revoked) = (next_revoked + revoke_every, number);
+            members.iter_mut().for_each(|member| member.refuse(revoked));
+        }
         let is_time = began.elapsed() > next_harm && began.elapsed() + every < end;
         if options.calm || !is_time {
             continue;
@@ -128,6 +138,7 @@ fn run(options: &Options, store: &str, mut server: Option<Server>) -> Report {
         match random.below(if server.is_some() { 5 } else { 4 }) {
             0 | 1 => {
                 let mut killed = std::mem::replace(&mut members[victim], start());
+                members[victim].refuse(revoked);
                 killed.kill();
                 gone.push(killed);
                 report.kills += 1;

@@ -1,8 +1,8 @@
 //! One of the processes: inside, a program with a credential; outside, a handle to it.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::pin::Pin;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -14,14 +14,16 @@ use acs_common_store::{
     Store, StoreFuture, Taken,
 };
 use acs_common_tokio::store::SharingOptions;
-use acs_common_tokio::{CommunicationTokenCredential, NewToken, Policy};
+use acs_common_tokio::{CommunicationTokenCredential, NewToken, Policy, Token};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 pub(crate) const STORE_TIMEOUT: Duration = Duration::from_millis(250);
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
 /// A wait that is shorter is not worth a line.
-const SHORT: Duration = Duration::from_millis(400);
+pub(crate) const SHORT: Duration = Duration::from_millis(100);
+/// The number of the token that the service refuses. (A real service would say so with status 401.)
+static REVOKED: AtomicU64 = AtomicU64::new(0);
 
 fn naming() -> NamingKey {
     NamingKey::from_base64("cz6Q7dHkgGqVUPq4kd+mkLc7vC4gT1m1Yq0wT7m6iJ8=").expect("it is a key")
@@ -43,7 +45,11 @@ pub(crate) async fn is_torn(store: &FileStore) -> bool {
 /// The program of such a process. It runs until its standard input ends.
 pub(crate) fn run(store: &str, issuer: &str) -> ExitCode {
     thread::spawn(|| {
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if let Some(number) = line.strip_prefix("revoked ").and_then(|number| number.parse().ok()) {
+                REVOKED.store(number, Ordering::Relaxed);
+            }
+        }
         std::process::exit(0);
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -76,7 +82,19 @@ async fn work(store: &str, issuer: &str) -> Result<(), Box<dyn std::error::Error
     let (mut served, mut failed, mut told, mut last) = (0_u64, 0_u64, Instant::now(), String::new());
     loop {
         let asked = Instant::now();
-        match credential.get_token().await {
+        let refused = format!("token-{}", REVOKED.load(Ordering::Relaxed));
+        let is_refused = |token: &Token| token.secret().expose() == refused;
+        let mut answer = credential.get_token().await;
+        if let Ok(token) = &answer
+            && is_refused(token)
+        {
+            answer = credential.replace(token).await;
+        }
+        match answer {
+            Ok(token) if is_refused(&token) => {
+                failed += 1;
+                eprintln!("the refused token again");
+            }
             Ok(_) => served += 1,
             Err(error) => {
                 failed += 1;
@@ -183,6 +201,7 @@ pub(crate) struct Said {
 pub(crate) struct Member {
     process: Child,
     said: Arc<Mutex<Said>>,
+    input: Option<ChildStdin>,
     stopped_until: Option<Instant>,
     /// When it was stopped last, and when it was harmed.
     pub(crate) stops: Vec<(Instant, Instant)>,
@@ -198,13 +217,14 @@ impl Member {
             .spawn()
             .expect("this program starts again");
         let said = Arc::<Mutex<Said>>::default();
+        let input = process.stdin.take();
         let (lines, heard) = (BufReader::new(process.stdout.take().expect("it is piped")), Arc::clone(&said));
         thread::spawn(move || {
             for line in lines.lines().map_while(Result::ok) {
                 hear(&line, &mut heard.lock().expect("nothing panics under this lock"));
             }
         });
-        Self { process, said, stopped_until: None, stops: Vec::new(), killed: None }
+        Self { process, said, input, stopped_until: None, stops: Vec::new(), killed: None }
     }
 
     /// Stops it as a debugger does, or a host without a core to spare.
@@ -225,6 +245,14 @@ impl Member {
         }
     }
 
+    /// Tells it that the service refuses this token.
+    pub(crate) fn refuse(&mut self, number: usize) {
+        if let Some(input) = &mut self.input {
+            // If it has ended, its end is reported elsewhere.
+            let _ = writeln!(input, "revoked {number}");
+        }
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }
@@ -239,7 +267,7 @@ impl Member {
         if self.stopped_until.take().is_some() {
             self.signal("-CONT");
         }
-        drop(self.process.stdin.take());
+        drop(self.input.take());
         self.process.wait().expect("it ends");
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::issuer::{Issuer, LATENCY};
-use crate::member::{LEASE, Member, STORE_TIMEOUT};
+use crate::member::{LEASE, Member, SHORT, STORE_TIMEOUT};
 
 /// For a machine that is busy with twenty processes.
 const SLACK: Duration = Duration::from_millis(750);
@@ -22,6 +22,9 @@ pub(crate) struct Report {
     served: u64,
     failed: u64,
     lost: u64,
+    revoked: usize,
+    /// How many calls waited, and for how long at most.
+    waits: usize,
     longest: Duration,
     /// A wait that was longer than is promised, and what is promised.
     too_long: Option<(Duration, Duration)>,
@@ -29,15 +32,21 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn count(&mut self, issuer: &Issuer, members: &[Member]) {
-        // A token is needed when the one before it is due, and not before. This is what the issuer sees.
-        let mut due: Option<Instant> = None;
+        // A token is needed when the one before it is due or revoked, and not before. This is what the issuer sees.
+        let revoked = issuer.revoked();
+        self.revoked = revoked.len();
+        let mut last: Option<(Instant, Instant)> = None;
         for asked in issuer.asked() {
             self.issued += 1;
-            if due.is_none_or(|due| asked >= due) {
+            let is_due = |(before, due): (Instant, Instant)| {
+                asked >= due || revoked.iter().any(|revoked| (before..asked).contains(revoked))
+            };
+            if last.is_none_or(is_due) {
                 self.needed += 1;
                 // Its life began when it was asked for. It is due when half of what was left at its arrival is over. On a busy
                 // machine the issuer hears of it late.
-                due = Some(asked + LATENCY + (issuer.life - LATENCY) / 2 - Duration::from_millis(300));
+                let due = asked + LATENCY + (issuer.life - LATENCY) / 2 - Duration::from_millis(300);
+                last = Some((asked, due));
             }
         }
         let harm: Vec<Instant> =
@@ -55,6 +64,7 @@ impl Report {
                 }
                 let held_up = harm.iter().filter(|at| **at + LEASE > began && **at < ended).count();
                 let allowed = LATENCY + STORE_TIMEOUT + SLACK + LEASE * u32::try_from(held_up).unwrap_or(u32::MAX);
+                self.waits += 1;
                 self.longest = self.longest.max(waited);
                 if waited > allowed {
                     self.too_long = Some((waited, allowed));
@@ -92,14 +102,16 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { processes, seconds, kills, stops, restarts, issued, needed, served, failed, lost, longest, .. } =
-            self;
+        let Self { processes, seconds, kills, stops, restarts, revoked, issued, needed, .. } = self;
+        let Self { served, failed, waits, lost, .. } = self;
         writeln!(
             f,
             "{processes} processes, {seconds} s: {kills} killed, {stops} stopped, {restarts} restarts of the server"
         )?;
-        writeln!(f, "  calls: {served} served, {failed} failed; the longest waited {} ms", longest.as_millis())?;
-        write!(f, "  tokens: {issued} issued, {needed} needed, so {} more; ", issued - needed)?;
+        let (short, longest) = (SHORT.as_millis(), self.longest.as_millis());
+        write!(f, "  calls: {served} served, {failed} failed; {waits} waited over {short} ms")?;
+        writeln!(f, ", the longest {longest} ms")?;
+        write!(f, "  tokens: {issued} issued, {revoked} revoked, {needed} needed, so {} more; ", issued - needed)?;
         writeln!(f, "faults: {} ({lost} lost or late operations among them)", self.faults())?;
         match &self.broken()[..] {
             [] => write!(f, "  every promise was kept"),
