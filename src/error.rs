@@ -72,10 +72,10 @@ impl fmt::Display for Error {
                 "the credential has one fixed token and gets no other: make one with a refresher, or a new one with a new token",
             ),
             Self::DriverStopped => f.write_str(
-                "the credential's driver has stopped: keep its task and its runtime alive as long as the credential",
+                "the credential's background task (its driver) has stopped: keep the task and its runtime alive as long as the credential",
             ),
             Self::DriverStalled => f.write_str(
-                "nothing has run the credential's driver for a second: this call blocks the thread that would, or nothing runs it; in async code await get_token, or make this call in spawn_blocking, with a multi-threaded runtime",
+                "nothing has run the credential's background task for a second: this call blocks the thread that would, or nothing runs it; in async code await get_token, or make this call in spawn_blocking, with a multi-threaded runtime",
             ),
             Self::WaitTimedOut { limit } => write!(
                 f,
@@ -495,7 +495,7 @@ impl StdError for Boxed {
 #[non_exhaustive]
 pub enum TokenError {
     /// It is empty or only white space.
-    #[error("the token is blank: pass the bare token string, without `Bearer` or quotes")]
+    #[error("the token is empty or blank: see whether your server's answer has a token, and in which field")]
     Blank,
     /// It has 1 MiB (1,048,576 bytes) or more, without the white space around it.
     #[error(

@@ -55,9 +55,9 @@ fn what_is_not_a_token_is_refused_by_what_it_looks_like() {
     let long = "a".repeat(1 << 20);
     let too_long = |bytes: usize| format!("has {bytes} bytes");
     let table = [
-        (String::new(), Some(Blank), "is blank: pass the bare token string"),
-        (" \t\r\n\x0c".to_owned(), Some(Blank), "is blank"),
-        ("\u{a0}\x0b".to_owned(), Some(Blank), "is blank"),
+        (String::new(), Some(Blank), "is empty or blank: see whether your server"),
+        (" \t\r\n\x0c".to_owned(), Some(Blank), "is empty or blank"),
+        ("\u{a0}\x0b".to_owned(), Some(Blank), "is empty or blank"),
         (format!("Bearer {CANARY}"), Some(StartsWithBearer), "starts with `Bearer `: pass only what follows"),
         (format!(" bearer\t{CANARY}"), Some(StartsWithBearer), "starts with `Bearer `"),
         (format!("BEARER\n{CANARY}\n"), Some(StartsWithBearer), "starts with `Bearer `"),
@@ -84,8 +84,8 @@ fn what_is_not_a_token_is_refused_by_what_it_looks_like() {
         ("=".to_owned(), Some(OtherCharacters), "characters that no bearer token has"),
         (format!(" {long}\n"), None, &too_long(1 << 20)),
         (format!("Bearer {long}"), None, &too_long((1 << 20) + 7)),
-        (" ".repeat(1 << 20), Some(Blank), "is blank"),
-        ("\u{a0}".repeat(1 << 19), Some(Blank), "is blank"),
+        (" ".repeat(1 << 20), Some(Blank), "is empty or blank"),
+        ("\u{a0}".repeat(1 << 19), Some(Blank), "is empty or blank"),
     ];
     for (text, kind, said) in table {
         let start: String = text.chars().take(40).collect();

@@ -51,5 +51,5 @@ fn a_refreshers_error_shows_all_its_fields() {
 #[test]
 fn a_caller_of_an_ended_credential_is_told_what_to_do() {
     assert!(Error::Disposed.to_string().contains("make a new one"));
-    assert!(Error::DriverStopped.to_string().contains("keep its task"));
+    assert!(Error::DriverStopped.to_string().contains("keep the task"));
 }

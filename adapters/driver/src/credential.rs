@@ -126,7 +126,8 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     }
 
     /// Reports that the service refused this token (a 401). See the contract, rule 2.9. If the credential still holds this
-    /// token, it drops it. Then the next request starts a refresh; with
+    /// token, it drops it; but a token that replaced a rejected one less than `retry_max` ago stays until another comes, since perhaps only
+    /// one endpoint refuses it. Then the next request starts a refresh; with
     /// [`refresh_proactively`](crate::Builder::refresh_proactively) it starts at once, or after the backoff. If the credential
     /// already holds another token, nothing happens. So every task that gets a 401 may report it. A static token stays.
     ///

@@ -175,7 +175,7 @@ where
     message = "the future of a refresher must return a `Result<T, E>` with a token or an error, not `{Self}`",
     label = "its future returns `{Self}`",
     note = "`T` is a string or a `NewToken`: `Ok(token)`",
-    note = "`E` is any error, a message, or a `RefresherError`; if it never fails, write `Ok::<_, std::io::Error>(token)`"
+    note = "`E` is a message, a `RefresherError`, or any error that is `Send` and `Sync`: `Box<dyn Error>` alone is neither; if it never fails, write `Ok::<_, std::io::Error>(token)`"
 )]
 pub trait RefreshOutput {
     /// Converts it to the result of a [`Refresher`].

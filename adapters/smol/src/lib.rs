@@ -2,6 +2,9 @@
 //!
 //! # Where to find what
 //!
+//! Some examples name `acs_common` or `acs_common_driver`, where an item is from: here it is in `acs_common_smol`. A rule of the contract
+//! is one of `docs/semantics.md` in the repository.
+//!
 //! The handle is generic over its clock, and its methods are in [`generic`]; [`CommunicationTokenCredential`], [`Reader`],
 //! [`Notices`], [`Tokens`], [`GetToken`] and [`ReplaceToken`] name these types for smol.
 //!

@@ -31,7 +31,7 @@ fn spawning_refuses_an_invalid_initial_token_too() {
     let refresher = || async { Ok::<_, std::io::Error>("eyJhbGci") };
     let builder = CommunicationTokenCredential::with_refresher(refresher).initial_token(" ");
     let refused = builder.spawn().unwrap_err();
-    assert!(refused.to_string().starts_with("initial token: the token is blank"), "{refused}");
+    assert!(refused.to_string().starts_with("initial token: the token is empty or blank"), "{refused}");
 }
 
 /// Fails when a driver that panics without a timer leaves its callers waiting.

@@ -33,7 +33,7 @@ pub struct Server {
     /// After both, no clock of the device knows how much time has passed.
     slept: bool,
     set_back: bool,
-    /// The longest time that anything took, by any clock, since the start.
+    /// When the run began: no reading is older.
     since: Now,
     issued: Vec<Issued>,
 }
@@ -133,12 +133,11 @@ impl World {
     /// An answer of the issuer, which the machine judges by the server's time. Returns the verdict, if it is right.
     pub(super) fn learn_verdict(&mut self, request: RequestId, text: &str, brings: Brings, dated: bool) -> Verdict {
         let (token, truth) = self.issue(text, brings, dated);
+        let after = self.machine_after(Event::TokenReceived { request, token });
         if truth == Verdict::Invalid {
-            let after = self.machine_after(Event::TokenReceived { request, token });
             self.learn_held(&after);
             return truth;
         }
-        let after = self.machine_after(Event::TokenReceived { request, token });
         let name = last_part(text);
         let accepted = after.token(self.now).filter(|token| last_part(token.secret().expose()) == name);
         let left = accepted.map_or(0, |_| ends(&after, self.now).left(self.now));

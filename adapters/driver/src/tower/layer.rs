@@ -48,7 +48,8 @@ pub(super) struct Settings<B> {
 }
 
 impl<B> AuthorizeLayer<B> {
-    /// A layer whose requests can be sent again: their bodies are cloned.
+    /// A layer whose requests can be sent again: their bodies are cloned. For a body that is not `Clone`, use
+    /// [`without_replay`](Self::without_replay) or [`replay_with`](Self::replay_with).
     #[must_use]
     pub fn new(arguments: ClientArguments) -> Self
     where
