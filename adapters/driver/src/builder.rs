@@ -230,6 +230,10 @@ impl<C: Clock, W: Work> Builder<C, W> {
 
     /// Builds the credential, and runs its driver in the background of the runtime.
     ///
+    /// With the feature `tracing` the driver runs in the span that is current at this call, and keeps it open. So call it in a span
+    /// that lasts as long as the credential, not in that of a request; or [`build`](Self::build) the credential, and spawn its
+    /// driver yourself, in the span that you want, or in none. Each refresh has a root span of its own.
+    ///
     /// # Errors
     /// The initial token is invalid (the error says what it looks like), or there is no runtime.
     pub fn spawn(self) -> Result<CommunicationTokenCredential<C>, BuildError>
@@ -237,7 +241,8 @@ impl<C: Clock, W: Work> Builder<C, W> {
         C: Clone + Spawn<Driver<C, W>>,
     {
         let runtime = self.clock.clone();
-        let (credential, driver) = self.build()?;
+        let (credential, mut driver) = self.build()?;
+        driver.spans.keep_current();
         runtime.spawn(driver)?;
         Ok(credential)
     }

@@ -8,6 +8,7 @@ use acs_common::{Monotonic, Reason, RequestId, Until};
 use acs_common::{Token, sharing::Standing};
 
 use crate::effects::Effects;
+use crate::spans::Asker;
 
 /// The fields are in the order of execution. At most one of `check` and `refresh` is set.
 #[derive(Default)]
@@ -15,6 +16,8 @@ pub(crate) struct Commands {
     pub(crate) cancel: bool,
     pub(crate) check: Option<RequestId>,
     pub(crate) refresh: Option<Refresh>,
+    /// The check or the refresh has a span, linked to this.
+    pub(crate) asker: Option<Asker>,
     /// Arm or disarm the timer.
     pub(crate) timer: Option<Option<Monotonic>>,
     /// These were rejected, and what the machine holds since.

@@ -122,7 +122,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
         if let Some(token) = self.shared().fresh() {
             return Ok(Some(token));
         }
-        self.shared().lock().try_request()
+        self.shared().lock_for_caller().try_request()
     }
 
     /// Reports that the service refused this token (a 401). See the contract, rule 2.9. If the credential still holds this
@@ -150,7 +150,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// ```
     #[doc(alias = "invalidate")]
     pub fn reject(&self, token: &Token) {
-        self.shared().lock().handle(Event::TokenRejected { token: token.clone() });
+        self.shared().lock_for_caller().handle(Event::TokenRejected { token: token.clone() });
     }
 
     /// Reports that the service refused this token (a 401), and gets another one: [`reject`](Self::reject) and
@@ -207,7 +207,7 @@ impl<C: Clock> CommunicationTokenCredential<C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn retry_now(&self) {
-        self.shared().lock().handle(Event::RetryNow);
+        self.shared().lock_for_caller().handle(Event::RetryNow);
     }
 
     /// Tells the credential the time of the service, from the header `Date` of a response to a request with its token. `sent`
@@ -417,7 +417,7 @@ impl<C: Clock> GetToken<'_, C> {
     fn poll_request(&mut self, replaced: Option<Replaced<'_>>, context: &Context<'_>) -> Poll<Answer> {
         // Clone the waker before the lock is held, because that may run foreign code.
         let waker = context.waker().clone();
-        let mut locked = self.shared.lock();
+        let mut locked = self.shared.lock_for_caller();
         if let Some(Replaced { refused, report: true }) = replaced {
             locked.handle(Event::TokenRejected { token: refused.clone() });
         }

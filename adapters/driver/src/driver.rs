@@ -13,6 +13,7 @@ use crate::at_work::AtWork;
 use crate::calls::Work;
 use crate::clock::Clock;
 use crate::shared::Shared;
+use crate::spans::DriverSpans;
 
 /// The wall clock may change while the driver sleeps. So the driver reads the clocks at least this often.
 const SLICE: Duration = Duration::from_secs(60);
@@ -45,6 +46,7 @@ pub struct Driver<C: Clock, W: Work> {
     deadline: Option<Monotonic>,
     /// Sleeps until the deadline of the machine or of the work, whichever is earlier.
     sleep: Option<(Monotonic, Pin<Box<C::Sleep>>)>,
+    pub(crate) spans: DriverSpans,
 }
 
 // Everything that is pinned in it has its own box.
@@ -52,7 +54,7 @@ impl<C: Clock, W: Work> Unpin for Driver<C, W> {}
 
 impl<C: Clock, W: Work> Driver<C, W> {
     pub(crate) fn new(shared: Arc<Shared<C>>, work: W) -> Self {
-        Self { shared, work, deadline: None, sleep: None }
+        Self { shared, work, deadline: None, sleep: None, spans: DriverSpans::default() }
     }
 
     /// Reads the clocks now, as if a sleep had ended. A runtime whose timers can be late calls it when they may have been: in a
@@ -70,8 +72,11 @@ impl<C: Clock, W: Work> Driver<C, W> {
     /// ```
     pub fn look_at_clocks(&mut self) {
         self.sleep = None;
+        let entered = self.spans.enter_refresh();
         self.shared.lock().handle(Event::TimeAdvanced);
+        drop(entered);
         if self.obey() {
+            let _entered = self.spans.enter_refresh();
             let _at_work = AtWork::mark(&self.shared);
             self.work.look(self.shared.clock.now());
         }
@@ -106,8 +111,15 @@ impl<C: Clock, W: Work> Driver<C, W> {
             commands.signed_out.into_iter().for_each(|token| self.work.signed_out(token));
         }
         if commands.cancel {
+            let _entered = self.spans.enter_refresh();
             self.work.cancel();
+            self.spans.close();
         }
+        if let Some(asker) = &commands.asker {
+            let trigger = commands.refresh.as_ref().map(|refresh| refresh.reason.trigger);
+            self.spans.open(self.shared.name.as_ref(), asker, trigger);
+        }
+        let _entered = self.spans.enter_refresh();
         if let Some(request) = commands.check {
             self.work.start_check(request);
         }
@@ -123,6 +135,7 @@ impl<C: Clock, W: Work> Driver<C, W> {
 
     /// Whether the call has ended.
     fn poll_work(&mut self, context: &mut Context<'_>) -> bool {
+        let _entered = self.spans.enter_refresh();
         let at_work = AtWork::mark(&self.shared);
         let polled = self.work.poll(|| self.shared.clock.now(), context);
         drop(at_work);
@@ -132,7 +145,11 @@ impl<C: Clock, W: Work> Driver<C, W> {
         }
         match polled {
             Poll::Ready(event) => {
+                let has_ended = matches!(event, Event::TokenReceived { .. } | Event::RefreshFailed { .. });
                 self.shared.lock().handle(event);
+                if has_ended {
+                    self.spans.close();
+                }
                 true
             }
             Poll::Pending => false,
@@ -203,6 +220,7 @@ impl<C: Clock, W: Work> Future for Driver<C, W> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let _entered = self.spans.enter_program();
         for _ in 0..TURNS {
             if !self.obey() {
                 return self.poll_end(context);
@@ -220,6 +238,7 @@ impl<C: Clock, W: Work> Future for Driver<C, W> {
 
 impl<C: Clock, W: Work> Drop for Driver<C, W> {
     fn drop(&mut self) {
+        let _entered = (self.spans.enter_program(), self.spans.enter_refresh());
         self.cancel_work();
         self.shared.lock().end_driver();
     }

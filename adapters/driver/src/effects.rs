@@ -8,6 +8,7 @@ use std::task::Waker;
 use acs_common::{Error, FailureCause, Notice};
 
 use crate::panics::catch_panic;
+use crate::spans::Asker;
 
 /// The effects run when this is dropped. So it must be dropped after the lock.
 #[derive(Default)]
@@ -15,6 +16,7 @@ pub(crate) struct Effects {
     woken: Vec<Waker>,
     dropped_wakers: Vec<Waker>,
     dropped_errors: Vec<FailureCause>,
+    dropped_askers: Vec<Asker>,
     /// What is logged, and the name of the credential.
     #[cfg(feature = "tracing")]
     log: (Vec<crate::log::Entry>, Option<Arc<str>>),
@@ -40,6 +42,10 @@ impl Effects {
         if let Error::RefreshFailed { cause, .. } = error {
             self.dropped_errors.push(cause);
         }
+    }
+
+    pub(crate) fn drop_askers(&mut self, askers: impl IntoIterator<Item = Asker>) {
+        self.dropped_askers.extend(askers);
     }
 
     pub(crate) fn drop_notice(&mut self, notice: Notice) {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use acs_common::entra::{EntraOptions, Exchange, ExchangeAction, ExchangeEvent, HttpRequest};
+use acs_common::entra::{EntraOptions, Exchange, ExchangeAction, ExchangeError, ExchangeEvent, HttpRequest};
 use acs_common::{Event, Machine, Monotonic, Now, Policy, RefresherError, RequestId, TokenError};
 
 use crate::calls::{InFlight, sealed};
@@ -93,7 +93,8 @@ impl<S: EntraTokenSource, H: HttpClient> Exchanger<S, H> {
     }
 
     fn send(&mut self, request: HttpRequest) {
-        self.trace = Some(Trace::new(&request, self.name.as_ref()));
+        let trace = self.trace.insert(Trace::new(&request, self.name.as_ref()));
+        let _entered = trace.enter();
         self.sending.start(|| self.client.send(request));
     }
 
@@ -107,10 +108,14 @@ impl<S: EntraTokenSource, H: HttpClient> Exchanger<S, H> {
                 None => ExchangeEvent::EntraTokenFailed { error: RefresherError::new(RefresherPanicked) },
             });
         }
-        self.sending.poll(context).map(|answer| {
-            let trace = self.trace.take();
-            if let (Some(trace), Some(answer)) = (trace, &answer) {
-                trace.ended(answer);
+        let entered = self.trace.as_ref().map(Trace::enter);
+        let polled = self.sending.poll(context);
+        drop(entered);
+        polled.map(|answer| {
+            match (self.trace.take(), &answer) {
+                (Some(trace), Some(Ok(response))) => trace.ended(Ok(response.status())),
+                (Some(trace), Some(Err(error))) => trace.ended(Err(&ExchangeError::Transport(error.clone()))),
+                (_, None) | (None, _) => {}
             }
             match answer {
                 Some(Ok(response)) => ExchangeEvent::ResponseReceived { response },

@@ -11,6 +11,7 @@ use acs_common::{NewToken, Reason, RefresherError};
 
 pub use crate::http_client::HttpClient;
 use crate::refresher::Refresher;
+use crate::trace::Trace;
 use crate::wall_clock;
 
 /// A refresher that gets each token from an [`Issuer`] by one HTTP request. The client can be any [`HttpClient`]: each adapter
@@ -84,8 +85,12 @@ impl<H: HttpClient> Refresher for HttpRefresher<H> {
         };
         let stage = match issuer {
             Ok(issuer) => {
-                let sending = self.client.send(issuer.request(&reason));
-                Stage::Sending { sending, issuer, reason }
+                let request = issuer.request(&reason);
+                let trace = Trace::new(&request, None);
+                let entered = trace.enter();
+                let sending = self.client.send(request);
+                drop(entered);
+                Stage::Sending { sending, trace, issuer, reason }
             }
             Err(error) => Stage::Failed { error },
         };
@@ -115,6 +120,7 @@ pin_project_lite::pin_project! {
         Sending {
             #[pin]
             sending: F,
+            trace: Trace,
             issuer: Issuer,
             reason: Reason,
         },
@@ -128,10 +134,13 @@ impl<F: Future<Output = Result<HttpResponse, RefresherError>>> Future for Asking
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.project().stage.project() {
-            StageProjection::Sending { sending, issuer, reason } => match ready!(sending.poll(context)) {
-                Ok(response) => issuer.read(reason, &response, wall_clock::now()),
-                Err(error) => Err(Issuer::unreachable(error)),
-            },
+            StageProjection::Sending { sending, trace, issuer, reason } => {
+                let entered = trace.enter();
+                let answer = ready!(sending.poll(context)).map_err(Issuer::unreachable);
+                drop(entered);
+                trace.ended(answer.as_ref().map(HttpResponse::status).map_err(|error| error.get_ref() as _));
+                answer.and_then(|response| issuer.read(reason, &response, wall_clock::now()))
+            }
             StageProjection::Failed { error } => Err(error.clone()),
         })
     }

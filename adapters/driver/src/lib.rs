@@ -45,6 +45,7 @@ mod requests;
 mod shared;
 #[cfg(feature = "store")]
 mod sharing;
+mod spans;
 mod sync;
 mod tokens;
 #[cfg(feature = "tower")]

@@ -10,6 +10,7 @@ use acs_common::{Error, Token};
 use slab::Slab;
 
 use crate::effects::Effects;
+use crate::spans::Asker;
 
 /// Where a request waits.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +44,8 @@ pub(crate) struct Requests {
     open: Option<usize>,
     /// The same for requests for another token than this one, which is held.
     open_for_another: Option<(usize, Token)>,
+    /// How many rounds there have been.
+    opened: u64,
 }
 
 #[derive(Default)]
@@ -52,17 +55,23 @@ struct Round {
     reply: Option<Reply>,
     /// How many requests have a place here, with or without a reply.
     size: usize,
+    /// Who opened it, until it has its reply.
+    asker: Asker,
+    number: u64,
 }
 
 impl Requests {
     /// Takes a place in the open round, or in the one for another token than `than`. The flag says whether the round is new.
-    pub(crate) fn enter(&mut self, than: Option<&Token>) -> (Place, bool) {
+    pub(crate) fn enter(&mut self, than: Option<&Token>, asker: &Asker) -> (Place, bool) {
         let is_meant = |(_, other): &&(usize, Token)| than.is_some_and(|than| than.ptr_eq(other));
         let known = match than {
             None => self.open,
             Some(_) => self.open_for_another.as_ref().filter(is_meant).map(|(key, _)| *key),
         };
-        let key = known.unwrap_or_else(|| self.rounds.insert(Round::default()));
+        let key = known.unwrap_or_else(|| {
+            self.opened = self.opened.wrapping_add(1);
+            self.rounds.insert(Round { asker: asker.clone(), number: self.opened, ..Round::default() })
+        });
         match than {
             None => self.open = Some(key),
             Some(than) => self.open_for_another = Some((key, than.clone())),
@@ -106,6 +115,7 @@ impl Requests {
         self.close_round(round);
         if let Some(round) = self.rounds.get_mut(round) {
             round.reply = Some(reply);
+            effects.drop_askers([mem::take(&mut round.asker)]);
             effects.wake(mem::take(&mut round.waiting).into_iter().filter_map(|(_, waker)| waker));
         }
     }
@@ -130,12 +140,20 @@ impl Requests {
         if round.size > 0 {
             return None;
         }
-        match self.remove(place.round)?.reply {
+        let round = self.remove(place.round)?;
+        effects.drop_askers([round.asker]);
+        match round.reply {
             Some(Reply::Refused(error)) => effects.drop_error(error),
             Some(Reply::Granted) => {}
             None => return Some(place.round),
         }
         None
+    }
+
+    /// Who asked first of those who wait.
+    pub(crate) fn first_asker(&self) -> Option<&Asker> {
+        let waiting = self.rounds.iter().map(|(_, round)| round).filter(|round| round.reply.is_none());
+        waiting.min_by_key(|round| round.number).map(|round| &round.asker)
     }
 
     /// The rounds that wait.
@@ -173,7 +191,7 @@ mod tests {
         ];
         for order in orders {
             let (mut requests, mut effects) = (Requests::default(), Effects::default());
-            let places: Vec<_> = (0..MANY).map(|_| requests.enter(None)).collect();
+            let places: Vec<_> = (0..MANY).map(|_| requests.enter(None, &Asker::default())).collect();
             assert_eq!(places.iter().filter(|(_, is_new)| *is_new).count(), 1);
             let told = (0..MANY).filter(|turn| requests.leave(places[order(*turn)].0, &mut effects).is_some());
             assert_eq!(told.collect::<Vec<_>>(), [MANY - 1]);

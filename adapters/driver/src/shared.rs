@@ -10,7 +10,7 @@ use std::time::Duration;
 #[cfg(feature = "store")]
 use acs_common::FailureKind;
 use acs_common::{
-    Action, Error, Event, FailureCause, Machine, Notice, Now, Snapshot, Status, Token, Trigger, UnixTime,
+    Action, Error, Event, FailureCause, Machine, Notice, Now, Snapshot, Status, Token, TokenStatus, Trigger, UnixTime,
 };
 
 use crate::clock::Clock;
@@ -20,6 +20,7 @@ use crate::effects::Effects;
 use crate::listeners::Listeners;
 use crate::published::Published;
 use crate::requests::{Place, Reply, Requests};
+use crate::spans::Asker;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::watchers::Watchers;
 
@@ -62,6 +63,8 @@ pub(crate) struct Locked<'a, C> {
     // Declared before the effects, so that the lock is dropped first.
     state: MutexGuard<'a, State>,
     effects: Effects,
+    /// Who takes this step.
+    asker: Asker,
     /// The clocks are read when this is first needed.
     now: Option<Now>,
 }
@@ -108,9 +111,18 @@ impl<C: Clock> Shared<C> {
     }
 
     pub(crate) fn lock(&self) -> Locked<'_, C> {
+        self.lock_for(Asker::default())
+    }
+
+    /// As `lock`, for a caller who asks for something: the span of a refresh that this starts is linked to the caller's.
+    pub(crate) fn lock_for_caller(&self) -> Locked<'_, C> {
+        self.lock_for(Asker::current())
+    }
+
+    fn lock_for(&self, asker: Asker) -> Locked<'_, C> {
         // Under the lock the only foreign code is a clock. So after its panic the state is still complete.
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        Locked { shared: self, state, effects: Effects::default(), now: None }
+        Locked { shared: self, state, effects: Effects::default(), asker, now: None }
     }
 }
 
@@ -185,9 +197,11 @@ impl<C: Clock> Locked<'_, C> {
 
     /// Carries out the machine's actions, and publishes its snapshot.
     fn carry_out(&mut self) {
+        let now = self.now();
         let (state, effects) = (&mut *self.state, &mut self.effects);
         #[cfg(feature = "tracing")]
         let mut opaque = false;
+        let first_asker = |requests: &Requests| Some(requests.first_asker().unwrap_or(&self.asker).clone());
         while let Some(action) = state.machine.poll_action() {
             match action {
                 Action::ReturnToken { waiter, result } => {
@@ -213,9 +227,14 @@ impl<C: Clock> Locked<'_, C> {
                 Action::CheckSource { request, reason } => {
                     state.trigger = Some(reason.trigger);
                     state.commands.check = Some(request);
+                    // A check while the token is fresh has no span: at each request it would be too many.
+                    if !matches!(state.machine.status(now).token, TokenStatus::Fresh { .. }) {
+                        effects.drop_askers(mem::replace(&mut state.commands.asker, first_asker(&state.requests)));
+                    }
                 }
                 Action::CallRefresher { request, reason, give_up } => {
                     state.trigger = Some(reason.trigger);
+                    effects.drop_askers(mem::replace(&mut state.commands.asker, first_asker(&state.requests)));
                     state.commands.refresh = Some(Refresh {
                         request,
                         reason,
@@ -227,6 +246,9 @@ impl<C: Clock> Locked<'_, C> {
                 Action::ScheduleTimer { at } => state.commands.timer = Some(at),
             }
             state.driver.wake(effects);
+        }
+        if state.commands.check.is_none() && state.commands.refresh.is_none() {
+            effects.drop_askers(state.commands.asker.take());
         }
         if state.disposed {
             state.driver.wake(effects);
@@ -250,9 +272,9 @@ impl<C: Clock> Locked<'_, C> {
     fn measure_state(&mut self) {
         let now = self.now();
         let left = match self.state.machine.status(now).token {
-            acs_common::TokenStatus::Static => return,
-            acs_common::TokenStatus::Fresh { left, .. } | acs_common::TokenStatus::Due { left, .. } => Some(left),
-            acs_common::TokenStatus::None | _ => None,
+            TokenStatus::Static => return,
+            TokenStatus::Fresh { left, .. } | TokenStatus::Due { left, .. } => Some(left),
+            TokenStatus::None | _ => None,
         };
         let server_time = self.state.machine.server_time(now);
         let ahead = server_time.map(|time| now.unix.as_millis().saturating_sub(time.as_millis()));
@@ -360,7 +382,7 @@ impl<C: Clock> Locked<'_, C> {
         let held = self.state.machine.token(now);
         // A token that is not held cannot be the answer, so such a request is like any other.
         let refused = than.filter(|than| held.is_some_and(|held| held.ptr_eq(than)));
-        let (place, is_new) = self.state.requests.enter(refused);
+        let (place, is_new) = self.state.requests.enter(refused, &self.asker);
         match refused {
             Some(than) if is_new => {
                 self.handle(Event::AnotherRequested { waiter: place.round, than: than.clone() });

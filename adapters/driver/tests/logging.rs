@@ -23,14 +23,21 @@ impl Write for Captured {
     }
 }
 
-/// What is logged while this runs.
+/// What is logged while this runs, without the spans.
 fn captured(run: impl FnOnce()) -> Vec<String> {
     let captured = Captured::default();
     let writer = captured.clone();
     let subscriber = fmt().with_max_level(tracing::Level::TRACE).with_ansi(false).without_time();
     tracing::subscriber::with_default(subscriber.with_writer(move || writer.clone()).finish(), run);
     let captured = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
-    captured.lines().map(|line| line.trim().to_owned()).collect()
+    captured.lines().map(|line| without_spans(line.trim())).collect()
+}
+
+fn without_spans(line: &str) -> String {
+    match (line.split_once(" acs.token."), line.split_once("}: acs_common")) {
+        (Some((level, _)), Some((_, event))) => format!("{level} acs_common{event}"),
+        _ => line.to_owned(),
+    }
 }
 
 type Answer = Result<HttpResponse, RefresherError>;

@@ -39,6 +39,8 @@ mod refresher;
 mod requests;
 #[path = "../../../adapters/driver/src/shared.rs"]
 mod shared;
+#[path = "../../../adapters/driver/src/spans.rs"]
+mod spans;
 mod sync;
 #[path = "../../../adapters/driver/src/tokens.rs"]
 mod tokens;
