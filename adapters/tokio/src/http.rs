@@ -121,6 +121,7 @@ fn made(place: &OnceLock<Client>, builder: impl Fn() -> ClientBuilder) -> Result
     if let Some(client) = place.get() {
         return Ok(client.clone());
     }
+    #[allow(clippy::useless_conversion, reason = "without a backend it is a `Backend` already")]
     let Backend(Some(builder)) = builder().https_only(true).tls_sni(true).into() else {
         return Err(TlsError(Why::NoBackend));
     };
