@@ -10,7 +10,7 @@ use super::{Calls, Dropped, HOUR, lasting, millis, rt};
 pub(super) fn quick() -> Policy {
     let policy =
         Policy::builder().min_refresh_interval(millis(1)).retry_initial(millis(1)).request_backoff_max(millis(1));
-    policy.refresh_timeout(millis(50)).build().unwrap()
+    policy.jitter(0.0).refresh_timeout(millis(50)).build().unwrap()
 }
 
 pub(super) fn cause(answer: Result<acs_common_driver::Token, Error>) -> FailureCause {
