@@ -1,12 +1,13 @@
 //! Real clocks, changed while the example runs: the test sets the wall clock by days, and suspends the process.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::EXAMPLE;
+use super::fake_clock::fake_clock;
 use super::process::{Run, watch};
 
 const NEW_TOKEN: &str = "has a new token";
@@ -27,20 +28,10 @@ impl Run {
     }
 }
 
-/// The library that sets the wall clock of a process, if it is installed.
-fn fake_clock() -> Option<PathBuf> {
-    let folders = fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path().join("faketime"));
-    let local = ["/usr/lib/faketime", "/usr/local/lib/faketime"].map(PathBuf::from);
-    folders.chain(local).map(|folder| folder.join("libfaketime.so.1")).find(|path| path.exists())
-}
-
 /// Fails when `Until::left` looks at the monotonic clock only, and when the wall clock in `SystemCoarseClock::now_at_latest` stands still.
 #[test]
 fn a_wall_clock_set_by_days_either_way_costs_at_most_one_refresh() {
-    let Some(library) = fake_clock() else {
-        println!("skipped: libfaketime is not installed (Debian's package `faketime`)");
-        return;
-    };
+    let Some(library) = fake_clock() else { return };
     let offset = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{EXAMPLE}.{}.clock", std::process::id()));
     let set = |days: i32| {
         // By a rename, which is atomic: the example never reads half of the file.

@@ -9,6 +9,8 @@ use process::{At, Run, run};
 
 #[path = "clocks.rs"]
 mod clocks;
+#[path = "../../tests/support/fake_clock.rs"]
+mod fake_clock;
 #[path = "../../tests/support/process.rs"]
 mod process;
 

@@ -3,6 +3,7 @@
 //! `OPENSSL`, `run`).
 
 mod bodies;
+mod clocks;
 mod ending;
 mod exchange;
 mod issuer;
@@ -29,6 +30,8 @@ use super::rt;
 
 #[path = "../../../fake_acs/mod.rs"]
 mod fake_acs;
+#[path = "../../../../tests/support/fake_clock.rs"]
+mod fake_clock;
 
 use fake_acs::FakeAcs;
 
