@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+#[cfg(unix)]
 use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "included by two packages' tests")]
 
+#[cfg(unix)]
 use std::process::{Child, Command};
 
 use super::EXAMPLE;

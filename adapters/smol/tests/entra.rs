@@ -17,6 +17,7 @@ mod rt {
     pub(crate) const PROXIES: bool = false;
 
     /// Whether OpenSSL checks certificates.
+    #[cfg(target_os = "linux")]
     pub(crate) const OPENSSL: bool = false;
 
     pub(crate) fn run(test: impl Future<Output = ()>) {

@@ -16,6 +16,7 @@ mod rt {
     pub(crate) const PROXIES: bool = true;
 
     /// Whether OpenSSL checks certificates.
+    #[cfg(target_os = "linux")]
     pub(crate) const OPENSSL: bool = cfg!(feature = "native-tls");
 
     pub(crate) fn run(test: impl Future<Output = ()>) {
