@@ -2,11 +2,12 @@
 
 use std::cell::Cell;
 use std::future::{Pending, pending};
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use acs_common_driver::{Builder, Clock, Monotonic, NewToken, Now, Policy, RefresherError, UnixTime};
-use futures_lite::future::{block_on, or};
+use futures_lite::future::{block_on, or, poll_once};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 /// What no metric may hold.
@@ -46,7 +47,7 @@ fn page(live: impl FnOnce()) -> Vec<String> {
     lines
 }
 
-/// A first token after 250 ms, with the server's time, 15 s behind the device's; a rejection and its replacement; the
+/// A first token after 350 ms, with the server's time, 15 s behind the device's; a rejection and its replacement; the
 /// replacement again; two failures; the expiry.
 fn live(name: Option<&str>) {
     let clock = ByHand::default();
@@ -69,7 +70,12 @@ fn live(name: Option<&str>) {
     }
     let (credential, driver) = builder.build().unwrap();
     let asking = async {
-        let first = credential.get_token().await.unwrap();
+        let mut first = pin!(credential.get_token());
+        assert!(poll_once(first.as_mut()).await.is_none());
+        clock.pass(100);
+        // It waits since the first poll, and not since this one.
+        assert!(poll_once(first.as_mut()).await.is_none());
+        let first = first.await.unwrap();
         for _ in 0..10 {
             credential.get_token().await.unwrap();
         }
