@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use acs_common::{Secret, UnixTime};
-use acs_common_store::{NewRecord, Nonce, OpenError, Record, Sealed, SealingKeys};
+use acs_common_store::{Loss, NewRecord, Nonce, OpenError, Record, Sealed, SealingKeys};
 
 use super::{Host, LEASE, Rubbish, granted, held, keys, name, owner, record, text, wall_clock};
 
@@ -77,6 +77,8 @@ pub async fn rubbish_is_a_loss_and_is_replaced(host: &(impl Host + Sync)) {
         }
         let found = store.read(&entry).await.unwrap();
         assert!(found.record.is_none() && found.loss.is_some(), "{rubbish:?}: {found:?}");
+        // It is not read, so nobody knows what else is wrong with it.
+        assert!(!matches!(rubbish, Rubbish::Huge) || found.loss == Some(Loss::TooLarge), "{found:?}");
         store.mark(&entry, before).await.unwrap();
         std::thread::sleep(Duration::from_millis(2));
         let (after, found) = granted(other.take(&entry, owner(100 + round), LEASE).await);

@@ -78,6 +78,26 @@ fn links_are_not_followed() {
     assert_eq!(fs::read_to_string(victim).unwrap(), "untouched");
 }
 
+/// Fails when a file that another user put into an entry's place is read.
+#[test]
+fn a_file_of_another_user_is_a_loss() {
+    if rustix_uid() != 0 {
+        println!("skipped: only root can give a file to another user");
+        return;
+    }
+    let folder = TempFolder::new();
+    let store = FileStore::new(folder.path()).unwrap();
+    let (fence, _) = granted(smol::block_on(store.take(&name("a"), owner(1), LEASE)));
+    smol::block_on(store.finish(&name("a"), owner(1), fence, record("theirs"))).unwrap();
+    let path = folder.path().join(format!("{}.entry", name("a")));
+    std::os::unix::fs::chown(path, Some(65_534), None).unwrap();
+    let found = smol::block_on(store.read(&name("a"))).unwrap();
+    assert!(found.record.is_none() && found.loss.is_some());
+    let (fence, _) = granted(smol::block_on(store.take(&name("a"), owner(2), LEASE)));
+    smol::block_on(store.finish(&name("a"), owner(2), fence, record("ours"))).unwrap();
+    assert_eq!(text(&smol::block_on(store.read(&name("a"))).unwrap()).0, "ours");
+}
+
 /// Fails when a pipe in an entry's place holds up the one who reads it.
 #[test]
 fn a_pipe_does_not_block() {
@@ -140,7 +160,7 @@ fn a_held_lock_stops_only_changes_and_only_while_its_process_lives() {
     granted(smol::block_on(store.take(&name("a"), owner(3), LEASE)));
 }
 
-/// Fails when a lock file that was deleted and made anew locks two at once.
+/// Fails when a lock file that was deleted stops all changes.
 #[test]
 fn a_deleted_lock_file_is_made_anew() {
     let folder = TempFolder::new();
@@ -175,7 +195,7 @@ fn a_folder_that_refuses_is_an_error() {
     fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
 }
 
-/// Fails when a disk without room, or one that is read-only, costs what is stored. It needs a disk of its own, which root can mount.
+/// Fails when a disk without room, or one that is read-only, costs what is stored, or when half a file stays there. It needs a disk of its own, which root can mount.
 #[test]
 fn a_full_disk_and_a_read_only_one_cost_nothing() {
     let folder = TempFolder::new();
@@ -200,6 +220,8 @@ fn a_full_disk_and_a_read_only_one_cost_nothing() {
         let _ = fs::write(folder.path().join("filler"), vec![0; 128 << 10]);
         let error = smol::block_on(store.take(&name("a"), owner(2), LEASE)).unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Full, "{error}");
+        let files: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).collect();
+        assert!(files.iter().all(|file| file.extension().is_none_or(|extension| extension != "tmp")), "{files:?}");
         assert_eq!(text(&smol::block_on(store.read(&name("a"))).unwrap()).0, "one");
         fs::remove_file(folder.path().join("filler")).unwrap();
         granted(smol::block_on(store.take(&name("a"), owner(2), LEASE)));
