@@ -255,6 +255,8 @@ impl World {
                 let monotonic = before.saturating_sub(self.length(span));
                 self.now.monotonic = Monotonic::from_millis(monotonic);
                 self.model.longest_backoff = self.model.longest_backoff.saturating_add(before - monotonic);
+                // How long a backoff still lasts is not exact any more.
+                self.model.quiet = None;
                 self.set_back = true;
                 self.server.iter_mut().for_each(Server::monotonic_clock_set);
             }

@@ -149,7 +149,11 @@ impl Model {
         }
         let failures = again.filter(|_| repeats).map(|(_, failures)| failures);
         match failures.or(hidden.map(|hidden| hidden.failures)) {
-            Some(failures) => self.reasons.judge_again(trigger, failures, reason),
+            // In a batch, a failure that was never announced may have answered the waiters that a repetition needs.
+            Some(failures) => self
+                .reasons
+                .judge_again(trigger, failures, reason)
+                .or_else(|how| if self.events > 1 { self.reasons.judge(trigger, reason) } else { Err(how) }),
             None => self.reasons.judge(trigger, reason),
         }
         .or_else(|how| broken(Law::Reason, how))?;

@@ -300,7 +300,9 @@ impl World {
 
     /// Without a request: a proactive credential gets a token again by itself.
     fn recover_waiting(&mut self) {
-        if !self.model.options.proactive || self.model.options.retry.is_none() && self.model.failed_once {
+        // A clock that was set while the refresher worked makes its answer a failure.
+        let may_have_failed = self.model.failed_once || self.has_server();
+        if !self.model.options.proactive || self.model.options.retry.is_none() && may_have_failed {
             return;
         }
         let start = self.now.monotonic.as_millis();

@@ -38,12 +38,12 @@ pub struct Server {
     issued: Vec<Issued>,
 }
 
-/// A token, as the server knows it.
+/// A token whose life needs the server's clock, as the server knows it.
 #[derive(Clone, Debug)]
 struct Issued {
     text: String,
-    /// Its end by the server's clock; `None` if that needs no clock of the server.
-    end: Option<i64>,
+    /// Its end by the server's clock.
+    end: i64,
     /// For how long it was issued, or else the life that was laid first; and since when.
     most: (u64, Now),
     /// Its life was laid while a reading of the server's clock held.
@@ -91,7 +91,7 @@ impl Server {
     /// What the future depends on, beside the machine.
     pub fn state(&self, text: Option<&str>, now: Now) -> String {
         let held = text.and_then(|text| self.issued(text));
-        let held = held.map(|held| (held.end.map(|end| end - self.clock(now)), held.most, held.trusted));
+        let held = held.map(|held| (held.end - self.clock(now), held.most, held.trusted));
         format!("{} {} {} {} {held:?} at {now:?}", self.ahead, self.lied, self.slept, self.set_back)
     }
 }
@@ -134,27 +134,25 @@ impl World {
     pub(super) fn learn_verdict(&mut self, request: RequestId, text: &str, brings: Brings, dated: bool) -> Verdict {
         let (token, truth) = self.issue(text, brings, dated);
         let after = self.machine_after(Event::TokenReceived { request, token });
-        if truth == Verdict::Invalid {
-            self.learn_held(&after);
-            return truth;
-        }
         let name = last_part(text);
         let accepted = after.token(self.now).filter(|token| last_part(token.secret().expose()) == name);
         let left = accepted.map_or(0, |_| ends(&after, self.now).left(self.now));
         if left == 0 {
             self.learn_held(&after);
         }
+        if truth == Verdict::Invalid || matches!(brings, Brings::Lasting(_) | Brings::Opaque) {
+            return truth;
+        }
         let Some(server) = &mut self.server else { return truth };
-        let needs_clock = !matches!(brings, Brings::Lasting(_) | Brings::Opaque);
         let true_left = if let Verdict::Alive { left } = truth { left } else { 0 };
-        let end = needs_clock.then(|| server.clock(self.now).saturating_add_unsigned(true_left));
+        let end = server.clock(self.now).saturating_add_unsigned(true_left);
         let most = issued_for(brings, server.clock(self.now)).unwrap_or(left);
         let trusted = dated || after.server_time(self.now).is_some();
         server.issued.push(Issued { text: name, end, most: (most, self.now), trusted });
         let asked = self.model.flight.as_ref().map_or(self.now, |flight| flight.started);
         let error = if dated { 2 * DATE_ERROR + longest(asked, self.now) } else { self.reading_error() };
         self.check(Law::ServerTime, left <= most, |_| format!("valid for {left} ms, issued for {most} ms"));
-        self.check_life(left, true_left, error, trusted && needs_clock);
+        self.check_life(left, true_left, error, trusted);
         if left > 0 { Verdict::Alive { left } } else { Verdict::Expired }
     }
 
@@ -180,24 +178,24 @@ impl World {
         let stays = after.token(now).is_some_and(|token| last_part(token.secret().expose()) == text);
         let new = if stays { ends(after, now) } else { Ends::after(now, 0) };
         let is_same = stays && (new.mono, new.wall) == (before.mono, before.wall);
-        if !is_same {
-            self.model.lay_anew(new.left(now), now);
-        }
         let trusted = after.server_time(now).is_some();
         let is_first = trusted && self.machine.server_time(now).is_none();
         let Some(server) = &mut self.server else { return };
         let clock = server.clock(now);
-        let Some(issued) = server.issued.iter_mut().rev().find(|issued| issued.text == text) else { return };
-        if is_same && (issued.trusted || !is_first || issued.end.is_none()) {
+        let Some(issued) = server.issued.iter_mut().rev().find(|issued| issued.text == text) else {
+            return self
+                .check(Law::ServerTime, is_same, |_| format!("{text} needs no server's clock, but is laid anew"));
+        };
+        if !is_same {
+            self.model.lay_anew(new.left(now), now);
+        }
+        if is_same && (issued.trusted || !is_first) {
             return;
         }
         issued.trusted = trusted;
         let (most, accepted) = issued.most;
         let most = most.saturating_sub(longest(accepted, now));
-        let Some(end) = issued.end else {
-            return self.check(Law::ServerTime, false, |_| format!("{text} needs no server's clock, but is laid anew"));
-        };
-        let true_left = u64::try_from(end.saturating_sub(clock)).unwrap_or(0);
+        let true_left = u64::try_from(issued.end.saturating_sub(clock)).unwrap_or(0);
         let (left, error) = (new.left(now), self.reading_error());
         self.check(Law::ServerTime, left <= most, |_| format!("laid anew for {left} ms, {most} ms were left"));
         self.check_life(left, true_left.min(most), error, trusted);
@@ -227,7 +225,7 @@ impl World {
         let Some(server) = self.server.as_ref().filter(|server| server.is_honest()) else { return };
         let Some(token) = self.machine.token(self.now) else { return };
         let issued = server.issued(&last_part(token.secret().expose())).filter(|issued| issued.trusted);
-        let expired = issued.and_then(|issued| issued.end).filter(|end| *end <= server.clock(self.now));
+        let expired = issued.map(|issued| issued.end).filter(|end| *end <= server.clock(self.now));
         self.check(Law::ServerTime, expired.is_none(), |world| format!("served after {expired:?}: {:?}", world.server));
     }
 
@@ -276,7 +274,7 @@ fn ends(machine: &Machine<u32>, now: Now) -> Ends {
 
 /// The first number from which on this holds.
 fn first(holds: impl Fn(u64) -> bool) -> u64 {
-    let (mut low, mut high) = (0, u64::MAX >> 1);
+    let (mut low, mut high) = (0, u64::MAX);
     while low < high {
         let middle = low + (high - low) / 2;
         if holds(middle) { high = middle } else { low = middle + 1 }
