@@ -1,5 +1,5 @@
 //! acs-common compared with other libraries, measured in one process: its cost, its behaviour, and its scale.
-//! `cargo run --release --manifest-path benches/peers/Cargo.toml -- speed|behaviour|refused|scale|all`, which prints Markdown.
+//! `cargo run --release --manifest-path benches/peers/Cargo.toml -- speed|overhead|behaviour|refused|scale|all`, which prints Markdown.
 
 mod behaviour;
 mod contender;
@@ -7,6 +7,7 @@ mod floors;
 mod hosts;
 mod issuer;
 mod ours;
+mod overhead;
 mod peers;
 mod plot;
 mod refused;
@@ -24,11 +25,16 @@ fn main() -> ExitCode {
         scale::child(&arguments[1..]);
         return ExitCode::SUCCESS;
     }
-    let parts: [(&str, fn()); 4] =
-        [("speed", speed::run), ("behaviour", behaviour::run), ("refused", refused::run), ("scale", scale::run)];
+    let parts: [(&str, fn()); 5] = [
+        ("speed", speed::run),
+        ("overhead", overhead::run),
+        ("behaviour", behaviour::run),
+        ("refused", refused::run),
+        ("scale", scale::run),
+    ];
     let parts = parts.into_iter().filter(|part| what == "all" || what == part.0).collect::<Vec<_>>();
     if parts.is_empty() {
-        eprintln!("usage: peers speed|behaviour|refused|scale|all");
+        eprintln!("usage: peers speed|overhead|behaviour|refused|scale|all");
         return ExitCode::FAILURE;
     }
     report::preamble(what);

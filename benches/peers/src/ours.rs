@@ -149,11 +149,11 @@ macro_rules! reads {
 }
 
 mod tokio {
-    pub type Own = acs_common_tokio::Reader<acs_common_tokio::Tokio>;
+    pub type Own = acs_common_tokio::Reader;
 }
 
 mod smol {
-    pub type Own = acs_common_smol::Reader<acs_common_smol::Smol>;
+    pub type Own = acs_common_smol::Reader;
 }
 
 on!(tokio, OnTokio, ON_TOKIO);

@@ -23,7 +23,7 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 use toolkit_auth::{BearerAuthAutoRefreshLayer, OAuthClientConfig, SecretString, TokenProvider};
-use tower::{Layer as _, ServiceExt as _, service_fn};
+use tower::{Layer as _, Service as _, service_fn};
 
 use crate::issuer::{Issuer, Plan};
 use crate::report::{self, Verdict};
@@ -31,28 +31,44 @@ use crate::report::{self, Verdict};
 const CALLERS: usize = 8;
 const CALLS: usize = 100;
 const ENDPOINT: &str = "https://contoso.communication.azure.com";
+/// What a request carries, beside its authorization.
+const HEADERS: [(&str, &str); 3] = [("accept", "application/json"), ("x-one", "1"), ("x-two", "2")];
 const SCOPES: &[&str] = &["https://communication.azure.com/.default"];
 
 /// Takes the tokens that were issued since the last revocation, and counts what it gets.
 #[derive(Clone)]
-struct Service(Arc<State>);
+pub struct Service(Arc<State>);
 
 struct State {
     issuer: Issuer,
     /// The number of the first token that is still good.
     good_from: AtomicUsize,
     sends: AtomicUsize,
+    /// It answers at once, and takes everything.
+    is_prompt: bool,
 }
 
 impl Service {
     fn new() -> Self {
+        Self::of(false)
+    }
+
+    /// Answers at once, and takes everything.
+    pub fn prompt() -> Self {
+        Self::of(true)
+    }
+
+    fn of(is_prompt: bool) -> Self {
         let plan = Plan::tokens_of(Duration::from_secs(3_600)).after(Duration::from_millis(20));
         let (good_from, sends) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self(Arc::new(State { issuer: Issuer::new(plan), good_from, sends }))
+        Self(Arc::new(State { issuer: Issuer::new(plan), good_from, sends, is_prompt }))
     }
 
     /// The status that a request with this header gets.
     async fn answer(&self, authorization: Option<&str>) -> u16 {
+        if self.0.is_prompt {
+            return 200;
+        }
         self.0.sends.fetch_add(1, Ordering::SeqCst);
         // So that calls are under way at the same time.
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -67,7 +83,7 @@ impl Service {
 }
 
 /// Makes calls through a library.
-trait Host: Send + Sync {
+pub trait Host: Send + Sync {
     /// The status that the caller sees.
     fn call(&self) -> BoxFuture<'_, Result<u16, String>>;
 }
@@ -105,49 +121,57 @@ fn text(headers: &http::HeaderMap) -> Option<&str> {
     headers.get(http::header::AUTHORIZATION)?.to_str().ok()
 }
 
-fn our_layer(service: &Service) -> Result<Box<dyn Host>, String> {
-    let inside = service.clone();
-    let inner = service_fn(move |request: http::Request<()>| {
-        let service = inside.clone();
-        async move {
-            let status = service.answer(text(request.headers())).await;
-            Ok::<_, http::Error>(Response::builder().status(status).body(())?)
-        }
-    });
-    let authorized = AuthorizeLayer::new(arguments(service)?).layer(inner);
-    Ok(Box::new(Called(move || {
-        let authorized = authorized.clone();
-        Box::pin(async move {
-            let request = http::Request::get(ENDPOINT).body(()).map_err(words)?;
-            Ok(authorized.oneshot(request).await.map_err(words)?.status().as_u16())
-        }) as BoxFuture<'static, _>
-    })))
+/// The service as tower's.
+macro_rules! inner {
+    ($service:expr) => {{
+        let service = $service.clone();
+        service_fn(move |request: http::Request<()>| {
+            let service = service.clone();
+            async move {
+                let status = service.answer(text(request.headers())).await;
+                Ok::<_, toolkit_http::HttpError>(Response::builder().status(status).body(()).expect("a status"))
+            }
+        })
+    }};
 }
 
-fn gears_layer(service: &Service) -> Result<Box<dyn Host>, String> {
+/// Calls this service, which is always ready.
+macro_rules! called {
+    ($authorized:expr) => {{
+        let authorized = std::sync::Mutex::new($authorized);
+        Ok(Box::new(Called(move || {
+            let request = HEADERS
+                .iter()
+                .fold(http::Request::get(ENDPOINT), |request, (name, value)| request.header(*name, *value));
+            let request = request.body(()).expect("it is valid");
+            let answer = authorized.lock().expect("nothing panics").call(request);
+            Box::pin(async move { Ok(answer.await.map_err(words)?.status().as_u16()) }) as BoxFuture<'static, _>
+        })))
+    }};
+}
+
+/// Without anything.
+pub fn bare_service(service: &Service) -> Result<Box<dyn Host>, String> {
+    called!(inner!(service))
+}
+
+pub fn our_layer(service: &Service) -> Result<Box<dyn Host>, String> {
+    called!(AuthorizeLayer::new(arguments(service)?).layer(inner!(service)))
+}
+
+pub fn our_layer_without_replay(service: &Service) -> Result<Box<dyn Host>, String> {
+    called!(AuthorizeLayer::without_replay(arguments(service)?).layer(inner!(service)))
+}
+
+pub fn gears_layer(service: &Service) -> Result<Box<dyn Host>, String> {
     let config = OAuthClientConfig {
         token_endpoint: Some(service.0.issuer.url().parse().map_err(words)?),
         client_id: "client".to_owned(),
         client_secret: SecretString::new("secret"),
         ..OAuthClientConfig::default()
     };
-    let inside = service.clone();
-    let inner = service_fn(move |request: http::Request<()>| {
-        let service = inside.clone();
-        async move {
-            let status = service.answer(text(request.headers())).await;
-            Ok::<_, toolkit_http::HttpError>(Response::builder().status(status).body(()).expect("a status"))
-        }
-    });
     let provider = TokenProvider::new(config).map_err(words)?;
-    let authorized = BearerAuthAutoRefreshLayer::new(provider).layer(inner);
-    Ok(Box::new(Called(move || {
-        let authorized = authorized.clone();
-        Box::pin(async move {
-            let request = http::Request::get(ENDPOINT).body(()).map_err(words)?;
-            Ok(authorized.oneshot(request).await.map_err(words)?.status().as_u16())
-        }) as BoxFuture<'static, _>
-    })))
+    called!(BearerAuthAutoRefreshLayer::new(provider).layer(inner!(service)))
 }
 
 /// The end of a pipeline of the Azure SDK.
@@ -163,8 +187,22 @@ impl std::fmt::Debug for Transport {
 #[async_trait]
 impl Policy for Transport {
     async fn send(&self, _: &Context, request: &mut Request, _: &[Arc<dyn Policy>]) -> PolicyResult {
-        let status = self.0.answer(request.headers().get_optional_str(&AUTHORIZATION)).await;
+        // Not by name: a header that is not there would be an error with a backtrace.
+        let authorization = request.headers().iter().find(|(name, _)| **name == AUTHORIZATION);
+        let authorization = authorization.map(|(_, value)| value.as_str());
+        let status = self.0.answer(authorization).await;
         Ok(AsyncRawResponse::from_bytes(status.into(), Headers::new(), Vec::new()))
+    }
+}
+
+/// Changes nothing.
+#[derive(Debug)]
+struct Passes;
+
+#[async_trait]
+impl Policy for Passes {
+    async fn send(&self, context: &Context, request: &mut Request, next: &[Arc<dyn Policy>]) -> PolicyResult {
+        next[0].send(context, request, &next[1..]).await
     }
 }
 
@@ -177,6 +215,7 @@ impl Host for Pipeline {
     fn call(&self) -> BoxFuture<'_, Result<u16, String>> {
         Box::pin(async {
             let mut request = Request::new(ENDPOINT.parse().map_err(words)?, Method::Get);
+            HEADERS.iter().for_each(|(name, value)| request.insert_header(*name, *value));
             let response = self.policy.send(&Context::default(), &mut request, &self.next).await.map_err(words)?;
             Ok(response.status().into())
         })
@@ -187,11 +226,16 @@ fn pipeline(service: &Service, policy: Arc<dyn Policy>) -> Box<dyn Host> {
     Box::new(Pipeline { policy, next: [Arc::new(Transport(service.clone()))] })
 }
 
-fn our_policy(service: &Service) -> Result<Box<dyn Host>, String> {
+/// Without anything.
+pub fn bare_pipeline(service: &Service) -> Result<Box<dyn Host>, String> {
+    Ok(pipeline(service, Arc::new(Passes)))
+}
+
+pub fn our_policy(service: &Service) -> Result<Box<dyn Host>, String> {
     Ok(pipeline(service, Arc::new(AuthorizePolicy::new(arguments(service)?))))
 }
 
-fn bearer_policy(service: &Service) -> Result<Box<dyn Host>, String> {
+pub fn bearer_policy(service: &Service) -> Result<Box<dyn Host>, String> {
     Ok(of_sdk(service, Arc::new(Role(service.0.issuer.clone()))))
 }
 
@@ -286,23 +330,32 @@ fn put(request: &mut reqwest::Request, token: &str) {
 
 impl Host for ClientWithMiddleware {
     fn call(&self) -> BoxFuture<'_, Result<u16, String>> {
-        Box::pin(async { Ok(self.get(ENDPOINT).send().await.map_err(words)?.status().as_u16()) })
+        let headers = HEADERS
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::from_static(value)));
+        let headers = headers.collect::<http::HeaderMap>();
+        Box::pin(async { Ok(self.get(ENDPOINT).headers(headers).send().await.map_err(words)?.status().as_u16()) })
     }
+}
+
+/// Without anything.
+pub fn bare_client(service: &Service) -> Result<Box<dyn Host>, String> {
+    Ok(Box::new(ClientBuilder::new(reqwest::Client::new()).with(Network(service.clone())).build()))
 }
 
 fn middleware(service: &Service, first: impl Middleware) -> Box<dyn Host> {
     Box::new(ClientBuilder::new(reqwest::Client::new()).with(first).with(Network(service.clone())).build())
 }
 
-fn our_middleware(service: &Service) -> Result<Box<dyn Host>, String> {
+pub fn our_middleware(service: &Service) -> Result<Box<dyn Host>, String> {
     Ok(middleware(service, AuthorizeMiddleware::new(arguments(service)?)))
 }
 
-fn by_hand(service: &Service) -> Result<Box<dyn Host>, String> {
+pub fn by_hand(service: &Service) -> Result<Box<dyn Host>, String> {
     Ok(middleware(service, ByHand { held: Mutex::new(None), issuer: service.0.issuer.clone() }))
 }
 
-type Make = fn(&Service) -> Result<Box<dyn Host>, String>;
+pub type Make = fn(&Service) -> Result<Box<dyn Host>, String>;
 
 const HOSTS: [(&str, bool, Make); 7] = [
     ("ours: tower layer", true, our_layer),
@@ -314,6 +367,21 @@ const HOSTS: [(&str, bool, Make); 7] = [
     ("cf-gears-toolkit-auth: auto-refresh layer", false, gears_layer),
 ];
 
+/// A host that has its first token.
+pub async fn with_a_token(make: Make, service: &Service) -> Result<Arc<dyn Host>, String> {
+    let host: Arc<dyn Host> = make(service)?.into();
+    // cf-gears' provider gets its first token in the background.
+    let mut first = host.call().await;
+    for _ in 0..50 {
+        if matches!(first, Ok(200)) {
+            return Ok(host);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        first = host.call().await;
+    }
+    Err(format!("no first token: {first:?}"))
+}
+
 /// What `CALLS` calls of `CALLERS` callers cost, after the service has revoked the token.
 struct Cost {
     failed: usize,
@@ -323,19 +391,7 @@ struct Cost {
 
 async fn refused(make: Make) -> Result<Cost, String> {
     let service = Service::new();
-    let host: Arc<dyn Host> = make(&service)?.into();
-    // cf-gears' provider gets its first token in the background.
-    let mut first = host.call().await;
-    for _ in 0..50 {
-        if matches!(first, Ok(200)) {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        first = host.call().await;
-    }
-    if first != Ok(200) {
-        return Err(format!("no first token: {first:?}"));
-    }
+    let host = with_a_token(make, &service).await?;
     // Longer than our minimum interval.
     tokio::time::sleep(Duration::from_millis(1_200)).await;
     let (refreshes, sends) = (service.0.issuer.fetches(), service.0.sends.load(Ordering::SeqCst));
