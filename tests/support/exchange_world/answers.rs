@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use acs_common::entra::ExchangeEvent;
-use acs_common::{Event, NewToken, RefresherError, RequestId, Source};
+use acs_common::{Action, Event, NewToken, RefresherError, RequestId, Source};
 
 use super::ops::{self, Answer, Entra};
 use super::{Asked, Held, NOBODY, World};
@@ -71,11 +71,19 @@ impl World {
         if asked == Asked::Service {
             self.begin_pause();
         }
+        let comes_late = self.is_over();
         self.credential.tell_exchange(request, event, self.now);
         self.drain();
         self.signed_out = false;
-        let goes_on = self.failures > failures || self.credential.exchange.is_some();
+        let goes_on = self.failures > failures || self.credential.exchange.is_some() || comes_late;
         self.check(goes_on || !starts_clean, || "nothing has failed for it, but it is not exchanged".to_owned());
+    }
+
+    /// The time of the attempt in flight is over, and it is dropped. If nobody waits for it, it is not made again.
+    fn is_over(&self) -> bool {
+        let mut machine = self.credential.machine.clone();
+        machine.handle(Event::TimeAdvanced, self.now);
+        std::iter::from_fn(|| machine.poll_action()).any(|action| matches!(action, Action::CancelRefresher { .. }))
     }
 
     /// The event of an answer, and what token it would bring.
