@@ -3,6 +3,8 @@
 //! `OPENSSL`, `run`).
 
 mod bodies;
+// libfaketime is not for Windows.
+#[cfg(unix)]
 mod clocks;
 mod ending;
 mod exchange;

@@ -71,6 +71,10 @@ fn a_request_to_this_computer_never_goes_through_a_proxy() {
     let port = acs.endpoint().rsplit_once(':').unwrap().1.to_owned();
     for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
         for host in ["localhost", "LOCALHOST", "127.0.0.1", "[::ffff:127.0.0.1]", "localhost."] {
+            // A socket of Windows for IPv6 does not reach IPv4.
+            if cfg!(windows) && host.starts_with('[') {
+                continue;
+            }
             let said = exchange_at(&format!("http://{host}:{port}"), &[(variable, &proxy)]);
             assert!(said.contains("token: acs-token-"), "{variable}, {host}: {said}");
             assert!(asked.try_recv().is_err(), "{variable}, {host}: the proxy is asked");
@@ -79,7 +83,8 @@ fn a_request_to_this_computer_never_goes_through_a_proxy() {
     assert_eq!(acs.asked(), acs.connections(), "each has its own");
 }
 
-/// Not even with TLS, where the proxy would learn nothing but the name.
+/// Not even with TLS, where the proxy would learn nothing but the name. Windows does not read `SSL_CERT_FILE`.
+#[cfg(unix)]
 #[test]
 fn nor_does_one_with_tls() {
     let acs = FakeAcs::start().unwrap();
