@@ -40,7 +40,7 @@ pub enum SharingAction {
     Return {
         /// The id of the refresh.
         request: RequestId,
-        /// The token, or why there is none.
+        /// The token, or the error.
         result: Result<NewToken, RefresherError>,
     },
     /// Drop the call of the refresher. Its answer is ignored.

@@ -190,7 +190,7 @@ impl World {
                 }
             }
             Op::Answer(brings) => match self.call() {
-                Some(request) => self.answer(request, brings, self.has_server()),
+                Some(request) => self.answer(request, brings, true),
                 None => self.look(),
             },
             Op::AnswerWithoutDate(brings) => match self.call() {
@@ -199,7 +199,7 @@ impl World {
             },
             Op::ServerDate(dated) => self.server_date(dated),
             Op::AnswerLate(index, brings) => match self.not_called(index) {
-                Some(request) => self.answer(request, brings, self.has_server()),
+                Some(request) => self.answer(request, brings, true),
                 None => self.look(),
             },
             Op::Fail(fails) => match self.check_in_flight().or(self.call()) {

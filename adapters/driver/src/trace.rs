@@ -60,7 +60,7 @@ impl Trace {
         self.span.enter()
     }
 
-    /// The status of the response, or why there is none.
+    /// The status of the response, or the error.
     pub(crate) fn ended(&self, answer: Result<u16, &dyn Error>) {
         let Self { credential, request_id, attempt, sent, span } = self;
         let (credential, request_id) = (credential.as_deref(), request_id.as_deref());

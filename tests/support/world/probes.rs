@@ -254,7 +254,7 @@ impl World {
                 let source = self.model.usual_source().unwrap_or(Gives::First.make());
                 self.source_checked(request, source);
             }
-            Some((request, Stage::Refreshing)) => self.answer(request, Brings::Until(3_600_000), self.has_server()),
+            Some((request, Stage::Refreshing)) => self.answer(request, Brings::Until(3_600_000), true),
             Some((_, Stage::AwaitingStart)) | None => return false,
         }
         true

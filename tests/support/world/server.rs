@@ -35,10 +35,11 @@ pub struct Server {
     set_back: bool,
     /// When the run began: no reading is older.
     since: Now,
-    issued: Vec<Issued>,
+    /// The last accepted token, if its life needs the server's clock.
+    issued: Option<Issued>,
 }
 
-/// A token whose life needs the server's clock, as the server knows it.
+/// A token, as the server knows it.
 #[derive(Clone, Debug)]
 struct Issued {
     text: String,
@@ -52,7 +53,7 @@ struct Issued {
 
 impl Server {
     pub fn new(ahead: i64, since: Now) -> Self {
-        Self { ahead, lied: false, slept: false, set_back: false, since, issued: Vec::new() }
+        Self { ahead, lied: false, slept: false, set_back: false, since, issued: None }
     }
 
     pub fn sleeps(&mut self, by: u64) {
@@ -85,7 +86,7 @@ impl Server {
     }
 
     fn issued(&self, text: &str) -> Option<&Issued> {
-        self.issued.iter().rev().find(|issued| issued.text == text)
+        self.issued.as_ref().filter(|issued| issued.text == text)
     }
 
     /// What the future depends on, beside the machine.
@@ -148,7 +149,9 @@ impl World {
         let end = server.clock(self.now).saturating_add_unsigned(true_left);
         let most = issued_for(brings, server.clock(self.now)).unwrap_or(left);
         let trusted = dated || after.server_time(self.now).is_some();
-        server.issued.push(Issued { text: name, end, most: (most, self.now), trusted });
+        if left > 0 {
+            server.issued = Some(Issued { text: name, end, most: (most, self.now), trusted });
+        }
         let asked = self.model.flight.as_ref().map_or(self.now, |flight| flight.started);
         let error = if dated { 2 * DATE_ERROR + longest(asked, self.now) } else { self.reading_error() };
         self.check(Law::ServerTime, left <= most, |_| format!("valid for {left} ms, issued for {most} ms"));
@@ -182,7 +185,7 @@ impl World {
         let is_first = trusted && self.machine.server_time(now).is_none();
         let Some(server) = &mut self.server else { return };
         let clock = server.clock(now);
-        let Some(issued) = server.issued.iter_mut().rev().find(|issued| issued.text == text) else {
+        let Some(issued) = server.issued.as_mut().filter(|issued| issued.text == text) else {
             return self
                 .check(Law::ServerTime, is_same, |_| format!("{text} needs no server's clock, but is laid anew"));
         };
