@@ -188,9 +188,10 @@ impl Token {
     /// assert!(!one.ptr_eq(other));
     /// # Ok::<(), acs_common::TokenError>(())
     /// ```
+    #[inline]
     #[must_use]
     pub fn ptr_eq(&self, other: &Self) -> bool {
-        core::ptr::eq(self.first(), other.first())
+        self.is_clone_of(other) || core::ptr::eq(self.first(), other.first())
     }
 
     /// The address of the first token with this text. It names no other token as long as one of this text exists.
@@ -198,6 +199,7 @@ impl Token {
         self.0.first.as_ref().map_or(Arc::as_ptr(&self.0), Weak::as_ptr)
     }
 
+    #[inline]
     pub(crate) fn is_clone_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }

@@ -65,6 +65,27 @@ impl Call {
         Self::new(replayable, Stage::Asking { other_than: None })
     }
 
+    /// A call with a token that the host holds, and that is valid. It starts by sending.
+    ///
+    /// ```
+    /// use acs_common::Token;
+    /// use acs_common::call::Call;
+    ///
+    /// /// A call that asks for a token only if none is held.
+    /// fn start(held: Option<&Token>) -> Call {
+    ///     match held {
+    ///         Some(token) => Call::with_held_token(token.clone(), true),
+    ///         None => Call::with_token(true),
+    ///     }
+    /// }
+    /// # let _ = start(None);
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn with_held_token(token: Token, replayable: bool) -> Self {
+        Self::new(replayable, Stage::Sending { with: With::Token(token), again: false })
+    }
+
     /// A call that is signed with an access key. `date` is the service's time as far as the host knows it, else the wall
     /// clock's.
     #[must_use]

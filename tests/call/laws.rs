@@ -34,7 +34,7 @@ fn every_run_obeys_every_law() {
             let first = Op::Response { status: 401, challenge, elsewhere: false, ahead: Some(i64::from(seed) * 4) };
             let steps = [Op::Drain, Op::Token(0), Op::Drain, first, Op::Drain, Op::Token(2), Op::Drain];
             for key in [false, true] {
-                let world = World::play(Setup { key, replayable: true }, &steps).unwrap();
+                let world = World::play(Setup { key, held: false, replayable: true }, &steps).unwrap();
                 twice += usize::from(world.sends() == 2);
                 runs_played += 1;
             }
@@ -48,7 +48,8 @@ fn every_run_obeys_every_law() {
 fn a_signature_is_corrected_from_four_minutes_on() {
     for (ahead, sends) in [(0, 1), (240, 1), (241, 2), (-240, 1), (-241, 2), (86_400, 2)] {
         let first = Op::Response { status: 401, challenge: 0, elsewhere: false, ahead: Some(ahead) };
-        let world = World::play(Setup { key: true, replayable: true }, &[Op::Drain, first, Op::Drain]).unwrap();
+        let setup = Setup { key: true, held: false, replayable: true };
+        let world = World::play(setup, &[Op::Drain, first, Op::Drain]).unwrap();
         assert_eq!(world.sends(), sends, "the service is {ahead} s ahead");
     }
 }

@@ -156,3 +156,15 @@ fn every_state_and_event_has_a_row() {
         );
     }
 }
+
+/// Fails when `with_held_token` starts elsewhere than in `sending`.
+#[test]
+fn a_call_with_a_held_token_is_one_that_has_got_it() {
+    for replayable in [false, true] {
+        let asked = Walk::to("sending", replayable);
+        let call = Call::with_held_token(asked.refused.clone(), replayable);
+        let mut held = Walk { call, refused: asked.refused.clone() };
+        assert_eq!(held.drain(), ["send"]);
+        assert_eq!(format!("{:?}", held.call), format!("{:?}", asked.call));
+    }
+}

@@ -12,6 +12,8 @@ use super::rig::now;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setup {
     pub key: bool,
+    /// The host holds a token at the start.
+    pub held: bool,
     pub replayable: bool,
 }
 
@@ -117,20 +119,20 @@ pub struct World {
 impl World {
     pub fn new(setup: Setup) -> Self {
         let signed = UnixTime::from_secs(SIGNED);
-        let call =
-            if setup.key { Call::with_key(signed, setup.replayable) } else { Call::with_token(setup.replayable) };
         let token = |text: &str| {
             let machine = Machine::<()>::with_static_token(NewToken::new(text), Policy::default(), now(0)).unwrap();
             machine.token(now(0)).unwrap().clone()
         };
+        let tokens = ["Canary4Same4Qx7vB2mZ9kL", "Canary4Same4Qx7vB2mZ9kL", "Canary5Other5Pq4wE7rT1y"].map(token);
+        let call = match setup {
+            Setup { key: true, replayable, .. } => Call::with_key(signed, replayable),
+            Setup { held: true, replayable, .. } => Call::with_held_token(tokens[0].clone(), replayable),
+            Setup { replayable, .. } => Call::with_token(replayable),
+        };
         Self {
             call,
             setup,
-            tokens: [
-                token("Canary4Same4Qx7vB2mZ9kL"),
-                token("Canary4Same4Qx7vB2mZ9kL"),
-                token("Canary5Other5Pq4wE7rT1y"),
-            ],
+            tokens,
             awaited: None,
             sent: Vec::new(),
             refused: Vec::new(),
@@ -228,7 +230,10 @@ impl World {
             Act::Get(other_than) => {
                 self.check(!self.setup.key, "a key needs no token");
                 match other_than {
-                    None => self.check(self.sent.is_empty(), "the first token is asked for before anything is sent"),
+                    None => {
+                        self.check(!self.setup.held, "a token that is held is not asked for");
+                        self.check(self.sent.is_empty(), "the first token is asked for before anything is sent");
+                    }
                     Some(which) => {
                         self.check(self.refused == [which], "another token is asked for after a first refusal");
                         self.check(self.rejected == [which], "it is rejected first");
@@ -368,7 +373,7 @@ impl fmt::Debug for World {
 /// Any bytes are a setup and operations.
 pub fn ops(bytes: &[u8]) -> (Setup, Vec<Op>) {
     let (first, rest) = bytes.split_first().unwrap_or((&0, &[]));
-    let setup = Setup { key: first & 1 == 1, replayable: first & 2 == 0 };
+    let setup = Setup { key: first & 1 == 1, held: first & 4 == 4, replayable: first & 2 == 0 };
     let op = |pair: &[u8]| {
         let (kind, value) = (pair[0], pair.get(1).copied().unwrap_or_default());
         let which = usize::from(value);

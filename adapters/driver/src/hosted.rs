@@ -150,7 +150,7 @@ pub async fn authorized<H: Host>(
 }
 
 /// An action, without a borrow of the machine.
-enum Step {
+pub(crate) enum Step {
     Reject(Token),
     Get(Option<Token>),
     Send { with: Owned, again: bool },
@@ -180,7 +180,8 @@ pub(crate) fn usable<E>(answer: Result<Token, Error>) -> Result<Token, CallError
     Ok(token)
 }
 
-fn step(call: &mut Call) -> Step {
+#[inline]
+pub(crate) fn step(call: &mut Call) -> Step {
     match call.poll_action() {
         Some(CallAction::RejectToken { token }) => Step::Reject(token),
         Some(CallAction::GetToken { other_than }) => Step::Get(other_than),

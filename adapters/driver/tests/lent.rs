@@ -1,16 +1,23 @@
-//! A token that a reader lent stays in memory until the reader drops it, and not longer. The memory of many requests is
+//! A token that a reader lent, or that a service sent, stays in memory until that drops it, and not longer. The memory of many requests is
 //! freed after them. This is a separate binary because it counts every byte of the process.
 
 use std::alloc::System;
-use std::future::{Pending, pending};
+use std::convert::Infallible;
+use std::future::{Pending, Ready, pending, ready};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use acs_common_driver::{Builder, Clock, CommunicationTokenCredential, Monotonic, NewToken, Now, Reader, UnixTime};
+use acs_common_driver::tower::{Authorize, AuthorizeLayer};
+use acs_common_driver::{
+    Builder, ClientArguments, Clock, CommunicationTokenCredential, Monotonic, NewToken, Now, Reader, UnixTime,
+};
 use cap::Cap;
+use http::{Request, Response};
 use smol::future::{FutureExt as _, block_on, poll_once};
+use tower::util::ServiceFn;
+use tower::{Layer as _, Service as _, service_fn};
 
 #[global_allocator]
 static MEMORY: Cap<System> = Cap::new(System, usize::MAX);
@@ -67,6 +74,19 @@ impl Stage {
         reader
     }
 
+    /// A service that has sent the long token.
+    fn service(&self) -> Authorized {
+        let arguments =
+            ClientArguments::new("https://contoso.communication.azure.com", self.credential.clone()).unwrap();
+        let inner: fn(Request<()>) -> Ready<Answer> = |request| {
+            let header = request.headers()["authorization"].len();
+            ready(Ok(Response::new(header)))
+        };
+        let mut service = AuthorizeLayer::without_replay(arguments).layer(service_fn(inner));
+        assert_eq!(send(&mut service), Some("Bearer ".len() + LONG));
+        service
+    }
+
     fn is_kept(&self) -> bool {
         MEMORY.allocated() >= self.before + LONG
     }
@@ -75,6 +95,15 @@ impl Stage {
     fn drive(&mut self) {
         block_on(poll_once(&mut self.driver));
     }
+}
+
+type Answer = Result<Response<usize>, Infallible>;
+type Authorized = Authorize<ServiceFn<fn(Request<()>) -> Ready<Answer>>, ()>;
+
+/// The length of the header that is sent at once, if there is a token.
+fn send(service: &mut Authorized) -> Option<usize> {
+    let request = Request::get("https://contoso.communication.azure.com/chat").body(()).unwrap();
+    Some(block_on(poll_once(service.call(request)))?.ok()?.into_body())
 }
 
 fn hour(token: String) -> NewToken {
@@ -102,16 +131,16 @@ const FATES: [Fate; 3] = [
     ("disposed of", |stage| stage.credential.dispose()),
 ];
 
-/// In each case the reader keeps the secret until `let_go`, and after that nothing keeps it. The value that `let_go`
+/// In each case what `make` returns keeps the secret until `let_go`, and after that nothing keeps it. The value that `let_go`
 /// returns is dropped later.
-fn frees<T>(let_go: impl Fn(Reader<Hand>) -> T) {
+fn frees<H, T>(make: impl Fn(&Stage) -> H, let_go: impl Fn(H) -> T) {
     for (fate, befall) in FATES {
         let mut stage = Stage::new();
-        let reader = stage.reader();
+        let holder = make(&stage);
         befall(&mut stage);
         stage.drive();
-        assert!(stage.is_kept(), "{fate}: the reader still lends it");
-        let left = let_go(reader);
+        assert!(stage.is_kept(), "{fate}: it is held");
+        let left = let_go(holder);
         assert!(!stage.is_kept(), "{fate}: still in memory");
         drop(left);
     }
@@ -120,7 +149,7 @@ fn frees<T>(let_go: impl Fn(Reader<Hand>) -> T) {
 /// Fails when `release` keeps the token lent, or its snapshot.
 #[test]
 fn a_released_reader_frees_the_secret() {
-    frees(|mut reader| {
+    frees(Stage::reader, |mut reader| {
         reader.release();
         reader
     });
@@ -129,17 +158,17 @@ fn a_released_reader_frees_the_secret() {
 /// Fails when `look` leaks a count of the snapshot, as with `mem::forget`.
 #[test]
 fn a_dropped_reader_frees_the_secret() {
-    frees(drop);
+    frees(Stage::reader, drop);
 }
 
 /// Fails when `look` ignores that there is no snapshot, or then keeps the token that it lent before.
 #[test]
 fn a_reader_that_is_asked_again_frees_the_secret() {
-    frees(|mut reader| {
+    frees(Stage::reader, |mut reader| {
         let _ = reader.token();
         reader
     });
-    frees(|mut reader| {
+    frees(Stage::reader, |mut reader| {
         let _ = block_on(poll_once(reader.get_token()));
         reader
     });
@@ -156,6 +185,31 @@ fn a_reader_that_is_the_first_to_find_its_token_expired_frees_the_secret() {
     assert!(!stage.is_kept());
     stage.drive();
     assert_eq!(reader.token().unwrap().unwrap().secret().expose(), "short");
+}
+
+/// Fails when `release` keeps the service's token, or its reader's.
+#[test]
+fn a_released_service_frees_the_secret() {
+    frees(Stage::service, |mut service| {
+        service.release();
+        service
+    });
+}
+
+/// Fails when `held` goes on with the token that the service has sent.
+#[test]
+fn a_service_that_is_used_again_frees_the_secret() {
+    frees(Stage::service, |mut service| {
+        assert_ne!(send(&mut service), Some("Bearer ".len() + LONG));
+        service
+    });
+    let mut stage = Stage::new();
+    let mut service = stage.service();
+    stage.clock.0.store(61 * MINUTE, Ordering::SeqCst);
+    assert_eq!(send(&mut service), None);
+    assert!(!stage.is_kept());
+    stage.drive();
+    assert_eq!(send(&mut service), Some("Bearer short".len()));
 }
 
 /// Fails when `leave` keeps the places of cancelled requests, or when the machine's queue keeps its memory.

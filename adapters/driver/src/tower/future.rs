@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use acs_common::call::{Authorization, Call, CallAction, CallEvent, CallResponse, Returned};
+use acs_common::call::{Call, CallEvent, CallResponse};
 use acs_common::{Error, Now, Token};
 use http::header::{AGE, DATE, WWW_AUTHENTICATE};
 use http::{Request, Response, StatusCode};
@@ -14,7 +14,7 @@ use tower_service::Service;
 use super::layer::{Settings, put};
 use crate::call_error::CallError;
 use crate::client::ClientAuth;
-use crate::hosted::{Owned, usable};
+use crate::hosted::{Owned, Step, step, usable};
 use crate::provider::TokenFuture;
 
 pin_project_lite::pin_project! {
@@ -24,67 +24,83 @@ pin_project_lite::pin_project! {
         // A request on its way.
         #[pin]
         sending: Option<S::Future>,
-        // `None`: the request passes untouched.
-        steps: Option<Steps<S, B>>,
+        state: State<S, B>,
     }
 }
 
+type CallResult<R, E> = Result<R, CallError<E>>;
+
+enum State<S: Service<Request<B>>, B> {
+    /// The request passes untouched.
+    Untouched,
+    /// The request was sent with the token that the service holds. Nearly every call is this and no more, so it is small.
+    Sent {
+        held: Arc<Held<B>>,
+        /// The clone of the request, and what it is sent with.
+        again: Option<(Request<B>, S)>,
+        /// When the request was sent, if the credential is to hear the response's `Date`.
+        sent_at: Option<Now>,
+    },
+    /// The call waits for a token or a signature, or sends again.
+    More(Box<Steps<S, B>>),
+}
+
+/// A token, and what was configured: one allocation for each token of a service, so that a call clones one pointer.
+pub(super) struct Held<B> {
+    pub(super) token: Token,
+    pub(super) settings: Arc<Settings<B>>,
+}
+
 /// What the call holds between its steps.
-pub(super) struct Steps<S: Service<Request<B>>, B> {
+struct Steps<S: Service<Request<B>>, B> {
     call: Call,
     settings: Arc<Settings<B>>,
     /// The request that is sent next.
     request: Option<Request<B>>,
-    /// It has its authorization, and waits for the service.
-    is_authorized: bool,
     /// Its clone, until that is sent.
     replay: Option<Request<B>>,
     service: Option<S>,
+    /// The service needs no wait.
     is_ready: bool,
-    asking: Option<TokenFuture>,
-    response: Option<S::Response>,
-    failure: Option<CallError<S::Error>>,
+    /// When the request was sent.
+    sent_at: Option<Now>,
     /// The second signature has the service's date.
     corrected: bool,
-    /// When the request was sent, if the credential is to hear the response's `Date`.
-    sent_at: Option<Now>,
+    asking: Option<TokenFuture>,
+    /// What is returned, if there is no other token.
+    result: Option<CallResult<S::Response, S::Error>>,
 }
 
 impl<S: Service<Request<B>>, B> Authorized<S, B> {
     pub(super) fn untouched(sending: S::Future) -> Self {
-        Self { sending: Some(sending), steps: None }
+        Self { sending: Some(sending), state: State::Untouched }
     }
 
-    /// The request is on its way. `again`: its clone, and a service to send that with.
+    /// The request is on its way with this token. `again`: its clone, and a service to send that with.
     #[inline]
     pub(super) fn sent(
-        call: Call,
-        settings: &Arc<Settings<B>>,
+        held: Arc<Held<B>>,
         sending: S::Future,
         again: Option<(Request<B>, S)>,
         sent_at: Option<Now>,
     ) -> Self {
-        let (replay, service) = again.unzip();
-        let steps = Steps { replay, service, sent_at, ..Steps::new(call, settings) };
-        Self { sending: Some(sending), steps: Some(steps) }
+        Self { sending: Some(sending), state: State::Sent { held, again, sent_at } }
     }
 
-    /// The request is sent by the first poll, or when there is a token. The service is ready.
+    /// The first poll sends the request, or asks for a token. The service is ready.
     pub(super) fn waiting(
-        call: Call,
-        settings: &Arc<Settings<B>>,
+        settings: Arc<Settings<B>>,
         first: Request<B>,
         replay: Option<Request<B>>,
         service: S,
     ) -> Self {
-        let asking = match &settings.auth {
-            ClientAuth::Token(credential) => Some(credential.get_token()),
-            ClientAuth::Key(_) => None,
+        let call = match &settings.auth {
+            ClientAuth::Token(_) => Call::with_token(replay.is_some()),
+            ClientAuth::Key(key) => Call::with_key(key.date(), replay.is_some()),
         };
-        let request = Some(first);
-        let service = Some(service);
-        let steps = Steps { request, replay, service, is_ready: true, asking, ..Steps::new(call, settings) };
-        Self { sending: None, steps: Some(steps) }
+        let (request, service) = (Some(first), Some(service));
+        let steps = Steps { request, replay, service, is_ready: true, ..Steps::new(call, settings) };
+        Self { sending: None, state: State::More(Box::new(steps)) }
     }
 }
 
@@ -94,21 +110,32 @@ where
 {
     type Output = Result<Response<R>, CallError<S::Error>>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
             if let Some(sending) = this.sending.as_mut().as_pin_mut() {
-                let result = ready!(sending.poll(context));
+                let received = ready!(sending.poll(context)).map_err(CallError::Service);
                 this.sending.set(None);
-                match this.steps {
-                    Some(steps) => steps.received(result),
-                    None => return Poll::Ready(result.map_err(CallError::Service)),
+                match this.state {
+                    State::Untouched => return Poll::Ready(received),
+                    State::Sent { held, again, sent_at } => {
+                        let Ok(response) = &received else { return Poll::Ready(received) };
+                        let answer = answer(response);
+                        if let Some(sent_at) = sent_at.take() {
+                            held.settings.time_seen(response, answer, sent_at);
+                        }
+                        if !answer.refuses_the_token() {
+                            return Poll::Ready(received);
+                        }
+                        let steps = Steps::refused(held, again.take(), answer, received);
+                        *this.state = State::More(Box::new(steps));
+                    }
+                    State::More(steps) => steps.received(received),
                 }
             }
-            let Some(steps) = this.steps else {
-                // It was polled after its end.
-                return Poll::Pending;
-            };
+            // Else it was polled after its end.
+            let State::More(steps) = this.state else { return Poll::Pending };
             if let Some(asking) = &mut steps.asking {
                 let answer = ready!(asking.as_mut().poll(context));
                 steps.asking = None;
@@ -117,10 +144,9 @@ where
             if let Some(result) = steps.act() {
                 return Poll::Ready(result);
             }
-            if steps.asking.is_none() {
-                let Some(request) = ready!(steps.poll_service(context)) else { continue };
-                let (Some(request), Some(service)) = (request, &mut steps.service) else { return Poll::Pending };
-                steps.is_ready = false;
+            if let Some(request) = ready!(steps.poll_request(context))
+                && let Some(service) = &mut steps.service
+            {
                 steps.sent_at = steps.settings.now();
                 this.sending.set(Some(service.call(request)));
             }
@@ -129,68 +155,100 @@ where
 }
 
 impl<S: Service<Request<B>>, B> Steps<S, B> {
-    #[inline]
-    fn new(call: Call, settings: &Arc<Settings<B>>) -> Self {
+    fn new(call: Call, settings: Arc<Settings<B>>) -> Self {
         Self {
             call,
-            settings: Arc::clone(settings),
+            settings,
             request: None,
-            is_authorized: false,
             replay: None,
             service: None,
             is_ready: false,
-            asking: None,
-            response: None,
-            failure: None,
-            corrected: false,
             sent_at: None,
+            corrected: false,
+            asking: None,
+            result: None,
         }
+    }
+
+    /// After a request that was sent at once, and whose token the service refused.
+    #[cold]
+    fn refused(
+        held: &Held<B>,
+        again: Option<(Request<B>, S)>,
+        answer: CallResponse,
+        received: CallResult<S::Response, S::Error>,
+    ) -> Self {
+        let (replay, service) = again.unzip();
+        let mut call = Call::with_held_token(held.token.clone(), replay.is_some());
+        // It says: send. That is done.
+        drop(step(&mut call));
+        call.handle(CallEvent::ResponseReceived { response: answer });
+        Self { replay, service, result: Some(received), ..Self::new(call, Arc::clone(&held.settings)) }
     }
 
     fn answered(&mut self, answer: Result<Token, Error>) {
         match usable(answer) {
             Ok(token) => self.call.handle(CallEvent::TokenReceived { token }),
             Err(error) => {
-                self.failure = Some(error);
+                self.result.get_or_insert(Err(error));
                 self.call.handle(CallEvent::TokenFailed);
             }
         }
     }
 
+    /// The request to send now, since the service is ready for it. `Ready(None)`: there is something else to do first.
+    fn poll_request(&mut self, context: &mut Context<'_>) -> Poll<Option<Request<B>>> {
+        if self.asking.is_some() {
+            return Poll::Ready(None);
+        }
+        let (Some(_), Some(service)) = (&self.request, &mut self.service) else { return Poll::Pending };
+        if !self.is_ready
+            && let Err(error) = ready!(service.poll_ready(context))
+        {
+            self.request = None;
+            self.send_failed(CallError::Service(error));
+            return Poll::Ready(None);
+        }
+        self.is_ready = false;
+        Poll::Ready(self.request.take())
+    }
+
     fn send_failed(&mut self, error: CallError<S::Error>) {
-        self.failure = Some(error);
+        self.result = Some(Err(error));
         self.call.handle(CallEvent::SendFailed);
     }
 
-    /// The request that can be sent now, as there is a service for it. `Ready(None)`: the service has failed.
-    fn poll_service(&mut self, context: &mut Context<'_>) -> Poll<Option<Option<Request<B>>>> {
-        if !self.is_authorized {
-            return Poll::Ready(Some(None));
-        }
-        if !self.is_ready
-            && let Some(service) = &mut self.service
-        {
-            if let Err(error) = ready!(service.poll_ready(context)) {
-                self.is_authorized = false;
-                self.send_failed(CallError::Service(error));
-                return Poll::Ready(None);
+    /// Does what the call says. Returns its result, if it has ended.
+    fn act(&mut self) -> Option<CallResult<S::Response, S::Error>> {
+        loop {
+            match step(&mut self.call) {
+                Step::Return(_) => return self.result.take(),
+                Step::Nothing => return None,
+                Step::Reject(token) => {
+                    if let ClientAuth::Token(credential) = &self.settings.auth {
+                        credential.reject(&token);
+                    }
+                }
+                Step::Get(other_than) => {
+                    if let ClientAuth::Token(credential) = &self.settings.auth {
+                        self.asking = Some(match other_than {
+                            Some(refused) => credential.replace(&refused),
+                            None => credential.get_token(),
+                        });
+                    }
+                }
+                Step::Send { with, again } => {
+                    // A response goes with its body, and so with its connection.
+                    self.result = None;
+                    self.corrected = again && matches!(with, Owned::Signature(_));
+                    let request = if again { &mut self.replay } else { &mut self.request };
+                    let Some(request) = request.take() else { continue };
+                    match self.settings.authorize(with, request) {
+                        Ok(request) => self.request = Some(request),
+                        Err(error) => self.send_failed(error),
+                    }
+                }
             }
-            self.is_ready = true;
-        }
-        self.is_authorized = false;
-        Poll::Ready(Some(self.request.take()))
-    }
-
-    fn authorize(&self, with: Owned, request: Option<Request<B>>) -> Result<Option<Request<B>>, CallError<S::Error>> {
-        let Some(mut request) = request else { return Ok(None) };
-        match (with, &self.settings.auth) {
-            (Owned::Token(token), _) => {
-                put(&mut request, token.authorization().map_err(CallError::Bearer)?.clone());
-                Ok(Some(request))
-            }
-            (Owned::Signature(date), ClientAuth::Key(key)) => self.settings.sign(request, key, date).map(Some),
-            // A call by token asks for no signature.
-            (Owned::Signature(_), ClientAuth::Token(_)) => Ok(Some(request)),
         }
     }
 }
@@ -199,71 +257,49 @@ impl<S, B, R> Steps<S, B>
 where
     S: Service<Request<B>, Response = Response<R>>,
 {
-    fn received(&mut self, result: Result<Response<R>, S::Error>) {
-        match result {
+    fn received(&mut self, received: CallResult<Response<R>, S::Error>) {
+        match &received {
             Ok(response) => {
-                let answer = answer(&response);
-                if let Some(sent_at) = self.sent_at.take()
-                    && let ClientAuth::Token(credential) = &self.settings.auth
-                    && response.headers().get(AGE).is_none_or(|age| age == "0")
-                    && let Some(date) = with_date(answer, &response).date()
-                {
-                    credential.service_time_seen(date, sent_at);
+                let answer = answer(response);
+                if let Some(sent_at) = self.sent_at.take() {
+                    self.settings.time_seen(response, answer, sent_at);
                 }
                 if self.corrected
                     && answer.status() != 401
                     && let ClientAuth::Key(key) = &self.settings.auth
-                    && let Some(date) = with_date(answer, &response).date()
+                    && let Some(date) = with_date(answer, response).date()
                 {
                     key.learn_date(date);
                 }
-                self.response = Some(response);
                 self.call.handle(CallEvent::ResponseReceived { response: answer });
             }
-            Err(error) => self.send_failed(CallError::Service(error)),
+            Err(_) => self.call.handle(CallEvent::SendFailed),
+        }
+        self.result = Some(received);
+    }
+}
+
+impl<B> Settings<B> {
+    /// The credential hears the response's `Date`.
+    #[cold]
+    fn time_seen<R>(&self, response: &Response<R>, answer: CallResponse, sent_at: Now) {
+        if let ClientAuth::Token(credential) = &self.auth
+            && response.headers().get(AGE).is_none_or(|age| age == "0")
+            && let Some(date) = with_date(answer, response).date()
+        {
+            credential.service_time_seen(date, sent_at);
         }
     }
 
-    /// Does what the call says. Returns its result, if it has ended.
-    fn act(&mut self) -> Option<Result<Response<R>, CallError<S::Error>>> {
-        loop {
-            let (with, request) = match self.call.poll_action()? {
-                CallAction::RejectToken { token } => {
-                    if let ClientAuth::Token(credential) = &self.settings.auth {
-                        credential.reject(&token);
-                    }
-                    continue;
-                }
-                CallAction::GetToken { other_than } => {
-                    if let ClientAuth::Token(credential) = &self.settings.auth {
-                        self.asking = Some(match other_than {
-                            Some(refused) => credential.replace(&refused),
-                            None => credential.get_token(),
-                        });
-                    }
-                    continue;
-                }
-                CallAction::CancelToken => {
-                    self.asking = None;
-                    continue;
-                }
-                CallAction::Send { with } => (Owned::from(with), self.request.take()),
-                CallAction::SendAgain { with } => {
-                    // With its body, and so with its connection.
-                    self.response = None;
-                    self.corrected = matches!(with, Authorization::Signature { .. });
-                    (Owned::from(with), self.replay.take())
-                }
-                CallAction::Return { what: Returned::Response } => return self.response.take().map(Ok),
-                CallAction::Return { what: Returned::Failure } => return self.failure.take().map(Err),
-            };
-            match self.authorize(with, request) {
-                Ok(request) => {
-                    self.is_authorized = request.is_some();
-                    self.request = request;
-                }
-                Err(error) => self.send_failed(error),
+    fn authorize<E>(&self, with: Owned, mut request: Request<B>) -> CallResult<Request<B>, E> {
+        match (with, &self.auth) {
+            (Owned::Token(token), _) => {
+                put(&mut request, token.authorization().map_err(CallError::Bearer)?);
+                Ok(request)
             }
+            (Owned::Signature(date), ClientAuth::Key(key)) => self.sign(request, key, date),
+            // A call by token asks for no signature.
+            (Owned::Signature(_), ClientAuth::Token(_)) => Ok(request),
         }
     }
 }

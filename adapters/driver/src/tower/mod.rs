@@ -44,8 +44,8 @@
 //!
 //! # Memory
 //!
-//! Each clone of the service has a [`TokenReader`](crate::TokenReader), which keeps the token that it lent last. Drop a service that
-//! is idle for a long time.
+//! Each clone of the service keeps the token that it sent last. [Release](Authorize::release) or drop a service that is idle for a
+//! long time.
 
 mod future;
 mod layer;

@@ -5,11 +5,10 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use acs_common::call::{Call, CallAction, CallEvent};
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
 use tower_service::Service;
 
-use super::future::Authorized;
+use super::future::{Authorized, Held};
 use super::layer::{Settings, put};
 use crate::call_error::CallError;
 use crate::client::ClientAuth;
@@ -24,8 +23,8 @@ pub struct Authorize<S, B> {
     settings: Arc<Settings<B>>,
     /// `None`: there is a key instead.
     reader: Option<Box<dyn TokenReader>>,
-    /// How many calls it has authorized.
-    calls: u32,
+    /// The reader's token, if a request was sent with it.
+    held: Option<Arc<Held<B>>>,
 }
 
 impl<S, B> Authorize<S, B> {
@@ -34,11 +33,28 @@ impl<S, B> Authorize<S, B> {
             ClientAuth::Token(credential) => Some(credential.reader()),
             ClientAuth::Key(_) => None,
         };
-        Self { inner, settings, reader, calls: 0 }
+        Self { inner, settings, reader, held: None }
+    }
+
+    /// The token that is held, for a request that is sent at once.
+    #[inline]
+    fn held(&mut self) -> Option<Arc<Held<B>>> {
+        let Ok(Some(token)) = self.reader.as_mut()?.token() else {
+            self.held = None;
+            return None;
+        };
+        match &self.held {
+            Some(held) if held.token.ptr_eq(token) => Some(Arc::clone(held)),
+            Some(_) | None => {
+                let held = Held { token: token.clone(), settings: Arc::clone(&self.settings) };
+                Some(Arc::clone(self.held.insert(Arc::new(held))))
+            }
+        }
     }
 
     /// Drops the token that the service sent last, from its own memory. Call it before the service is idle for a long time.
     pub fn release(&mut self) {
+        self.held = None;
         if let Some(reader) = &mut self.reader {
             reader.release();
         }
@@ -64,41 +80,19 @@ where
             return Authorized::untouched(self.inner.call(request));
         }
         let replay = self.settings.replay(&request);
-        let mut call = match &self.settings.auth {
-            ClientAuth::Token(_) => Call::with_token(replay.is_some()),
-            ClientAuth::Key(key) => Call::with_key(key.date(), replay.is_some()),
-        };
-        if let Some(reader) = &mut self.reader
-            && let Some(authorization) = held(&mut call, &mut **reader)
+        if let Some(held) = self.held()
+            && let Ok(authorization) = held.token.authorization()
         {
             put(&mut request, authorization);
             let again = replay.map(|replay| (replay, self.inner.clone()));
-            self.calls = self.calls.wrapping_add(1);
-            let sent_at = if tells_the_time(self.calls) { self.settings.now() } else { None };
-            return Authorized::sent(call, &self.settings, self.inner.call(request), again, sent_at);
+            let sent_at = self.settings.tells_the_time().then(|| self.settings.now()).flatten();
+            return Authorized::sent(held, self.inner.call(request), again, sent_at);
         }
         // The future waits with the service that is ready; a clone may not be.
         let clone = self.inner.clone();
         let ready = mem::replace(&mut self.inner, clone);
-        Authorized::waiting(call, &self.settings, request, replay, ready)
+        Authorized::waiting(Arc::clone(&self.settings), request, replay, ready)
     }
-}
-
-/// Whether the credential hears the `Date` of this call's response. The first ones are enough, and then one in many: reading the
-/// clocks costs more than the rest of a call.
-#[inline]
-fn tells_the_time(calls: u32) -> bool {
-    calls.is_power_of_two() || calls.is_multiple_of(256)
-}
-
-/// The header of a token that is held, for a request that is sent at once.
-#[inline]
-fn held(call: &mut Call, reader: &mut dyn TokenReader) -> Option<HeaderValue> {
-    let Some(CallAction::GetToken { .. }) = call.poll_action() else { return None };
-    let token = reader.token().ok()??;
-    let authorization = token.authorization().ok()?.clone();
-    call.handle(CallEvent::TokenReceived { token: token.clone() });
-    matches!(call.poll_action(), Some(CallAction::Send { .. })).then_some(authorization)
 }
 
 impl<S: Clone, B> Clone for Authorize<S, B> {
