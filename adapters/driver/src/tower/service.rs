@@ -16,30 +16,28 @@ use crate::provider::TokenReader;
 
 /// A service whose requests are authorized, from an [`AuthorizeLayer`](super::AuthorizeLayer).
 ///
-/// A clone has its own reader of the token (one allocation). The future of a call owns what it needs. If you drop it, its
-/// request for a token ends, and so does the request to the service; the credential stays as it is.
+/// The first call of a clone is one allocation, and its second call another one, for a reader of the token. The calls after them
+/// allocate nothing, until there is a new token. The future of a call owns what it needs. If you drop it, its request for a token
+/// ends, and so does the request to the service; the credential stays as it is.
 pub struct Authorize<S, B> {
     inner: S,
     settings: Arc<Settings<B>>,
-    /// `None`: there is a key instead.
+    /// `None`: it has made no second call, or there is a key instead.
     reader: Option<Box<dyn TokenReader>>,
-    /// The reader's token, if a request was sent with it.
+    /// The token of the last call.
     held: Option<Arc<Held<B>>>,
 }
 
 impl<S, B> Authorize<S, B> {
     pub(super) fn new(inner: S, settings: Arc<Settings<B>>) -> Self {
-        let reader = match &settings.auth {
-            ClientAuth::Token(credential) => Some(credential.reader()),
-            ClientAuth::Key(_) => None,
-        };
-        Self { inner, settings, reader, held: None }
+        Self { inner, settings, reader: None, held: None }
     }
 
     /// The token that is held, for a request that is sent at once.
     #[inline]
     fn held(&mut self) -> Option<Arc<Held<B>>> {
-        let Ok(Some(token)) = self.reader.as_mut()?.token() else {
+        let Some(reader) = &mut self.reader else { return self.first_held() };
+        let Ok(Some(token)) = reader.token() else {
             self.held = None;
             return None;
         };
@@ -50,6 +48,19 @@ impl<S, B> Authorize<S, B> {
                 Some(Arc::clone(self.held.insert(Arc::new(held))))
             }
         }
+    }
+
+    /// As `held`, for the first call. The second one makes the reader: many a service is cloned for one call.
+    #[inline(never)]
+    fn first_held(&mut self) -> Option<Arc<Held<B>>> {
+        let ClientAuth::Token(credential) = &self.settings.auth else { return None };
+        if self.held.is_some() {
+            self.reader = Some(credential.reader());
+            return self.held();
+        }
+        let token = credential.try_token().ok()??;
+        let held = Held { token, settings: Arc::clone(&self.settings) };
+        Some(Arc::clone(self.held.insert(Arc::new(held))))
     }
 
     /// Drops the token that the service sent last, from its own memory. Call it before the service is idle for a long time.
