@@ -32,6 +32,7 @@ use super::rt;
 
 #[path = "../../../fake_acs/mod.rs"]
 mod fake_acs;
+#[cfg(unix)]
 #[path = "../../../../tests/support/fake_clock.rs"]
 mod fake_clock;
 
