@@ -5,58 +5,23 @@
 
 use std::convert::Infallible;
 use std::future::ready;
-use std::hint::black_box;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use acs_common_tokio::tower::{Authorize, AuthorizeLayer, Authorized};
-use acs_common_tokio::{CallError, ClientArguments, CommunicationTokenCredential, NewToken};
+use acs_common_benches::authorized::{Inner, layered, request};
+use acs_common_driver::CallError;
+use acs_common_driver::tower::{Authorize, Authorized};
+use acs_common_tokio::{CommunicationTokenCredential, NewToken};
 use futures_lite::future::block_on;
 use http::{Request, Response};
-use tower_layer::Layer as _;
 use tower_service::Service;
-
-/// Answers at the first poll.
-#[derive(Clone)]
-struct Inner;
-
-struct Answer;
-
-impl Future for Answer {
-    type Output = Result<Response<()>, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(Ok(Response::new(())))
-    }
-}
-
-impl Service<Request<()>> for Inner {
-    type Response = Response<()>;
-    type Error = Infallible;
-    type Future = Answer;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<()>) -> Self::Future {
-        drop(black_box(request));
-        Answer
-    }
-}
 
 const CALLS: usize = 16;
 const ROUNDS: usize = 30_000;
 /// These take less than a second.
 const FIRST_ROUNDS: usize = 3_000;
-
-fn request() -> Request<()> {
-    let request = Request::get("https://contoso.communication.azure.com/chat/threads?api-version=2024-03-07");
-    let request = request.header("accept", "application/json").header("x-one", "1").header("x-two", "2");
-    request.body(()).expect("it is valid")
-}
 
 fn token() -> String {
     format!("eyJhbGci.{}.c2ln", "x".repeat(1_000))
@@ -72,11 +37,6 @@ fn renewed() -> CommunicationTokenCredential {
     let credential = CommunicationTokenCredential::with_refresher(refresher).spawn().expect("it is valid");
     block_on(credential.get_token()).expect("the refresher does not fail");
     credential
-}
-
-fn layered(credential: CommunicationTokenCredential) -> Authorize<Inner, ()> {
-    let arguments = ClientArguments::new("https://contoso.communication.azure.com", credential).expect("it is valid");
-    AuthorizeLayer::without_replay(arguments).layer(Inner)
 }
 
 /// Clones its service for each call.
@@ -134,15 +94,16 @@ fn main() {
     let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build();
     let runtime = threads.expect("a thread can be started");
     let _inside = runtime.enter();
-    let (mut renewed, mut fixed) = (layered(renewed()), layered(fixed()));
-    let [inner, early] = best(FIRST_ROUNDS, [&mut || calls(&mut Inner), &mut || calls(&mut renewed)]);
+    let mut bare = Inner::DROPPING;
+    let (mut renewed, mut fixed) = (layered(renewed(), Inner::DROPPING), layered(fixed(), Inner::DROPPING));
+    let [inner, early] = best(FIRST_ROUNDS, [&mut || calls(&mut bare), &mut || calls(&mut renewed)]);
     let early = early - inner;
     sleep(Duration::from_secs(1));
     let mut fresh = Fresh(renewed.clone());
     let [inner, renewed, fixed, fresh, clone] = best(
         ROUNDS,
         [
-            &mut || calls(&mut Inner),
+            &mut || calls(&mut bare),
             &mut || calls(&mut renewed),
             &mut || calls(&mut fixed),
             &mut || calls(&mut fresh),

@@ -1,5 +1,7 @@
 //! The code that the benchmarks share.
 
+pub mod authorized;
+
 use std::hint::black_box;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};

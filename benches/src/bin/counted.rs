@@ -4,12 +4,17 @@
 
 use std::future::Ready;
 use std::hint::black_box;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use acs_common::entra::{EntraOptions, EntraToken, ExchangeAction, ExchangeEvent, HttpResponse};
 use acs_common::{Event, Machine, NewToken, Now, Policy, RequestId, UnixTime};
+use acs_common_benches::authorized::{Inner, layered, request};
 use acs_common_benches::{at, drain, get, jwt, lasting, machine, on_smol, on_tokio, refresher};
-use acs_common_driver::{Builder, Clock, CoarseClock, Reader, Token};
+use acs_common_driver::{Builder, Clock, CoarseClock, CommunicationTokenCredential, Reader, Token};
+use tower_service::Service as _;
 
 #[allow(dead_code, unreachable_pub, reason = "the core's tests use all of it")]
 #[path = "../../../tests/support/credential.rs"]
@@ -38,6 +43,7 @@ const CASES: &[(&str, fn())] = &[
     ("reader_token", reader_token),
     ("reader_header", reader_header),
     ("reader_token_after_a_tick", reader_token_after_a_tick),
+    ("authorized_call", authorized_call),
     ("machine_request", machine_request),
     ("machine_refresh", machine_refresh),
     ("entra_refresh", entra_refresh),
@@ -57,7 +63,7 @@ fn main() {
 /// A clock that stands still except for its ticks. A real clock's ticks would depend on the speed of the machine.
 struct Still {
     ticking: bool,
-    ticks: std::cell::Cell<u64>,
+    ticks: AtomicU64,
 }
 
 impl Clock for Still {
@@ -83,9 +89,9 @@ impl CoarseClock for &Still {
 
     fn tick(&self) -> u64 {
         if self.ticking {
-            self.ticks.set(self.ticks.get() + 1);
+            self.ticks.store(self.ticks.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         }
-        self.ticks.get()
+        self.ticks.load(Ordering::Relaxed)
     }
 }
 
@@ -104,11 +110,14 @@ fn header_of_get_token() {
     repeat(|| drop(black_box(get(&credential).authorization().expect("a JWT").clone())));
 }
 
-/// No renewal is due, so the driver does not need to run.
-fn with_reader(ticking: bool, work: impl FnOnce(Reader<Still>)) {
+/// A credential and its driver. No renewal is due, so the driver does not need to run.
+fn still(ticking: bool) -> (CommunicationTokenCredential<Still>, impl Sized) {
     let clock = Still { ticking, ticks: 0.into() };
-    let builder = Builder::new(clock, refresher).initial_token(lasting());
-    let (credential, _driver) = builder.build().expect("a good token");
+    Builder::new(clock, refresher).initial_token(lasting()).build().expect("a good token")
+}
+
+fn with_reader(ticking: bool, work: impl FnOnce(Reader<Still>)) {
+    let (credential, _driver) = still(ticking);
     let mut reader = credential.reader();
     assert!(reader.token().expect("no failure").is_some());
     work(reader);
@@ -128,6 +137,19 @@ fn reader_token_after_a_tick() {
 
 fn reader_header() {
     with_reader(false, |mut reader| repeat(|| _ = black_box(lend(&mut reader).authorization().expect("a JWT"))));
+}
+
+/// The second call makes the reader, so that is not counted.
+fn authorized_call() {
+    let (credential, _driver) = still(false);
+    let mut service = layered(credential, Inner::LEAKING);
+    let mut call = |request| {
+        let answer = pin!(service.call(request)).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(black_box(answer).is_ready(), "the service answers at once");
+    };
+    call(request());
+    call(request());
+    a_thousand_times((0..TIMES).map(|_| request()).collect(), call);
 }
 
 fn machine_request() {

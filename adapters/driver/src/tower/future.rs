@@ -30,6 +30,10 @@ pin_project_lite::pin_project! {
 
 type CallResult<R, E> = Result<R, CallError<E>>;
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one, and a box would be an allocation a call"
+)]
 enum State<S: Service<Request<B>>, B> {
     /// The request passes untouched.
     Untouched,
