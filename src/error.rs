@@ -292,9 +292,9 @@ const CLOCK_DOUBT: u64 = 30_000;
 
 /// A refresher's error. It can move between threads, where the target has threads.
 #[cfg(target_has_atomic = "ptr")]
-type Cause = dyn StdError + Send + Sync;
+pub(crate) type Cause = dyn StdError + Send + Sync;
 #[cfg(not(target_has_atomic = "ptr"))]
-type Cause = dyn StdError;
+pub(crate) type Cause = dyn StdError;
 
 /// What a refresher returns when it fails.
 ///

@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::error::Error as StdError;
 use core::time::Duration;
 
 use serde_json::value::RawValue;
@@ -12,7 +11,7 @@ use zeroize::Zeroizing;
 use super::message::HttpResponse;
 use super::response::{self, ErrorDetail, ErrorResponse};
 use super::scrub::Scrubber;
-use crate::error::RefresherError;
+use crate::error::{Cause, RefresherError};
 use crate::json;
 use crate::url::Url;
 
@@ -66,10 +65,7 @@ pub(crate) fn refusal<'s>(
 
 impl Refusal {
     /// The failure of the refresh; `wrap` makes its error.
-    pub(crate) fn into_error<E: StdError + Send + Sync + 'static>(
-        self,
-        wrap: impl FnOnce(Box<ErrorResponse>) -> E,
-    ) -> RefresherError {
+    pub(crate) fn into_error<E: Into<Box<Cause>>>(self, wrap: impl FnOnce(Box<ErrorResponse>) -> E) -> RefresherError {
         let retry_after = self.response.retry_after;
         let mut error = RefresherError::new(wrap(self.response));
         if let Some(delay) = retry_after {
