@@ -277,6 +277,26 @@ fn the_first_time_of_a_service_lays_the_held_token_anew() {
     assert!(world.calls.len() >= 2, "it was renewed in time");
 }
 
+/// Fails when `see` lays a token anew that has expired by the clocks, and so brings it back.
+#[test]
+fn a_token_that_has_expired_stays_so_whatever_an_issuer_says() {
+    // The device is 40 minutes slow, so without `iat` the token may live for 100 minutes.
+    let mut world = World { has_date: false, has_iat: false, ..World::new(policy(false), -40 * MINUTE) };
+    let says = |world: &World| {
+        let sent = now(world.at - TRIP, world.ahead, world.slept);
+        Event::ServerTimeSeen { date: date(world.at - TRIP), sent, by: DateSource::Issuer }
+    };
+    world.look();
+    world.pass(SECOND);
+    world.handle(says(&world));
+    assert!(world.machine.token(world.now()).is_some());
+    // The wall clock is set by 61 minutes, and nothing looks at it before the next response.
+    world.ahead += HOUR + MINUTE;
+    assert!(world.machine.token(world.now()).is_none());
+    world.handle(says(&world));
+    assert!(world.machine.token(world.now()).is_none(), "it comes back");
+}
+
 /// Fails when the policy's option, or the reference policy, is ignored.
 #[test]
 fn without_the_option_the_device_s_clock_decides() {

@@ -254,7 +254,7 @@ impl<W> Machine<W> {
         token.accept(&self.policy, asked, Some(judge), now)
     }
 
-    /// A response told the server's time. A better one than before lays the held token anew.
+    /// A response told the server's time. A better one than before lays the held token anew, unless it has expired.
     fn see(&mut self, seen: Sighting, now: Now) {
         if self.kind != Kind::Refreshing || !self.policy.uses_server_time() {
             return;
@@ -267,7 +267,7 @@ impl<W> Machine<W> {
         if let Some(by) = server_time.skew() {
             self.notices.push(PendingNotice::ClockSkewed(by));
         }
-        if let Some(lease) = &mut self.lease
+        if let Some(lease) = self.lease.as_mut().filter(|lease| !lease.has_expired(now))
             && let Some(left) = server_time.lay(&lease.token, now)
         {
             lease.lay(left, now);
