@@ -5,7 +5,6 @@
 use std::mem;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-use std::time::Duration;
 
 #[cfg(feature = "store")]
 use acs_common::FailureKind;
@@ -291,7 +290,7 @@ impl<C: Clock> Locked<'_, C> {
         let now = self.now();
         if let Some(token) = self.state.machine.token(now).filter(|token| token.is_opaque()) {
             let left = token.expires_on().as_millis().saturating_sub(now.unix.as_millis());
-            let valid_for = Duration::from_millis(left.try_into().unwrap_or_default());
+            let valid_for = std::time::Duration::from_millis(left.try_into().unwrap_or_default());
             self.effects.log(crate::log::Entry::Opaque { valid_for }, self.shared.name.as_ref());
             self.state.said_opaque = true;
         }
@@ -405,7 +404,7 @@ impl<C: Clock> Locked<'_, C> {
 
     /// How long until the machine has to look at the clocks.
     #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
-    pub(crate) fn until_due(&mut self) -> Option<Duration> {
+    pub(crate) fn until_due(&mut self) -> Option<std::time::Duration> {
         let now = self.now();
         Some(self.state.machine.deadline()?.saturating_since(now.monotonic))
     }

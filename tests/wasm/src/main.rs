@@ -63,7 +63,7 @@ fn renewed_by_timer() -> bool {
     let counted = Rc::clone(&calls);
     let refresher = move || {
         counted.set(counted.get() + 1);
-        let token = NewToken::new(format!("token {}", counted.get())).with_expires_in(Duration::from_secs(3_600));
+        let token = NewToken::new(format!("token-{}", counted.get())).with_expires_in(Duration::from_secs(3_600));
         std::future::ready(Ok::<_, RefresherError>(token))
     };
     let built = Builder::new(clock.clone(), refresher).refresh_proactively(true).build();
@@ -72,7 +72,7 @@ fn renewed_by_timer() -> bool {
         clock.0.set(at);
         let pending = poll(&mut driver).is_pending();
         let token = credential.try_token().ok().flatten();
-        pending && token.is_some_and(|token| token.secret().expose() == format!("token {}", calls.get()))
+        pending && token.is_some_and(|token| token.secret().expose() == format!("token-{}", calls.get()))
     };
     // Ten minutes before the expiry, except for the slices of the sleep. The credential's seed changes nothing.
     held(0) && held(60_000) && calls.get() == 1 && held(3_000_000) && calls.get() == 2
