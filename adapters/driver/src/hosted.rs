@@ -180,7 +180,6 @@ pub(crate) fn usable<E>(answer: Result<Token, Error>) -> Result<Token, CallError
     Ok(token)
 }
 
-#[inline]
 pub(crate) fn step(call: &mut Call) -> Step {
     match call.poll_action() {
         Some(CallAction::RejectToken { token }) => Step::Reject(token),

@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use acs_common::Token;
 use http::{Request, Response};
 use tower_service::Service;
 
@@ -44,8 +45,8 @@ impl<S, B> Authorize<S, B> {
         match &self.held {
             Some(held) if held.token.ptr_eq(token) => Some(Arc::clone(held)),
             Some(_) | None => {
-                let held = Held { token: token.clone(), settings: Arc::clone(&self.settings) };
-                Some(Arc::clone(self.held.insert(Arc::new(held))))
+                let token = token.clone();
+                Some(self.hold(token))
             }
         }
     }
@@ -59,8 +60,12 @@ impl<S, B> Authorize<S, B> {
             return self.held();
         }
         let token = credential.try_token().ok()??;
+        Some(self.hold(token))
+    }
+
+    fn hold(&mut self, token: Token) -> Arc<Held<B>> {
         let held = Held { token, settings: Arc::clone(&self.settings) };
-        Some(Arc::clone(self.held.insert(Arc::new(held))))
+        Arc::clone(self.held.insert(Arc::new(held)))
     }
 
     /// Drops the token that the service sent last, from its own memory. Call it before the service is idle for a long time.
