@@ -3,8 +3,6 @@
 //! `OPENSSL`, `run`).
 
 mod bodies;
-// libfaketime is not for Windows.
-#[cfg(unix)]
 mod clocks;
 mod ending;
 mod exchange;
@@ -32,7 +30,6 @@ use super::rt;
 
 #[path = "../../../fake_acs/mod.rs"]
 mod fake_acs;
-#[cfg(unix)]
 #[path = "../../../../tests/support/fake_clock.rs"]
 mod fake_clock;
 
